@@ -1,0 +1,52 @@
+# Each target sets itself up: a virtual environment in .venv, versions pinned by constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_EXTRAS := serial,ocean
+TEST_EXTRAS := $(RUN_EXTRAS),test
+
+.PHONY: demo test lint bench wheel lock clean
+
+demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
+	$(BIN)/flowlab demo
+
+test: $(VENV)/.test                 ## every test, over real sockets and processes
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test                 ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright --warnings
+
+bench: $(VENV)/.test                ## ratios against what users have elsewhere
+	$(BIN)/python -m benchmarks
+
+wheel: $(VENV)/.test                ## dist/flowlab-*.whl
+	$(BIN)/python -m build --wheel
+
+lock: pyproject.toml                ## renew constraints.txt from the newest versions that fit pyproject.toml
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --upgrade '.[all,test]'
+	.venv-lock/bin/pip freeze --exclude flowlab | grep -v ' @ ' > constraints.txt
+	rm -rf .venv-lock
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "flowlab needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "flowlab needs Python's venv; on Debian: apt install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(RUN_EXTRAS)]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(TEST_EXTRAS)]'
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,55 @@
+"""What the apparatus is made of: volumes, syringes, reagents. Facts about the bench, not about any driver."""
+
+from typing import Annotated
+
+from pydantic import Field, computed_field
+
+from flowlab.config.model import Model
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class FlowPath(Model):
+    """Volumes that a plug of liquid passes, in order, from the mixer to the optical flow cell.
+
+    The reaction (residence) time runs from the mixer to the end of the growth oven; what follows is
+    transport, at ambient temperature.
+    """
+
+    mixer_ml: Positive = Field(description="dead volume of the mixer, at ambient temperature")
+    nucleation_ml: Positive = Field(description="volume of the heated nucleation chamber")
+    growth_ml: Positive = Field(description="volume of the growth oven")
+    transfer_ml: Positive = Field(description="line from the growth oven to the optical cell")
+    cell_ml: Positive = Field(description="optical flow cell")
+    optical_path_mm: Positive = Field(description="path of light through the optical flow cell")
+    tubing_inner_diameter_mm: Positive = Field(description="inner diameter of the heated tubing")
+    wall_time_constant_s: Positive = Field(
+        default=0.1, description="time in which a plug takes 63 % of the step to the wall's temperature"
+    )
+
+    @computed_field
+    @property
+    def reaction_ml(self) -> float:
+        """Volume in which the residence time is spent."""
+        return self.mixer_ml + self.nucleation_ml + self.growth_ml
+
+    @computed_field
+    @property
+    def total_ml(self) -> float:
+        """Volume from the mixer to the far end of the optical cell: what one flush exchanges."""
+        return self.reaction_ml + self.transfer_ml + self.cell_ml
+
+
+class Syringe(Model):
+    """A syringe as loaded on a pump."""
+
+    volume_ml: Positive
+    inner_diameter_mm: Positive
+
+
+class Reagent(Model):
+    """A stock solution and how much of it stands ready to refill a syringe from."""
+
+    concentration_mmol_l: Annotated[float, Field(ge=0)]
+    reservoir_ml: Annotated[float, Field(ge=0)]
+    description: str = ""

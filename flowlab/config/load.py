@@ -1,0 +1,116 @@
+"""Read a configuration file; every complaint names the file, the key, the value and what is allowed."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from flowlab.config.instrument import InstrumentConfig
+from flowlab.config.materials import Material
+from flowlab.config.model import Model
+from flowlab.config.paths import find_config
+from flowlab.config.recipes import Recipe
+from flowlab.errors import BadInputError
+
+M = TypeVar("M", bound=Model)
+
+
+class ConfigError(BadInputError):
+    """A configuration file cannot be read, or says something that is not allowed."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: there is no such file, or it is not TOML; the message gives line and column.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+
+
+def explain(error: ValidationError, where: str, key: Sequence[str | int] = ()) -> str:
+    """Say in one line what a validation error means: where, which key, what it is, what is allowed.
+
+    Args:
+        error: what pydantic found; only the first complaint is told, with a count of the others.
+        where: the file, or what else the values came from.
+        key: the path of keys above the values that were checked.
+    """
+    complaints = error.errors(include_url=False)
+    first = complaints[0]
+    path = ".".join(str(part) for part in (*key, *first["loc"]))
+    message = first["msg"].removeprefix("Value error, ")
+    match first["type"]:
+        case "extra_forbidden":
+            text = f"{path}: there is no such key"
+        case "missing":
+            text = f"{path}: this key is missing"
+        case "value_error" if not first["loc"]:
+            text = message
+        case _:
+            text = f"{path} = {first['input']!r}: {message[0].lower()}{message[1:]}"
+    others = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+    return f"{where}: {text}{others}"
+
+
+def validate(model: type[M], values: object, where: str, key: Sequence[str | int] = ()) -> M:
+    """Check ``values`` against ``model``.
+
+    Raises:
+        ConfigError: they do not fit; the message is one line that names ``where`` and the key.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        known = _allowed_keys(model, error)
+        raise ConfigError(explain(error, where, key) + known) from None
+
+
+def _allowed_keys(model: type[Model], error: ValidationError) -> str:
+    """List the keys of the table in which an unknown one was found."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] != "extra_forbidden":
+        return ""
+    table: Any = model
+    for part in first["loc"][:-1]:
+        fields = getattr(table, "model_fields", {})
+        if isinstance(part, str) and part in fields:
+            table = fields[part].annotation
+        for argument in getattr(table, "__args__", ()):
+            if isinstance(argument, type) and issubclass(argument, Model):
+                table = argument
+    names = [field.alias or name for name, field in getattr(table, "model_fields", {}).items()]
+    return f"; allowed: {', '.join(names)}" if names else ""
+
+
+def load_instrument(path: str | Path) -> InstrumentConfig:
+    """Load an instrument file, given by path or by the name of one that is shipped (``simulated-flow``).
+
+    Raises:
+        ConfigError: see :func:`read_toml` and :func:`validate`.
+    """
+    file = find_config("instruments", path)
+    return validate(InstrumentConfig, read_toml(file), str(file))
+
+
+def load_material(name: str | Path) -> Material:
+    """Load a material by its name (``CdSe``) or path."""
+    file = find_config("materials", name)
+    return validate(Material, read_toml(file), str(file))
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """Load a recipe by its name or path."""
+    file = find_config("recipes", name)
+    return validate(Recipe, read_toml(file), str(file))

@@ -1,0 +1,17 @@
+"""Recipes: a plan's name and its parameters, kept in a file."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from flowlab.config.model import Model
+
+
+class Recipe(Model):
+    """What to run: a plan known to the instrument, with its parameters."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    plan: str
+    description: str = ""
+    source: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,60 @@
+"""The place where publishers and subscribers meet: forwards every message from the one side to the other."""
+
+import threading
+
+import zmq
+
+from flowlab.errors import FlowlabError
+
+
+class Proxy:
+    """A ZeroMQ forwarder in a thread of its own; what it forwards it never looks into.
+
+    Args:
+        inward: where publishers connect; port ``*`` lets the system choose.
+        outward: where subscribers connect.
+
+    Attributes:
+        inward: the address in use.
+        outward: the address in use.
+
+    Raises:
+        FlowlabError: an address is in use.
+    """
+
+    def __init__(self, inward: str = "tcp://127.0.0.1:*", outward: str = "tcp://127.0.0.1:*"):
+        self._context = zmq.Context()
+        self._frontend = self._context.socket(zmq.XSUB)
+        self._backend = self._context.socket(zmq.XPUB)
+        self._control = self._context.socket(zmq.PAIR)
+        self._control.bind("inproc://control")
+        try:
+            self.inward = _bind(self._frontend, inward)
+            self.outward = _bind(self._backend, outward)
+        except FlowlabError:
+            self._context.destroy(linger=0)
+            raise
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        zmq.proxy_steerable(self._frontend, self._backend, None, self._control)
+
+    def close(self) -> None:
+        """Stop forwarding and close; closing twice is harmless."""
+        if not self._thread.is_alive():
+            return
+        steer = self._context.socket(zmq.PAIR)
+        steer.connect("inproc://control")
+        steer.send(b"TERMINATE")
+        self._thread.join()
+        steer.close()
+        self._context.destroy(linger=500)
+
+
+def _bind(socket: "zmq.Socket[bytes]", address: str) -> str:
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        raise FlowlabError(f"{address}: cannot listen there: {error.strerror}") from None
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)

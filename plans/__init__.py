@@ -1,0 +1,1 @@
+"""Bluesky plans: short generators; the devices they move come in as arguments."""

@@ -1,0 +1,262 @@
+"""Every consumer ends with exactly the documents of the journal, in order, whatever happened to it."""
+
+import asyncio
+import contextlib
+import threading
+from urllib.parse import urlparse
+
+import pytest
+import zmq
+from bluesky.callbacks.zmq import RemoteDispatcher
+
+from flowlab.errors import FlowlabError
+from flowlab.stream import (
+    RAW,
+    RESULTS,
+    GapError,
+    Message,
+    Proxy,
+    Publisher,
+    Recorder,
+    ReplayService,
+    RunStore,
+    Subscriber,
+    deserialize,
+    pack,
+    read_journal,
+    unpack,
+)
+from tests.support import Cable, documents_of_a_run
+
+
+class Hub:
+    """A proxy, a replay service and a recorder over a folder of runs."""
+
+    def __init__(self, root):
+        self.store = RunStore(root)
+        self.proxy = Proxy()
+        self.replay = ReplayService(self.store)
+        self.publisher = Publisher(self.proxy.inward, RAW)
+        self.recorder = Recorder(self.store.open_documents, self.publisher)
+
+    def subscriber(self, address: str | None = None, **options) -> Subscriber:
+        return Subscriber(address or self.proxy.outward, self.replay.address, **options)
+
+    def record(self, documents) -> None:
+        for name, doc in documents:
+            self.recorder(name, doc)
+
+    def journal(self) -> list[bytes]:
+        (path,) = self.store.journals()
+        return [message.to_bytes() for message in read_journal(path)]
+
+    def close(self) -> None:
+        self.recorder.close()
+        self.publisher.close()
+        self.replay.close()
+        self.proxy.close()
+
+
+@pytest.fixture
+def hub(tmp_path):
+    hub = Hub(tmp_path)
+    yield hub
+    hub.close()
+
+
+def receive_run(subscriber: Subscriber) -> list[bytes]:
+    """Everything up to and with the first stop document."""
+    received = []
+    while (message := subscriber.receive(timeout_s=30)) is not None:
+        received.append(message.to_bytes())
+        if message.name == "stop":
+            return received
+    raise AssertionError(f"nothing more came after {len(received)} documents")
+
+
+def test_a_consumer_that_was_there_from_the_start_receives_the_run(hub):
+    with hub.subscriber() as subscriber:
+        hub.record(documents_of_a_run(100))
+        assert receive_run(subscriber) == hub.journal()
+
+
+def test_a_consumer_that_joins_late_receives_the_run_from_its_beginning(hub):
+    documents = list(documents_of_a_run(100))
+    hub.record(documents[:60])
+    with hub.subscriber() as subscriber:
+        hub.record(documents[60:])
+        assert receive_run(subscriber) == hub.journal()
+
+
+def test_a_consumer_that_joins_after_the_end_hears_of_the_run_by_heartbeat(hub):
+    hub.record(documents_of_a_run(20))
+    with hub.subscriber() as subscriber:
+        assert receive_run(subscriber) == hub.journal()
+
+
+def test_a_consumer_that_stalls_for_5000_documents_receives_them_all_the_same(hub):
+    documents = list(documents_of_a_run(6000, pixels=256))
+    with hub.subscriber(queue=10) as subscriber:
+        hub.record(documents[:5])
+        first = [subscriber.receive(30).to_bytes() for _ in range(5)]
+        hub.record(documents[5:])  # nobody calls receive meanwhile
+        assert first + receive_run(subscriber) == hub.journal()
+        assert subscriber.fetched > 0, "nothing was lost: the test did not test"
+
+
+def test_a_consumer_whose_socket_is_cut_receives_what_it_missed(hub):
+    documents = list(documents_of_a_run(300))
+    cable = Cable("127.0.0.1", urlparse(hub.proxy.outward).port)
+    with hub.subscriber(f"tcp://127.0.0.1:{cable.port}") as subscriber:
+        hub.record(documents[:100])
+        first = [subscriber.receive(30).to_bytes() for _ in range(100)]
+        cable.cut()
+        hub.record(documents[100:200])
+        cable.mend()
+        hub.record(documents[200:])
+        assert first + receive_run(subscriber) == hub.journal()
+        assert subscriber.fetched > 0, "nothing was lost: the test did not test"
+    cable.close()
+
+
+def test_a_lost_event_of_another_stream_is_noticed_before_a_later_document_is_delivered(hub):
+    """Numbers of events count within a stream; only the position within the run shows the order between streams."""
+    context = zmq.Context()
+    socket = context.socket(zmq.PUB)
+    socket.connect(hub.proxy.inward)
+    documents = list(documents_of_a_run(10))
+    hub.recorder.close()
+    quiet = Recorder(hub.store.open_documents)
+    for name, doc in documents:
+        quiet(name, doc)
+    quiet.close()
+    journal = hub.journal()
+    with hub.subscriber() as subscriber:
+        received = []
+        while not received:  # until the subscription has reached the socket
+            socket.send(b"raw " + journal[0])
+            if (message := subscriber.receive(0.02)) is not None:
+                received.append(message.to_bytes())
+        for record in journal[7:]:
+            socket.send(b"raw " + record)
+        assert received + receive_run(subscriber) == journal
+    socket.close()
+    context.term()
+
+
+def test_two_runs_at_once_are_kept_apart(hub):
+    runs = [list(documents_of_a_run(50)) for _ in range(2)]
+    with hub.subscriber() as subscriber:
+        for pair in zip(*runs, strict=True):
+            hub.record(pair)
+        received: dict[str, list[bytes]] = {}
+        stops = 0
+        while stops < 2:
+            message = subscriber.receive(30)
+            received.setdefault(message.run_uid, []).append(message.to_bytes())
+            stops += message.name == "stop"
+    for path in hub.store.journals():
+        messages = list(read_journal(path))
+        assert received[messages[0].run_uid] == [message.to_bytes() for message in messages]
+
+
+def test_results_are_not_mistaken_for_raw_documents(hub):
+    with hub.subscriber(prefix=RESULTS) as subscriber:
+        hub.record(documents_of_a_run(3))
+        assert subscriber.receive(1.2) is None
+
+
+def test_stray_bytes_on_the_socket_are_counted_and_dropped(hub):
+    context = zmq.Context()
+    socket = context.socket(zmq.PUB)
+    socket.connect(hub.proxy.inward)
+    with hub.subscriber() as subscriber:
+        while subscriber.refused < 5:
+            for junk in (
+                b"raw ",
+                b"raw event",
+                b"raw event \xc1",
+                b"raw mystery \x90",
+                b"heartbeat-raw heartbeat \xc1",
+            ):
+                socket.send(junk)
+            subscriber.receive(0.02)
+        hub.record(documents_of_a_run(5))
+        assert receive_run(subscriber) == hub.journal()
+    socket.close()
+    context.term()
+
+
+def test_without_a_replay_service_a_gap_is_an_error_and_nothing_is_delivered_out_of_order(hub, monkeypatch):
+    monkeypatch.setattr("flowlab.stream.subscriber._REPLY_WITHIN_S", 0.1)
+    documents = list(documents_of_a_run(10))
+    hub.record(documents[:5])
+    hub.replay.close()
+    with hub.subscriber() as subscriber:
+        with pytest.raises(GapError, match="does not answer"):
+            while True:
+                subscriber.receive(0.5)
+        hub.replay = ReplayService(hub.store, subscriber._replay_address)
+        hub.record(documents[5:])
+        assert receive_run(subscriber) == hub.journal()
+
+
+def test_the_replay_service_answers_nonsense_with_an_error(hub):
+    context = zmq.Context()
+    socket = context.socket(zmq.REQ)
+    socket.connect(hub.replay.address)
+    for request in (
+        b"",
+        b"\xc1",
+        pack({"ask": "documents"}),
+        pack({"ask": "documents", "run": "../../etc/passwd", "first": 0}),
+        pack({"ask": "documents", "run": "x", "first": -1}),
+        pack({"ask": "documents", "run": "x", "first": 0, "most": 10**9}),
+        pack({"ask": "everything"}),
+        pack([1, 2]),
+    ):
+        socket.send(request)
+        assert "error" in unpack(socket.recv())
+    socket.close()
+    context.term()
+
+
+def test_an_address_in_use_is_said_in_one_line(hub):
+    with pytest.raises(FlowlabError, match="cannot listen there"):
+        Proxy(outward=hub.proxy.outward)
+    with pytest.raises(FlowlabError, match="cannot listen there"):
+        ReplayService(hub.store, hub.replay.address)
+
+
+def test_a_stock_remote_dispatcher_receives_every_document(hub):
+    received = []
+    joined, done = threading.Event(), threading.Event()
+
+    def take(name, doc):
+        received.append((name, doc))
+        if doc.get("plan_name") == "hello":
+            joined.set()
+        if name == "stop" and joined.is_set() and len(received) > 20:
+            done.set()
+
+    dispatcher = RemoteDispatcher(
+        hub.proxy.outward.removeprefix("tcp://"), prefix=RAW, deserializer=deserialize, strict=True
+    )
+    dispatcher.subscribe(take)
+
+    def run():
+        with contextlib.suppress(asyncio.CancelledError):
+            dispatcher.start()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not joined.wait(0.05):
+        record = Message("hello", 0, "start", {"uid": "hello", "time": 0.0, "plan_name": "hello"}).to_bytes()
+        hub.publisher.send("hello", 1, record)
+    documents = list(documents_of_a_run(30))
+    hub.record(documents)
+    assert done.wait(30)
+    dispatcher.loop.call_soon_threadsafe(dispatcher._task.cancel)
+    thread.join()
+    names = [name for name, doc in received if doc.get("uid") != "hello"]
+    assert names == [name for name, _ in documents]
