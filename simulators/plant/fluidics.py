@@ -1,0 +1,151 @@
+"""Plug flow: what leaves the pumps mixes, passes the heated sections unmixed, and is remembered on its way.
+
+The position of a plug is the volume between it and the mixer's inlet. A plug that is at ``x`` now entered
+when the volume pumped so far was less by ``x``; what it saw on its way follows from the recorded
+temperatures of the sections and the recorded flow. Nothing is said about a plug by where the pumps and
+heaters stand *now*.
+"""
+
+from bisect import bisect_right
+
+import numpy as np
+
+from flowlab.config import FlowPath
+from simulators.plant.parts import Array, PlugHistory
+
+_AMBIENT_C = 23.0
+#: Within a section the liquid's temperature follows an exponential; it is tabulated at these multiples of
+#: the time constant after each change of section.
+_RELAXATION_NODES = np.array([0.15, 0.3, 0.5, 0.75, 1.0, 1.4, 2.0, 3.0, 4.5, 7.0])
+
+
+class FlowReactor:
+    """Records flow and temperatures, and tells the history of the plug at any place.
+
+    Args:
+        path: the volumes that a plug passes.
+
+    Attributes:
+        pumped_ml: volume pumped since the start.
+    """
+
+    #: A new record is made when something has changed by this much since the last one.
+    TEMPERATURE_STEP_C = 0.05
+    VOLUME_STEP = 0.02  # of the whole path
+    FLOW_STEP = 0.01  # of the flow
+    LONGEST_RECORD_S = 20.0
+
+    def __init__(self, path: FlowPath):
+        self.path = path
+        self.pumped_ml = 0.0
+        self._time_s = 0.0
+        solvent: dict[str, float] = {}
+        # One record stands for the interval that ends at its time.
+        self._times = [0.0]
+        self._volumes = [0.0]
+        self._walls: list[tuple[float, float]] = [(_AMBIENT_C, _AMBIENT_C)]
+        self._mixtures: list[dict[str, float]] = [solvent]
+        self._last = ((_AMBIENT_C, _AMBIENT_C), solvent, 0.0)
+
+    def advance(
+        self, dt_s: float, flow_ml_s: float, mixture_mmol_l: dict[str, float], nucleation_c: float, growth_c: float
+    ) -> None:
+        """Move on by ``dt_s``.
+
+        Args:
+            dt_s: plant seconds.
+            flow_ml_s: total flow into the mixer, not negative.
+            mixture_mmol_l: concentration of each reagent in what enters.
+            nucleation_c: wall temperature of the nucleation chamber.
+            growth_c: wall temperature of the growth oven.
+        """
+        self._time_s += dt_s
+        self.pumped_ml += dt_s * flow_ml_s
+        walls = (nucleation_c, growth_c)
+        last_walls, last_mixture, last_flow = self._last
+        changed = (
+            mixture_mmol_l != last_mixture
+            or abs(flow_ml_s - last_flow) > self.FLOW_STEP * last_flow
+            or max(abs(a - b) for a, b in zip(walls, last_walls, strict=True)) > self.TEMPERATURE_STEP_C
+            or self.pumped_ml - self._volumes[-1] > self.VOLUME_STEP * self.path.total_ml
+            or self._time_s - self._times[-1] > self.LONGEST_RECORD_S
+        )
+        if changed:
+            self._record(walls, mixture_mmol_l, flow_ml_s)
+
+    def _record(self, walls: tuple[float, float], mixture: dict[str, float], flow_ml_s: float) -> None:
+        self._times.append(self._time_s)
+        self._volumes.append(self.pumped_ml)
+        self._walls.append(walls)
+        self._mixtures.append(mixture)
+        self._last = (walls, mixture, flow_ml_s)
+        forgotten = bisect_right(self._volumes, self.pumped_ml - 1.5 * self.path.total_ml) - 1
+        if forgotten > 1000:
+            for records in (self._times, self._volumes, self._walls, self._mixtures):
+                del records[:forgotten]
+
+    def plug_at(self, position_ml: float) -> PlugHistory:
+        """History of the plug that is ``position_ml`` downstream of the mixer's inlet now."""
+        if self._times[-1] < self._time_s:
+            self._record(*self._last)
+        times, volumes = np.array(self._times), np.array(self._volumes)
+        entered_ml = self.pumped_ml - position_ml
+        if entered_ml <= volumes[0]:
+            return _solvent()
+        # When the plug passed the inlet and the ends of the sections; the last of them may lie ahead of it.
+        path = self.path
+        ends_ml = np.cumsum([0.0, path.mixer_ml, path.nucleation_ml, path.growth_ml])
+        crossings = np.array([_time_at(v, times, volumes) for v in np.minimum(entered_ml + ends_ml, self.pumped_ml)])
+        start, now = crossings[0], self._time_s
+        first = bisect_right(self._volumes, entered_ml)
+        nodes = _nodes(times[first:], crossings, now, path.wall_time_constant_s)
+        section = np.searchsorted(crossings[1:], (nodes[1:] + nodes[:-1]) / 2, side="right")
+        record = np.clip(np.searchsorted(times, nodes[1:], side="left"), 0, len(times) - 1)
+        walls = np.array(self._walls)[record]
+        wall = np.choose(section, [np.full(len(record), _AMBIENT_C), walls[:, 0], walls[:, 1], _AMBIENT_C])
+        liquid = _follow(wall, np.diff(nodes), path.wall_time_constant_s)
+        spent = np.diff(nodes)
+        return PlugHistory(
+            time_s=nodes - start,
+            temperature_c=liquid,
+            concentration_mmol_l=self._mixtures[min(first, len(self._mixtures) - 1)],
+            residence_s=float(crossings[3] - start),
+            nucleation_c=_mean(wall[section == 1], spent[section == 1]),
+            growth_c=_mean(wall[section == 2], spent[section == 2]),
+        )
+
+
+def _solvent() -> PlugHistory:
+    """What was in the line before anything was pumped."""
+    return PlugHistory(np.zeros(2), np.full(2, _AMBIENT_C), {}, 0.0, float("nan"), float("nan"))
+
+
+def _time_at(volume_ml: float, times: Array, volumes: Array) -> float:
+    """When the volume pumped reached ``volume_ml``; while the pumps stand, the moment it was reached first."""
+    i = int(np.searchsorted(volumes, volume_ml, side="left"))
+    if i == 0 or i >= len(volumes):
+        return float(times[min(i, len(times) - 1)])
+    share = (volume_ml - volumes[i - 1]) / (volumes[i] - volumes[i - 1])
+    return float(times[i - 1] + share * (times[i] - times[i - 1]))
+
+
+def _nodes(times: Array, crossings: Array, now: float, time_constant_s: float) -> Array:
+    """Times at which a plug's temperature is tabulated: records, crossings, and close behind the crossings."""
+    close = (crossings[:, None] + time_constant_s * _RELAXATION_NODES).ravel()
+    nodes = np.unique(np.concatenate([times, crossings, close, [now]]))
+    nodes = nodes[(nodes >= crossings[0]) & (nodes <= now)]
+    return nodes if len(nodes) > 1 else np.array([crossings[0], now])
+
+
+def _follow(wall_c: Array, dt_s: Array, time_constant_s: float) -> Array:
+    """Temperature of liquid that enters at ambient temperature and follows the wall, at the ends of the steps."""
+    liquid = np.empty(len(wall_c) + 1)
+    liquid[0] = _AMBIENT_C
+    decay = np.exp(-dt_s / time_constant_s)
+    for i, (wall, rest) in enumerate(zip(wall_c, decay, strict=True)):
+        liquid[i + 1] = wall + (liquid[i] - wall) * rest
+    return liquid
+
+
+def _mean(values: Array, weights: Array) -> float:
+    return float(np.average(values, weights=weights)) if weights.sum() > 0 else float("nan")

@@ -1,0 +1,121 @@
+"""The whole bench: syringes feed a heated flow path, a lamp shines through what comes out of it.
+
+:meth:`Plant.advance` moves everything on by explicit steps; nothing here knows a clock, a wire or an
+instrument. Instruments act on the parts (a pump on its :class:`SyringeDrive`, a controller on its
+:class:`HeaterBlock`) and hang their own inner workings, a control loop for instance, into
+:attr:`Plant.controllers`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from flowlab.config import FlowPath
+from simulators.plant.fluidics import FlowReactor
+from simulators.plant.heater import HeaterBlock
+from simulators.plant.light import LightPath
+from simulators.plant.parts import Absorber, PlugHistory
+from simulators.plant.syringe import SyringeDrive
+
+
+class Plant:
+    """The parts and how they act on one another.
+
+    Args:
+        path: volumes of the flow path.
+        drives: the syringes that feed the mixer, by the name of their pump.
+        heaters: the heated blocks, by the name of their controller.
+        nucleation: which of them heats the nucleation chamber.
+        growth: which of them heats the growth oven.
+        light: lamp and detector.
+        absorber: turns what is in the cell into absorbance.
+    """
+
+    STEP_S = 0.1
+
+    def __init__(
+        self,
+        path: FlowPath,
+        drives: dict[str, SyringeDrive],
+        heaters: dict[str, HeaterBlock],
+        nucleation: str,
+        growth: str,
+        light: LightPath,
+        absorber: Absorber,
+    ):
+        self.reactor = FlowReactor(path)
+        self.drives = drives
+        self.heaters = heaters
+        self._nucleation = heaters[nucleation]
+        self._growth = heaters[growth]
+        self.light = light
+        self.absorber = absorber
+        #: Called with each step in plant seconds before the step; returns nothing.
+        self.controllers: list[Callable[[float], None]] = []
+        self.time_s = 0.0
+
+    def advance_to(self, time_s: float) -> None:
+        """Move on to a time in plant seconds, in steps of :attr:`STEP_S`; what is left over waits."""
+        while time_s - self.time_s >= self.STEP_S:
+            self.advance(self.STEP_S)
+
+    def advance(self, dt_s: float) -> None:
+        """Move on by one step."""
+        for controller in self.controllers:
+            controller(dt_s)
+        moved = [(drive, drive.advance(dt_s)) for drive in self.drives.values()]
+        flow_ml = sum(volume for _, volume in moved)
+        flow_ml_s = flow_ml / dt_s
+        mixture: dict[str, float] = {}
+        if flow_ml > 0:
+            for drive, volume in moved:
+                share = drive.reagent.concentration_mmol_l * volume / flow_ml
+                mixture[drive.reagent_name] = round(mixture.get(drive.reagent_name, 0.0) + share, 6)
+        hot, warm = self._nucleation, self._growth
+        hot.advance(dt_s, flow_ml_s)
+        warm.advance(dt_s, flow_ml_s, inlet_c=hot.temperature_c)
+        self.reactor.advance(dt_s, flow_ml_s, mixture, hot.temperature_c, warm.temperature_c)
+        self.light.advance(dt_s, flow_ml)
+        self.time_s += dt_s
+
+    def plug_in_cell(self) -> PlugHistory:
+        """What the light passes through now."""
+        path = self.reactor.path
+        return self.reactor.plug_at(path.reaction_ml + path.transfer_ml + path.cell_ml / 2)
+
+    def expose(self, integration_ms: float) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
+        """Counts of one scan of the optical cell."""
+        absorbance = self.absorber.absorbance(self.plug_in_cell(), self.light.wavelength_nm)
+        return self.light.expose(absorbance, integration_ms)
+
+    def truth(self) -> dict[str, Any]:
+        """The plant as it is, not as the instruments say."""
+        plug = self.plug_in_cell()
+        return {
+            "time_s": self.time_s,
+            "heaters": {
+                name: {"power_w": block.power_w, "temperature_c": block.temperature_c}
+                for name, block in self.heaters.items()
+            },
+            "pumps": {
+                name: {
+                    "rate_ml_min": drive.running_ml_min,
+                    "content_ml": drive.content_ml,
+                    "reservoir_ml": drive.reservoir_ml,
+                }
+                for name, drive in self.drives.items()
+            },
+            "cell": {
+                "age_s": float(plug.time_s[-1]),
+                "residence_s": plug.residence_s,
+                "nucleation_c": _none_if_nan(plug.nucleation_c),
+                "growth_c": _none_if_nan(plug.growth_c),
+                "bubble": self.light.bubble,
+            },
+            "species": self.absorber.truth(plug),
+        }
+
+
+def _none_if_nan(value: float) -> float | None:
+    return None if np.isnan(value) else value
