@@ -42,6 +42,9 @@ class DeviceEntry(Model):
     simulator: Reference | None = Field(default=None, description="the wire server that stands in for it")
     parts: dict[str, Name | list[Name]] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
+    simulated: dict[str, Any] = Field(
+        default_factory=dict, description="what only the simulator needs to know: panel settings, for instance"
+    )
 
     def part_names(self) -> list[str]:
         """Names of the devices this one is made of, in the order they are given."""

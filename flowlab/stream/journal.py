@@ -39,6 +39,7 @@ class Journal:
     def __init__(self, path: Path, run_uid: str):
         self.path = path
         self.run_uid = run_uid
+        self._index: JournalIndex | None = None
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -76,6 +77,13 @@ class Journal:
         if written != len(data):
             os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
             raise JournalError(f"{self.path}: cannot be written: the disk is full")
+
+    def read(self, position: int) -> bytes:
+        """A record that was appended before."""
+        if self._index is None:
+            self._index = JournalIndex(self.path)
+        self._index.refresh()
+        return self._index.read(position, 1)[0]
 
     def sync(self) -> None:
         """Have the operating system put on disk what was appended."""

@@ -72,9 +72,14 @@ class RunStore:
         return Journal(folder / DOCUMENTS, start["uid"])
 
     def open_results(self, start: dict[str, Any]) -> Journal:
-        """Open the journal of an analysis, beside the journal of the run that it is about."""
-        run = self.find(start["parent_run"])
-        return Journal(run.results, start["uid"])
+        """Open the journal of an analysis, beside the journal of the run that it is about.
+
+        The journal of an earlier analysis, by other software or of another material, is kept under its uid.
+        """
+        path = self.find(start["parent_run"]).results
+        if path.exists() and (earlier := JournalIndex(path).run_uid) != start["uid"]:
+            path.rename(path.with_name(f"results-{earlier[:8]}.journal"))
+        return Journal(path, start["uid"])
 
     def journals(self) -> Iterator[Path]:
         """Every journal in the store, oldest run first."""

@@ -16,6 +16,7 @@ Cadmium is conserved: P + M + Σ n_i C_i + n(NC) = 1.
 """
 
 import tomllib
+from bisect import bisect_right
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,8 +37,8 @@ UNITS_PER_D3 = UNITS_PER_NM3 * np.pi / 6
 SEED_UNITS = 100.0
 SEED_NM = (SEED_UNITS / UNITS_PER_D3) ** (1 / 3)
 
-_STEP_UNITS = np.diff(np.append(UNITS, SEED_UNITS))  # taken up by each growth step
-_LOST_UNITS = np.diff(np.insert(UNITS, 0, 0.0))  # given back by each dissolution step
+STEP_UNITS = np.diff(np.append(UNITS, SEED_UNITS))  # taken up by each growth step
+LOST_UNITS = np.diff(np.insert(UNITS, 0, 0.0))  # given back by each dissolution step
 #: Below its seed's size a crystal does not shrink further; the rate fades out over this width.
 _FADE_NM = 0.1
 
@@ -61,72 +62,91 @@ class Rates:
 
     Args:
         parameters: as in ``cdse.toml``: ``log10_*`` at the reference temperature, ``*_kj_mol`` energies.
-        temperature_k: a temperature or an array of them.
+        temperature_k: temperatures, shape (n,).
     """
 
     REFERENCE_K = 553.15
 
-    def __init__(self, parameters: Parameters, temperature_k: NDArray[np.float64] | float):
+    def __init__(self, parameters: Parameters, temperature_k: NDArray[np.float64]):
         p = parameters
-        x = (1 / np.asarray(temperature_k) - 1 / self.REFERENCE_K) / R_KJ_MOL_K
+        x = (1 / temperature_k - 1 / self.REFERENCE_K) / R_KJ_MOL_K
 
         def arrhenius(log10_at_reference: float, energy_kj_mol: float) -> NDArray[np.float64]:
             return np.exp(np.log(10) * log10_at_reference - energy_kj_mol * x)
 
         early = p["early_growth_kj_mol"]
-        self.release = arrhenius(p["log10_release"], p["release_kj_mol"])
-        self.nucleation = arrhenius(p["log10_nucleation"], p["nucleation_kj_mol"])
-        self.growth = np.array(
+        self._table = np.array(
             [
+                arrhenius(p["log10_release"], p["release_kj_mol"]),
+                arrhenius(p["log10_nucleation"], p["nucleation_kj_mol"]),
+                arrhenius(p["log10_crystal_growth"], p["crystal_growth_kj_mol"]),
+                arrhenius(p["log10_crystal_solubility"], p["crystal_solubility_kj_mol"]),
                 arrhenius(p["log10_growth_350"], early),
                 arrhenius(p["log10_growth_380"], early),
                 arrhenius(p["log10_growth_403"], early),
                 arrhenius(p["log10_growth_437"], p["growth_437_kj_mol"]),
                 arrhenius(p["log10_growth_467"], p["growth_467_kj_mol"]),
+                *(arrhenius(p[f"log10_solubility_{nm}"], p["solubility_kj_mol"]) for nm in FAMILIES_NM),
+                *(arrhenius(p[f"log10_dissolution_{nm}"], p["dissolution_kj_mol"]) for nm in FAMILIES_NM),
             ]
         )
-        self.solubility = np.array(
-            [arrhenius(p[f"log10_solubility_{nm}"], p["solubility_kj_mol"]) for nm in FAMILIES_NM]
-        )
-        self.dissolution = np.array(
-            [arrhenius(p[f"log10_dissolution_{nm}"], p["dissolution_kj_mol"]) for nm in FAMILIES_NM]
-        )
-        self.crystal_growth = arrhenius(p["log10_crystal_growth"], p["crystal_growth_kj_mol"])
-        self.crystal_solubility = arrhenius(p["log10_crystal_solubility"], p["crystal_solubility_kj_mol"])
+        self._name_rows()
+
+    def _name_rows(self) -> None:
+        self.release, self.nucleation, self.crystal_growth, self.crystal_solubility = self._table[:4]
+        self.growth, self.solubility, self.dissolution = self._table[4:9], self._table[9:14], self._table[14:19]
+
+    def between(self, node: int, share: float) -> "Rates":
+        """Rates between two neighbouring temperatures: ``share`` of the way from ``node`` to the next."""
+        rates = object.__new__(Rates)
+        rates._table = (1 - share) * self._table[:, node] + share * self._table[:, node + 1]
+        rates._name_rows()
+        return rates
+
+
+def _stoichiometry() -> NDArray[np.float64]:
+    """What each process does to each quantity, shape (11, 15).
+
+    Processes: release, nucleation, growth of each family (5), dissolution of each family (5), and growth of the
+    crystals in mean, square and cube of their diameter (3).
+    """
+    table = np.zeros((SIZE, 15))
+    table[[P, M], 0] = -1, 1
+    table[[P, C.start], 1] = -UNITS[0], 1
+    for i in range(5):
+        growth, dissolution = 2 + i, 7 + i
+        table[[M, C.start + i], growth] = -STEP_UNITS[i], -1
+        table[[M, C.start + i], dissolution] = LOST_UNITS[i], -1
+        if i < 4:
+            table[C.start + i + 1, growth] = 1
+            table[C.start + i, dissolution + 1] = 1
+    table[[M0, M1, M2, M3], 6] = SEED_NM ** np.arange(4)  # the last family becomes a crystal
+    table[M1, 12], table[M2, 13], table[M3, 14] = 1, 2, 3
+    table[M, 14] = -3 * UNITS_PER_D3
+    return table
+
+
+STOICHIOMETRY = _stoichiometry()
 
 
 def derivative(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
     """Time derivative of a state, per second; both of shape (11, …)."""
     m, c = y[M], y[C]
-    released = k.release * y[P]
-    nucleated = k.nucleation * y[P] ** 2
-    grown = k.growth * c * m
-    dissolved = k.dissolution * np.maximum(1 - m / k.solubility, 0) * c
     speed = crystal_speed(y, k)
-    born = grown[4]
-
-    dy = np.empty_like(y)
-    dy[P] = -released - UNITS[0] * nucleated
-    dy[C] = -grown - dissolved
-    dy[2] += nucleated
-    dy[3:7] += grown[:4]
-    dy[2:6] += dissolved[1:]
-    dy[M0] = born
-    dy[M1] = speed * y[M0] + born * SEED_NM
-    dy[M2] = 2 * speed * y[M1] + born * SEED_NM**2
-    dy[M3] = 3 * speed * y[M2] + born * SEED_NM**3
-    dy[M] = (
-        released
-        - np.tensordot(_STEP_UNITS, grown, 1)
-        + np.tensordot(_LOST_UNITS, dissolved, 1)
-        - UNITS_PER_D3 * 3 * speed * y[M2]
-    )
-    return dy
+    flux = np.empty((15, *y.shape[1:]))
+    flux[0] = k.release * y[P]
+    flux[1] = k.nucleation * y[P] ** 2
+    flux[2:7] = k.growth * c * m
+    flux[7:12] = k.dissolution * np.maximum(1 - m / k.solubility, 0) * c
+    flux[12:15] = speed * y[M0:M3]
+    return np.tensordot(STOICHIOMETRY, flux, 1) if y.ndim > 1 else STOICHIOMETRY @ flux
 
 
 def crystal_speed(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
     """Growth rate of the crystals' diameter, nm/s; negative while they dissolve."""
     speed = k.crystal_growth * (y[M] - k.crystal_solubility)
+    if not np.any(speed < 0):
+        return speed
     mean_nm = y[M1] / np.maximum(y[M0], 1e-30)
     return np.where(speed < 0, speed * np.clip((mean_nm - SEED_NM) / _FADE_NM, 0, 1), speed)
 
@@ -149,8 +169,8 @@ class CadmiumSelenide:
     Args:
         parameters: rate constants; those of ``cdse.toml`` when not given.
 
-    Both reagents are needed one to one: what is in excess stays precursor. Plugs whose histories are the
-    same within a few hundredths of a degree are computed once.
+    Both reagents are needed one to one: what is in excess stays precursor. Plugs with the same history
+    are computed once.
     """
 
     REMEMBERED = 512
@@ -165,17 +185,20 @@ class CadmiumSelenide:
         usable = min(cadmium_mmol_l, history.concentration_mmol_l.get("selenium", 0.0))
         if usable <= 0.0 or history.time_s[-1] <= 0.0:
             return Populations(cadmium_mmol_l, 0.0, dict.fromkeys(FAMILIES_NM, 0.0), 0.0, float("nan"), float("nan"))
-        times = np.round(history.time_s, 3)
-        y = self._react(tuple(times), tuple(np.round(history.temperature_c / 0.04) * 0.04))
+        y = self._react(tuple(np.round(history.time_s, 3)), tuple(np.round(history.temperature_c, 4)))
         return populations(y, usable, excess_mmol_l=cadmium_mmol_l - usable)
 
     def _integrate(self, time_s: tuple[float, ...], temperature_c: tuple[float, ...]) -> NDArray[np.float64]:
-        times, kelvin = np.array(time_s), np.array(temperature_c) + 273.15
+        times = np.array(time_s)
+        rates = Rates(self._parameters, np.array(temperature_c) + 273.15)
+        last = len(times) - 2
 
         def rhs(t: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
-            return derivative(y, Rates(self._parameters, float(np.interp(t, times, kelvin))))
+            node = min(max(bisect_right(time_s, t) - 1, 0), last)
+            step = time_s[node + 1] - time_s[node]
+            return derivative(y, rates.between(node, (t - time_s[node]) / step if step > 0 else 0.0))
 
-        solution = solve_ivp(rhs, (times[0], times[-1]), fresh(), method="LSODA", rtol=1e-5, atol=1e-9)
+        solution = solve_ivp(rhs, (times[0], times[-1]), fresh(), method="LSODA", rtol=1e-4, atol=1e-8)
         if not solution.success:
             raise ArithmeticError(f"the rate equations could not be integrated: {solution.message}")
         return solution.y[:, -1]

@@ -7,6 +7,7 @@ heaters stand *now*.
 """
 
 from bisect import bisect_right
+from itertools import pairwise
 
 import numpy as np
 
@@ -98,10 +99,11 @@ class FlowReactor:
         crossings = np.array([_time_at(v, times, volumes) for v in np.minimum(entered_ml + ends_ml, self.pumped_ml)])
         start, now = crossings[0], self._time_s
         first = bisect_right(self._volumes, entered_ml)
-        nodes = _nodes(times[first:], crossings, now, path.wall_time_constant_s)
+        nodes = start + np.round(_nodes(crossings, now, path.wall_time_constant_s) - start, 3)
         section = np.searchsorted(crossings[1:], (nodes[1:] + nodes[:-1]) / 2, side="right")
         record = np.clip(np.searchsorted(times, nodes[1:], side="left"), 0, len(times) - 1)
-        walls = np.array(self._walls)[record]
+        # Told apart no finer than this, so that plugs that differ by nothing that matters have equal histories.
+        walls = np.round(np.array(self._walls)[record] / self.TEMPERATURE_STEP_C) * self.TEMPERATURE_STEP_C
         wall = np.choose(section, [np.full(len(record), _AMBIENT_C), walls[:, 0], walls[:, 1], _AMBIENT_C])
         liquid = _follow(wall, np.diff(nodes), path.wall_time_constant_s)
         spent = np.diff(nodes)
@@ -129,12 +131,21 @@ def _time_at(volume_ml: float, times: Array, volumes: Array) -> float:
     return float(times[i - 1] + share * (times[i] - times[i - 1]))
 
 
-def _nodes(times: Array, crossings: Array, now: float, time_constant_s: float) -> Array:
-    """Times at which a plug's temperature is tabulated: records, crossings, and close behind the crossings."""
+def _nodes(crossings: Array, now: float, time_constant_s: float) -> Array:
+    """Times at which a plug's temperature is tabulated: evenly within each section, and close behind its entry.
+
+    They do not depend on when anything was recorded: plugs with the same history get the same times.
+    """
+    ends = np.append(crossings, now)
+    even = [np.linspace(a, b, _nodes_between(b - a), endpoint=False) for a, b in pairwise(ends)]
     close = (crossings[:, None] + time_constant_s * _RELAXATION_NODES).ravel()
-    nodes = np.unique(np.concatenate([times, crossings, close, [now]]))
+    nodes = np.unique(np.concatenate([*even, close, [now]]))
     nodes = nodes[(nodes >= crossings[0]) & (nodes <= now)]
     return nodes if len(nodes) > 1 else np.array([crossings[0], now])
+
+
+def _nodes_between(duration_s: float) -> int:
+    return int(np.clip(np.ceil(duration_s), 4, 200))
 
 
 def _follow(wall_c: Array, dt_s: Array, time_constant_s: float) -> Array:

@@ -105,8 +105,8 @@ class CadmiumSelenideAbsorption:
         return height * (
             band(energy, first, sigma)
             + 0.55 * band(energy, first + 0.17, 1.6 * sigma)
-            + 0.9 * onset(energy, first + 0.42, 0.12)
-            + 1.1 * onset(energy, first + 0.85, 0.22)
+            + 0.9 * onset(energy, first + 0.45, 0.19)
+            + 1.1 * onset(energy, first + 0.90, 0.26)
             + 1.6 * onset(energy, first + 1.45, 0.40)
         )
 

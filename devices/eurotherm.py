@@ -1,0 +1,252 @@
+"""Eurotherm 3216 temperature controllers over Modbus RTU; several may share one RS-485 line.
+
+Source: 3200 series engineering manual HA028651, §15.5 (parameter addresses).
+
+Set points go to the *remote* set point only (register 26), never to 2, 24 or 25: those are kept in
+memory that wears out after 100 000 writes. The controller uses the remote set point only while it is
+refreshed every few seconds, and otherwise falls back to its local one: leave the local set point at a
+safe temperature on the panel, and the oven cools by itself when this program or the line dies.
+"""
+
+import threading
+from typing import Annotated, Any
+
+from ophyd import Component as Cpt
+from ophyd import Kind
+from ophyd.status import Status
+from pydantic import Field, model_validator
+
+from devices.base import Instrument, Quantity, check_limits
+from devices.errors import DeviceError, InstrumentFaultError, NotReachedError
+from devices.links import LineSettings, shared_line
+from devices.protocols import modbus
+from flowlab.bench import Bench
+from flowlab.config import DeviceEntry
+
+PROCESS_VALUE = 1
+WORKING_OUTPUT = 4
+WORKING_SET_POINT = 5
+REMOTE_SET_POINT = 26
+STATUS = 75
+_FIRST, _COUNT = PROCESS_VALUE, 5
+_FAULTS = {5: "the sensor is broken", 6: "the loop is broken", 10: "the temperature is over range"}
+_REMOTE_FAILED = 14
+
+
+class EurothermSettings(LineSettings):
+    """A controller as it is wired and configured."""
+
+    unit: Annotated[int, Field(ge=1, le=254)] = Field(description="address on the RS-485 line")
+    decimals: Annotated[int, Field(ge=0, le=2)] = Field(
+        default=1, description="as set in the controller: 1 makes 2500 mean 250.0 °C"
+    )
+    lowest_c: float = 0.0
+    highest_c: float = Field(description="highest set point that is ever sent")
+    safe_c: float = Field(default=20.0, description="set point of the safe state")
+    settle_within_c: Annotated[float, Field(gt=0)] = 0.5
+    settle_for_s: Annotated[float, Field(ge=0)] = Field(
+        default=10.0, description="how long the temperature must stay within, in plant seconds"
+    )
+    slowest_c_per_s: Annotated[float, Field(gt=0)] = Field(
+        default=0.1, description="slowest heating or cooling that is still healthy; sets the time limit of a ramp"
+    )
+    refresh_every_s: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="real seconds between refreshes of the remote set point; the manual wants less than 5"
+    )
+    select_register: Annotated[int, Field(ge=0)] | None = Field(
+        default=276,
+        description="register that selects the remote set point when 1 is written; None: it is selected on the panel",
+    )
+
+    @model_validator(mode="after")
+    def _limits_are_in_order(self) -> "EurothermSettings":
+        if not self.lowest_c <= self.safe_c <= self.highest_c:
+            raise ValueError(
+                f"lowest_c {self.lowest_c:g} ≤ safe_c {self.safe_c:g} ≤ highest_c {self.highest_c:g} does not hold"
+            )
+        return self
+
+
+class Eurotherm3216(Instrument):
+    """A heater behind a 3216: set it to a temperature in °C; it is there when it has settled."""
+
+    Settings = EurothermSettings
+
+    temperature_c = Cpt(Quantity, ask="ask_temperature_c", units="°C", precision=1, kind=Kind.hinted)
+    setpoint_c = Cpt(Quantity, ask="ask_setpoint_c", units="°C", precision=1, limits="limits_c", kind=Kind.normal)
+    output_percent = Cpt(Quantity, ask="ask_output_percent", units="%", precision=1, kind=Kind.normal)
+
+    def __init__(self, name: str, entry: DeviceEntry, settings: EurothermSettings, bench: Bench):
+        self.settings = settings
+        self.limits_c = (settings.lowest_c, settings.highest_c)
+        self._scale = 10**settings.decimals
+        super().__init__(name, entry, bench)
+        self._bench = bench
+        self._refresher: Refresher | None = None
+        self._sending = threading.Lock()
+        self._held_c: float | None = None
+
+    # What is asked of the controller.
+
+    def ask_temperature_c(self) -> float:
+        """Process value.
+
+        Raises:
+            InstrumentFaultError: the controller says that its sensor or loop is broken or over range.
+        """
+        self._check_health()
+        return self._read_registers(PROCESS_VALUE, 1)[0] / self._scale
+
+    def ask_setpoint_c(self) -> float:
+        """The set point that the controller works towards."""
+        return self._read_registers(WORKING_SET_POINT, 1)[0] / self._scale
+
+    def ask_output_percent(self) -> float:
+        """Working output."""
+        return self._read_registers(WORKING_OUTPUT, 1)[0] / self._scale
+
+    def _check_health(self) -> None:
+        bits = self._read_registers(STATUS, 1)[0]
+        for bit, meaning in _FAULTS.items():
+            if bits >> bit & 1:
+                raise InstrumentFaultError(f"{self.name}: {meaning} (status 0x{bits & 0xFFFF:04x})")
+        if bits >> _REMOTE_FAILED & 1 and self._refresher is not None:
+            raise InstrumentFaultError(f"{self.name}: fell back to its local set point; refreshes come too late")
+
+    # What it is told.
+
+    def check_value(self, value: float, **_: Any) -> None:
+        """Refuse a temperature outside the limits.
+
+        Raises:
+            LimitError: see there.
+        """
+        check_limits(self.name, "set point", value, self.limits_c, "°C")
+
+    def set(self, value: float) -> Status:
+        """Go to a temperature in °C.
+
+        Returns:
+            Done when the temperature has stayed within ``settle_within_c`` for ``settle_for_s``.
+
+        Raises:
+            LimitError: outside the limits; nothing was sent.
+            NotReachedError: the controller did not take the set point.
+        """
+        self.check_value(value)
+        self.give_up_watching()
+        distance = abs(self.ask_temperature_c() - value)
+        self._send_setpoint(value)
+        s = self.settings
+        settled = Settled(self, value)
+        return self.watch(
+            settled,
+            what=f"{value:g} °C",
+            every_s=max(s.settle_for_s / 20, 0.5),
+            limit_s=distance / s.slowest_c_per_s + 20 * s.settle_for_s + 60,
+        )
+
+    def _send_setpoint(self, value_c: float) -> None:
+        """Send a set point, keep it refreshed, and read back that the controller works towards it."""
+        with self._sending:
+            self._write_register(REMOTE_SET_POINT, round(value_c * self._scale))
+            self._held_c = value_c
+        if self._refresher is None:
+            if self.settings.select_register is not None:
+                self._write_register(self.settings.select_register, 1)
+            self._refresher = Refresher(self, self.settings.refresh_every_s)
+        working = self.ask_setpoint_c()
+        if abs(working - value_c) > 0.51 / self._scale:
+            raise NotReachedError(f"{self.name}: was set to {value_c:g} °C but works towards {working:g} °C")
+
+    def locate(self) -> dict[str, float]:
+        """Set point and temperature, as bluesky's Locatable wants them."""
+        return {"setpoint": self.ask_setpoint_c(), "readback": self.ask_temperature_c()}
+
+    def make_safe(self) -> None:
+        """Set the safe temperature and check that the controller works towards it; it cools from there by itself."""
+        self.give_up_watching()
+        self._send_setpoint(self.settings.safe_c)
+
+    # Connection.
+
+    def connect(self) -> None:
+        """Open the line and check that the controller answers and is healthy; sets nothing."""
+        self.ask_temperature_c()
+
+    def close(self) -> None:
+        """Stop refreshing the set point: the controller falls back to its local one."""
+        if self._refresher is not None:
+            self._refresher.close()
+            self._refresher = None
+        super().close()
+
+    @property
+    def _line(self):
+        return shared_line(self._bench, self.address, self.name, self.settings)
+
+    def _read_registers(self, register: int, count: int) -> list[int]:
+        unit = self.settings.unit
+        return self._line.ask(
+            modbus.read_request(unit, register, count), lambda data: modbus.decode_read(data, unit, count), self.name
+        )
+
+    def _write_register(self, register: int, value: int) -> None:
+        unit = self.settings.unit
+        self._line.ask(
+            modbus.write_request(unit, register, value),
+            lambda data: modbus.decode_write(data, unit, register, value),
+            self.name,
+        )
+
+    def refresh(self) -> None:
+        """Send the remote set point again, so that the controller goes on using it."""
+        with self._sending:
+            if self._held_c is not None:
+                self._write_register(REMOTE_SET_POINT, round(self._held_c * self._scale))
+
+
+class Settled:
+    """Whether the temperature has stayed close to a set point for long enough; called again and again."""
+
+    def __init__(self, heater: Eurotherm3216, value_c: float):
+        self._heater = heater
+        self._value_c = value_c
+        self._since_s: float | None = None
+
+    def __call__(self) -> bool:
+        """Look at the temperature once."""
+        heater, now_s = self._heater, self._heater.clock.now_s()
+        if abs(heater.ask_temperature_c() - self._value_c) > heater.settings.settle_within_c:
+            self._since_s = None
+            return False
+        if self._since_s is None:
+            self._since_s = now_s
+        return now_s - self._since_s >= heater.settings.settle_for_s
+
+
+class Refresher:
+    """Keeps the remote set point fresh while this program lives.
+
+    It does not raise: a line that is dead shows at the next reading, and the controller falls back by
+    itself to the local set point.
+    """
+
+    def __init__(self, heater: Eurotherm3216, every_s: float):
+        self._heater = heater
+        self._every_s = every_s
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"{heater.name}: refresh", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._every_s):
+            try:
+                self._heater.refresh()
+            except DeviceError as error:
+                self._heater.log.warning("set point not refreshed: %s", error)
+
+    def close(self) -> None:
+        """Stop refreshing."""
+        self._closed.set()
+        self._thread.join()

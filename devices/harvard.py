@@ -1,0 +1,231 @@
+"""Harvard Apparatus PHD ULTRA and Pump 11 Elite syringe pumps.
+
+Source: PHD ULTRA Series User's Manual, publication 5419-002, pump chain commands.
+
+The pump counts what it infused and withdrew since its counters were cleared; what is left in the syringe
+follows from them. Clear them (``cvolume``) when a full syringe is put in.
+"""
+
+import math
+from typing import Annotated, Any
+
+from ophyd import Component as Cpt
+from ophyd import Kind
+from ophyd.status import Status
+from pydantic import Field
+
+from devices.base import Instrument, Quantity, check_limits
+from devices.errors import InstrumentFaultError, LimitError, NotReachedError, ReplyError
+from devices.links import LineSettings, shared_line
+from devices.protocols import harvard
+from devices.protocols.harvard import Dialect, Prompt, Reply
+from flowlab.bench import Bench
+from flowlab.config import DeviceEntry
+
+
+class PhdUltraSettings(LineSettings):
+    """A pump as it is wired, and what is on it."""
+
+    baudrate: int = 115200
+    unit: Annotated[int, Field(ge=0, le=99)] = Field(default=0, description="the pump's address on its chain")
+    dialect: Dialect = Field(default="colon", description="the manual writes 12:irat, sibling pumps 12irat")
+    syringe: str = Field(description="which of the [syringes] is on it")
+    reagent: str = Field(description="which of the [reagents] is in it")
+    highest_ml_min: Annotated[float, Field(gt=0)] = Field(description="highest rate that is ever sent")
+    refill_ml_min: Annotated[float, Field(gt=0)] = Field(description="rate at which the syringe is refilled")
+    rate_tolerance: Annotated[float, Field(gt=0, lt=0.1)] = Field(
+        default=0.002, description="how far the pump's rate may be from what was sent, relative: its resolution"
+    )
+
+
+class PhdUltra(Instrument):
+    """A syringe pump: set it to an infusion rate in ml/min, 0 stops it."""
+
+    Settings = PhdUltraSettings
+
+    rate_ml_min = Cpt(Quantity, ask="ask_rate_ml_min", units="mL/min", precision=4, limits="limits_ml_min")
+    content_ml = Cpt(Quantity, ask="ask_content_ml", units="mL", precision=3, kind=Kind.normal)
+
+    def __init__(self, name: str, entry: DeviceEntry, settings: PhdUltraSettings, bench: Bench):
+        self.settings = settings
+        for kind, known, wanted in (
+            ("syringe", bench.config.syringes, settings.syringe),
+            ("reagent", bench.config.reagents, settings.reagent),
+        ):
+            if wanted not in known:
+                raise ValueError(f"settings.{kind} = {wanted!r}: there is no such {kind}; there are {', '.join(known)}")
+        self.reagent = settings.reagent
+        self.syringe = bench.config.syringes[settings.syringe]
+        self.limits_ml_min = (0.0, settings.highest_ml_min)
+        self._lowest_ml_min = 0.0
+        #: What stands ready to refill from, as far as is known: the reservoir less what was withdrawn since.
+        self.reservoir_ml = bench.config.reagents[settings.reagent].reservoir_ml
+        self._bench = bench
+        super().__init__(name, entry, bench)
+
+    # What is asked of the pump.
+
+    def ask_rate_ml_min(self) -> float:
+        """What the pump infuses now: 0 unless it runs.
+
+        Raises:
+            InstrumentFaultError: it has stalled.
+        """
+        reply = self._query("irate")
+        return self._read(harvard.rate_ml_min, reply) if reply.prompt is Prompt.INFUSING else 0.0
+
+    def ask_infused_ml(self) -> float:
+        """Volume infused since the counter was cleared."""
+        return self._read(harvard.volume_ml, self._query("ivolume"))
+
+    def ask_content_ml(self) -> float:
+        """What is left in the syringe, from the pump's own counters."""
+        return self.syringe.volume_ml - self.ask_infused_ml() + self.ask_withdrawn_ml()
+
+    def ask_withdrawn_ml(self) -> float:
+        """Volume withdrawn since the counter was cleared."""
+        return self._read(harvard.volume_ml, self._query("wvolume"))
+
+    # What it is told.
+
+    def check_value(self, value: float, **_: Any) -> None:
+        """Refuse a rate outside the limits.
+
+        Raises:
+            LimitError: see there.
+        """
+        lowest = 0.0 if value == 0 else self._lowest_ml_min
+        check_limits(self.name, "rate", value, (lowest, self.settings.highest_ml_min), "mL/min")
+
+    def set(self, value: float) -> Status:
+        """Infuse at a rate in ml/min from now on; 0 stops.
+
+        Returns:
+            Done at once: the pump confirmed.
+
+        Raises:
+            LimitError: outside the limits; nothing was sent.
+            NotReachedError: the pump does not run at that rate.
+        """
+        self.check_value(value)
+        self.give_up_watching()
+        if value == 0:
+            self._halt()
+        else:
+            self._tell(f"irate {harvard.rate_text(value)}")
+            self._tell("irun")
+            running = self.ask_rate_ml_min()
+            if not math.isclose(running, value, rel_tol=self.settings.rate_tolerance):
+                raise NotReachedError(f"{self.name}: was set to {value:g} mL/min but runs at {running:g} mL/min")
+        return self.done()
+
+    def refill(self) -> Status:
+        """Withdraw from the reservoir until the syringe is full.
+
+        Returns:
+            Done when the pump reports its target reached; its counters then begin anew.
+
+        Raises:
+            LimitError: the reservoir holds less than is missing; nothing moved.
+        """
+        self.give_up_watching()
+        withdrawn_ml = self.ask_withdrawn_ml()
+        missing_ml = self.ask_infused_ml() - withdrawn_ml
+        if missing_ml > self.reservoir_ml:
+            raise LimitError(
+                f"{self.name}: refilling takes {missing_ml:.1f} mL, but {self.reservoir_ml:.1f} mL of "
+                f"{self.reagent} are left; fill the reservoir and say so in the configuration"
+            )
+        self._halt()
+        if missing_ml > 1e-3:
+            self._tell(f"wrate {harvard.rate_text(self.settings.refill_ml_min)}")
+            # The counters are not cleared before the syringe is full: they tell its content after a failure.
+            self._tell(f"tvolume {withdrawn_ml + missing_ml:.4f} ml")
+            self._tell("wrun")
+        self.reservoir_ml -= missing_ml
+
+        def full() -> bool:
+            if self._query("wvolume").prompt is Prompt.WITHDRAWING:
+                return False
+            left_ml = withdrawn_ml + missing_ml - self.ask_withdrawn_ml()
+            if left_ml > 0.01 * self.syringe.volume_ml:
+                raise NotReachedError(f"{self.name}: stopped {left_ml:.2f} mL short of a full syringe")
+            self._tell("ctvolume")
+            self._tell("cvolume")
+            return True
+
+        seconds = 60 * missing_ml / self.settings.refill_ml_min
+        return self.watch(full, what="a full syringe", every_s=max(seconds / 20, 0.5), limit_s=2 * seconds + 60)
+
+    def make_safe(self) -> None:
+        """Stop and check that the pump stands."""
+        self.give_up_watching()
+        self._halt()
+
+    def _halt(self) -> None:
+        prompt = self._tell("stop").prompt
+        if prompt in (Prompt.INFUSING, Prompt.WITHDRAWING):
+            raise NotReachedError(f"{self.name}: was stopped but its prompt is {prompt.value!r}")
+
+    # Connection.
+
+    def connect(self) -> None:
+        """Check that a pump answers, stop it, and tell it the syringe.
+
+        Raises:
+            NotReachedError: it does not take the syringe's diameter.
+            LimitError: it cannot run the configured rates with that syringe.
+            InstrumentFaultError: its counters make no sense for that syringe.
+        """
+        self._query("ver")
+        self._halt()
+        self._tell("nvram off")  # settings sent here are not worth wearing out its memory
+        told_mm = self._read(harvard.diameter_mm, self._query("diameter"))
+        diameter_mm = self.syringe.inner_diameter_mm
+        if not math.isclose(told_mm, diameter_mm, rel_tol=1e-3):
+            self._tell(f"diameter {diameter_mm:.4f}")
+            told_mm = self._read(harvard.diameter_mm, self._query("diameter"))
+        if not math.isclose(told_mm, diameter_mm, rel_tol=1e-3):
+            raise NotReachedError(f"{self.name}: was told a diameter of {diameter_mm:g} mm but has {told_mm:g} mm")
+        self._lowest_ml_min, highest = self._read(harvard.rate_limits_ml_min, self._query("irate lim"))
+        for what, wanted in (
+            ("highest_ml_min", self.settings.highest_ml_min),
+            ("refill_ml_min", self.settings.refill_ml_min),
+        ):
+            if wanted > highest:
+                raise LimitError(f"{self.name}: {what} is {wanted:g}, but with this syringe the pump does {highest:g}")
+        content_ml = self.ask_content_ml()
+        if not -0.01 * self.syringe.volume_ml <= content_ml <= 1.01 * self.syringe.volume_ml:
+            raise InstrumentFaultError(
+                f"{self.name}: its counters say {content_ml:.2f} mL in a syringe of {self.syringe.volume_ml:g} mL; "
+                "fill the syringe and clear the counters on the pump"
+            )
+
+    def _query(self, text: str) -> Reply:
+        return self._exchange(text, lines=1)
+
+    def _tell(self, text: str) -> Reply:
+        return self._exchange(text, lines=0)
+
+    def _exchange(self, text: str, lines: int) -> Reply:
+        """One command and its reply.
+
+        Raises:
+            InstrumentFaultError: the pump has stalled.
+        """
+        unit = self.settings.unit
+        line = shared_line(self._bench, self.address, self.name, self.settings)
+        reply = line.ask(
+            harvard.command(text, unit, self.settings.dialect),
+            lambda data: harvard.decode(data, unit, lines),
+            self.name,
+        )
+        if reply.prompt is Prompt.STALLED and text != "stop":
+            raise InstrumentFaultError(f"{self.name}: has stalled: is the syringe empty, or a line blocked?")
+        return reply
+
+    def _read(self, parse, reply: Reply):
+        try:
+            return parse(reply.lines[0])
+        except ReplyError as error:
+            raise ReplyError(f"{self.name}: {error}") from None

@@ -1,0 +1,159 @@
+"""A serial line, or what stands for one: one request at a time, each with a time limit and bounded retries.
+
+The address is a pyserial URL, so that ``/dev/ttyUSB0``, ``COM3`` and ``socket://host:port`` all work.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+import serial
+
+from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError
+from flowlab.bench import Bench
+from flowlab.config import Model
+
+T = TypeVar("T")
+
+#: Given everything received since the request: the reply's content, None while it is not whole, or
+#: :class:`ReplyError` when it never will be.
+Decode = Callable[[bytes], T | None]
+
+
+class LineSettings(Model):
+    """How the line is set up; ``socket://`` ignores speed and framing."""
+
+    baudrate: int = 9600
+    bytesize: Literal[7, 8] = 8
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
+    reply_within_s: float = 1.0
+    attempts: int = 3
+
+
+class Line:
+    """Asks instruments on one line; may be used by several devices and from several threads.
+
+    Args:
+        address: pyserial URL.
+        settings: speed, framing, time limit of one attempt, how many attempts.
+    """
+
+    def __init__(self, address: str, settings: LineSettings):
+        self.address = address
+        self._settings = settings
+        self._port: serial.Serial | None = None
+        self._lock = threading.RLock()
+
+    def ask(self, request: bytes, decode: Decode[T], device: str) -> T:
+        """Send a request and return its decoded reply.
+
+        What is asked must be harmless to ask twice: an attempt that brings no whole reply, or a garbled
+        one, is repeated after the line has been drained and, where it was lost, opened again.
+
+        Args:
+            request: bytes to send.
+            decode: see :data:`Decode`.
+            device: for the message of an error.
+
+        Raises:
+            LinkError: the line cannot be opened, or is lost again and again.
+            ReplyTimeoutError: no whole reply came, in any attempt.
+            ReplyError: only garbled replies came.
+            RefusedError: the instrument refused; it is not asked twice.
+        """
+        failure: ReplyError | ReplyTimeoutError | LinkError | None = None
+        with self._lock:
+            for _ in range(self._settings.attempts):
+                try:
+                    return self._attempt(request, decode, device)
+                except (ReplyError, ReplyTimeoutError) as error:
+                    failure = error
+                except (serial.SerialException, OSError) as error:
+                    self._drop()
+                    failure = LinkError(f"{device}: the line {self.address} is lost: {error}")
+        assert failure is not None  # noqa: S101  at least one attempt was made
+        raise failure
+
+    def tell(self, message: bytes, device: str) -> None:
+        """Send what has no reply.
+
+        Raises:
+            LinkError: the line cannot be opened or is lost.
+        """
+        with self._lock:
+            try:
+                self._open(device).write(message)
+            except (serial.SerialException, OSError) as error:
+                self._drop()
+                raise LinkError(f"{device}: the line {self.address} is lost: {error}") from None
+
+    def _attempt(self, request: bytes, decode: Decode[T], device: str) -> T:
+        port = self._open(device)
+        port.reset_input_buffer()  # what is still there answers something else
+        port.write(request)
+        received = b""
+        end = time.monotonic() + self._settings.reply_within_s
+        while (left := end - time.monotonic()) > 0:
+            received += self._read(port, left)
+            try:
+                reply = decode(received)
+            except (ReplyError, RefusedError) as error:
+                raise type(error)(f"{device}: asked {request!r}, got {received[:80]!r}: {error}") from None
+            if reply is not None:
+                return reply
+        got = f"only {received[:80]!r}" if received else "nothing"
+        raise ReplyTimeoutError(
+            f"{device}: asked {request!r} at {self.address}, got {got} within {self._settings.reply_within_s:g} s"
+        )
+
+    @staticmethod
+    def _read(port: serial.Serial, limit_s: float) -> bytes:
+        """Wait for the first byte, then take whatever is there."""
+        port.timeout = limit_s
+        first = port.read(1)
+        port.timeout = 0
+        return first + port.read(4096) if first else b""
+
+    def _open(self, device: str) -> serial.Serial:
+        if self._port is None:
+            s = self._settings
+            try:
+                self._port = serial.serial_for_url(  # pyright: ignore[reportAttributeAccessIssue]
+                    self.address,
+                    baudrate=s.baudrate,
+                    bytesize=s.bytesize,
+                    parity=s.parity,
+                    stopbits=s.stopbits,
+                    write_timeout=s.reply_within_s,
+                )
+            except (serial.SerialException, OSError, ValueError) as error:
+                raise LinkError(
+                    f"{device}: cannot open {self.address}: {error}; is it switched on, and the address right?"
+                ) from None
+        return self._port
+
+    def _drop(self) -> None:
+        if self._port is None:
+            return
+        # pyserial's socket:// forgets to close a socket whose other end is gone.
+        socket = getattr(self._port, "_socket", None)
+        try:
+            self._port.close()
+        finally:
+            self._port = None
+            if socket is not None:
+                socket.close()
+
+    def close(self) -> None:
+        """Close the line; closing twice is harmless."""
+        with self._lock:
+            self._drop()
+
+
+def shared_line(bench: Bench, address: str | None, device: str, settings: LineSettings) -> Line:
+    """The line at an address, the same for every device on it."""
+    if not address:
+        raise LinkError(f'{device}: has no address; give the line it is on, as address = "/dev/ttyUSB0"')
+    return bench.share(f"line {address}", lambda: Line(address, settings))

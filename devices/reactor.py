@@ -1,0 +1,245 @@
+"""The flow reactor as one device: "T_nuc, T_growth, residence time" in, rates and temperatures out.
+
+Nothing moves before everything that was asked has been checked: limits of heaters and pumps, and the
+reagent that is left.
+"""
+
+from functools import reduce
+from typing import Annotated, Any, cast
+
+from ophyd import Component as Cpt
+from ophyd import Kind
+from ophyd.status import AndStatus, Status
+from pydantic import Field
+
+from devices.base import Action, Instrument, Quantity
+from devices.errors import DeviceError, InstrumentFaultError, LimitError
+from devices.roles import Heater, Pump
+from flowlab.bench import Bench
+from flowlab.conditions import Conditions
+from flowlab.config import DeviceEntry, Model
+
+
+class FlowReactorSettings(Model):
+    """How the reactor is run."""
+
+    longest_residence_s: Annotated[float, Field(gt=0)] = Field(
+        default=1200.0, description="longest residence time that is accepted"
+    )
+    reserve_ml: Annotated[float, Field(ge=0)] = Field(
+        default=0.5, description="what is left in each syringe, beyond what is needed, when it is refilled"
+    )
+
+
+class FlowReactor(Instrument):
+    """Pumps, heaters and the volumes between them.
+
+    Set it to :class:`flowlab.conditions.Conditions`: done when both heaters have settled and the pumps run.
+    Set ``flush`` to a number of volumes, mixer to optical cell; ``refill`` to the volume in ml that is
+    needed before the next refill; ``reagent`` to the volume in ml that must be there, or it refuses.
+    """
+
+    Settings = FlowReactorSettings
+
+    nucleation_c = Cpt(Quantity, ask="ask_nucleation_c", units="°C", precision=1, limits="nucleation_limits_c")
+    growth_c = Cpt(Quantity, ask="ask_growth_c", units="°C", precision=1, limits="growth_limits_c")
+    nucleation_setpoint_c = Cpt(Quantity, ask="ask_nucleation_setpoint_c", units="°C", precision=1)
+    growth_setpoint_c = Cpt(Quantity, ask="ask_growth_setpoint_c", units="°C", precision=1)
+    residence_time_s = Cpt(Quantity, ask="ask_residence_time_s", units="s", precision=2, limits="residence_limits_s")
+    flow_ml_min = Cpt(Quantity, ask="ask_flow_ml_min", units="mL/min", precision=4)
+    reagent_left_ml = Cpt(Quantity, ask="ask_reagent_left_ml", units="mL", precision=2)
+    flush = Cpt(Action, do="start_flush")
+    refill = Cpt(Action, do="start_refill")
+    reagent = Cpt(Action, do="check_reagent")
+
+    def __init__(self, name: str, entry: DeviceEntry, settings: FlowReactorSettings, bench: Bench):
+        self.settings = settings
+        self.path = bench.config.flow_path
+        pumps, heaters = _parts(entry)
+        self.pumps: list[Pump] = [bench.devices[part] for part in pumps]
+        self._nucleation: Heater = bench.devices[heaters[0]]
+        self._growth: Heater = bench.devices[heaters[1]]
+        self.nucleation_limits_c = self._nucleation.limits_c
+        self.growth_limits_c = self._growth.limits_c
+        fastest_ml_s = len(self.pumps) * min(pump.limits_ml_min[1] for pump in self.pumps) / 60
+        self.residence_limits_s = (self.path.reaction_ml / fastest_ml_s, settings.longest_residence_s)
+        super().__init__(name, entry, bench)
+        for signal in (self.nucleation_setpoint_c, self.growth_setpoint_c, self.flow_ml_min, self.reagent_left_ml):
+            signal.kind = Kind.normal
+        for signal in (self.nucleation_c, self.growth_c, self.residence_time_s):
+            signal.kind = Kind.hinted
+
+    # What is asked of the parts.
+
+    def ask_nucleation_c(self) -> float:  # noqa: D102
+        return self._nucleation.ask_temperature_c()
+
+    def ask_growth_c(self) -> float:  # noqa: D102
+        return self._growth.ask_temperature_c()
+
+    def ask_nucleation_setpoint_c(self) -> float:  # noqa: D102
+        return self._nucleation.ask_setpoint_c()
+
+    def ask_growth_setpoint_c(self) -> float:  # noqa: D102
+        return self._growth.ask_setpoint_c()
+
+    def ask_flow_ml_min(self) -> float:
+        """Sum of the rates at which the pumps really run."""
+        return sum(pump.ask_rate_ml_min() for pump in self.pumps)
+
+    def ask_residence_time_s(self) -> float:
+        """Residence time at the present flow; inf while nothing flows."""
+        flow = self.ask_flow_ml_min()
+        return 60 * self.path.reaction_ml / flow if flow > 0 else float("inf")
+
+    def ask_reagent_left_ml(self) -> float:
+        """Least of what the pumps have left, in the syringe and to refill from."""
+        return min(pump.ask_content_ml() + pump.reservoir_ml for pump in self.pumps)
+
+    # What it is told.
+
+    def rate_ml_min(self, residence_time_s: float) -> float:
+        """Rate of each pump for a residence time; the streams meet in equal parts."""
+        return 60 * self.path.reaction_ml / residence_time_s / len(self.pumps)
+
+    def check_value(self, value: Conditions, **_: Any) -> None:
+        """Refuse conditions that the limits do not allow.
+
+        Raises:
+            LimitError: the message says which limit.
+        """
+        self._nucleation.check_value(value.nucleation_c)
+        self._growth.check_value(value.growth_c)
+        low, high = self.residence_limits_s
+        if not low <= value.residence_time_s <= high:
+            raise LimitError(
+                f"{self.name}: residence time {value.residence_time_s:g} s is outside {low:.3g}…{high:g} s, "
+                f"what {self.path.reaction_ml:g} mL and the pumps' limits allow"
+            )
+        for pump in self.pumps:
+            pump.check_value(self.rate_ml_min(value.residence_time_s))
+
+    def check_reagent(self, volume_ml: float) -> Status:
+        """Refuse what needs more reagent than there is, in the syringes and to refill from.
+
+        Args:
+            volume_ml: total volume that will flow through the reactor.
+
+        Raises:
+            LimitError: the message says what is needed, what is left, and of what.
+        """
+        each_ml = volume_ml / len(self.pumps)
+        for pump in self.pumps:
+            left_ml = pump.ask_content_ml() + pump.reservoir_ml
+            if each_ml > left_ml:
+                raise LimitError(
+                    f"{self.name}: this takes {each_ml:.1f} mL of {pump.reagent}, but {left_ml:.1f} mL "
+                    f"are left in syringe and reservoir; ask for less, or fill up and say so in the configuration"
+                )
+        return self.done()
+
+    def set(self, value: Conditions) -> Status:
+        """Go to conditions: heat first, then flow. While the heaters move, the flow stays what it was.
+
+        Returns:
+            Done when both heaters have settled and the pumps run.
+
+        Raises:
+            LimitError: the conditions are not allowed; nothing moved.
+        """
+        self.check_value(value)
+        heating = [self._nucleation.set(value.nucleation_c), self._growth.set(value.growth_c)]
+        rate = self.rate_ml_min(value.residence_time_s)
+
+        def there() -> bool:
+            for status in heating:
+                if status.done:
+                    status.wait(0)  # raises what went wrong
+            if not all(status.done for status in heating):
+                return False
+            for pump in self.pumps:
+                pump.set(rate)
+            return True
+
+        return self.watch(there, what=str(value), every_s=1.0, limit_s=1e9)
+
+    def start_flush(self, volumes: float) -> Status:
+        """Let ``volumes`` times the whole path, mixer to optical cell, flow through it.
+
+        Returns:
+            Done when the pumps have delivered that much by their own count.
+
+        Raises:
+            LimitError: a syringe holds less than that and cannot be refilled; nothing moved.
+            InstrumentFaultError: nothing flows.
+        """
+        flow_ml_min = self.ask_flow_ml_min()
+        if flow_ml_min <= 0:
+            raise InstrumentFaultError(f"{self.name}: a flush was asked for, but no pump runs")
+        wanted_ml = volumes * self.path.total_ml
+        begun_ml = self._infused_ml()
+        seconds = 60 * wanted_ml / flow_ml_min
+
+        def delivered() -> bool:
+            if self.ask_flow_ml_min() < 0.5 * flow_ml_min:
+                raise InstrumentFaultError(f"{self.name}: a pump stopped while flushing")
+            return self._infused_ml() - begun_ml >= wanted_ml
+
+        return self.watch(
+            delivered, what=f"{wanted_ml:.2f} mL", every_s=max(seconds / 20, 0.2), limit_s=3 * seconds + 60
+        )
+
+    def start_refill(self, volume_ml: float) -> Status:
+        """Refill every syringe when one of them holds less than ``volume_ml`` of total flow needs.
+
+        The pumps stop for it and the plugs in the reactor stand: flush afterwards.
+
+        Returns:
+            Done when the syringes are full, at once when nothing needed refilling.
+
+        Raises:
+            LimitError: a syringe, or a reservoir, cannot hold that much; nothing moved.
+        """
+        needed_ml = volume_ml / len(self.pumps) + self.settings.reserve_ml
+        if all(pump.ask_content_ml() >= needed_ml for pump in self.pumps):
+            return self.done()
+        for pump in self.pumps:
+            if needed_ml > pump.syringe.volume_ml:
+                raise LimitError(
+                    f"{self.name}: {needed_ml:.1f} mL between two refills, but a syringe holds "
+                    f"{pump.syringe.volume_ml:g} mL; ask for a shorter residence time or fewer volumes"
+                )
+        return reduce(AndStatus, [pump.refill() for pump in self.pumps])
+
+    def _infused_ml(self) -> float:
+        return sum(pump.ask_infused_ml() for pump in self.pumps)
+
+    def make_safe(self) -> None:
+        """Heaters to their safe temperature, then pumps off; goes on when one of them fails.
+
+        Raises:
+            ExceptionGroup: of what went wrong.
+        """
+        self.give_up_watching()
+        errors: list[DeviceError] = []
+        for part in (self._nucleation, self._growth, *self.pumps):
+            try:
+                part.make_safe()
+            except DeviceError as error:
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"{self.name}: not everything could be made safe", errors)
+
+    def connect(self) -> None:
+        """Nothing of its own to open: its parts are connected."""
+
+
+def _parts(entry: DeviceEntry) -> tuple[list[str], tuple[str, str]]:
+    wanted = {"pumps", "nucleation", "growth"}
+    if set(entry.parts) != wanted:
+        raise ValueError(f"parts are {', '.join(entry.parts) or 'none'}; a reactor needs {', '.join(sorted(wanted))}")
+    pumps = entry.parts["pumps"]
+    heaters = entry.parts["nucleation"], entry.parts["growth"]
+    if isinstance(pumps, str) or any(isinstance(part, list) for part in heaters):
+        raise ValueError("parts.pumps is a list of pumps; nucleation and growth are one heater each")
+    return pumps, cast("tuple[str, str]", heaters)

@@ -1,0 +1,85 @@
+"""What the reactor asks of a pump and of a heater, whoever made them."""
+
+from typing import Protocol
+
+from ophyd.status import Status
+
+from flowlab.config import Syringe
+
+
+class Pump(Protocol):
+    """A syringe pump that infuses one reagent.
+
+    Attributes:
+        name: on the bench.
+        reagent: what it pumps.
+        syringe: what it pumps from.
+        limits_ml_min: lowest and highest rate, 0 included.
+        reservoir_ml: what is left to refill from.
+    """
+
+    name: str
+    reagent: str
+    syringe: Syringe
+    limits_ml_min: tuple[float, float]
+    reservoir_ml: float
+
+    def check_value(self, value: float) -> None:
+        """Refuse a rate that is not allowed; see :class:`devices.errors.LimitError`."""
+        ...
+
+    def set(self, value: float) -> Status:
+        """Infuse at a rate in ml/min; 0 stops."""
+        ...
+
+    def refill(self) -> Status:
+        """Fill the syringe from the reservoir."""
+        ...
+
+    def make_safe(self) -> None:
+        """Stop."""
+        ...
+
+    def ask_rate_ml_min(self) -> float:
+        """What it infuses now."""
+        ...
+
+    def ask_infused_ml(self) -> float:
+        """What it has infused by its own count."""
+        ...
+
+    def ask_content_ml(self) -> float:
+        """What is left in its syringe."""
+        ...
+
+
+class Heater(Protocol):
+    """A heater with its controller.
+
+    Attributes:
+        name: on the bench.
+        limits_c: lowest and highest set point.
+    """
+
+    name: str
+    limits_c: tuple[float, float]
+
+    def check_value(self, value: float) -> None:
+        """Refuse a set point that is not allowed; see :class:`devices.errors.LimitError`."""
+        ...
+
+    def set(self, value: float) -> Status:
+        """Go to a temperature in °C; done when it has settled."""
+        ...
+
+    def make_safe(self) -> None:
+        """Let it cool."""
+        ...
+
+    def ask_temperature_c(self) -> float:
+        """Temperature now."""
+        ...
+
+    def ask_setpoint_c(self) -> float:
+        """What it works towards."""
+        ...

@@ -1,0 +1,5 @@
+"""``python -m flowlab``: the same as the command ``flowlab``."""
+
+from flowlab.cli import main
+
+main()

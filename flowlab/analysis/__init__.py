@@ -1,0 +1,1 @@
+"""Spectra to verdicts. Pure: arrays in, results out; no I/O, no bluesky, no clock."""

@@ -1,0 +1,92 @@
+"""What depends on the wavelength axis only, computed once: energies, and kernels of smoothed derivatives."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import factorial
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+HC_EV_NM = 1239.842
+#: σ of the Gaussian that smooths the derivatives: somewhat less than that of the narrowest band that is
+#: looked for, 7.6 nm (FWHM 18 nm).
+SMOOTHING_NM = 6.0
+_REACH = 3.0  # a kernel ends at so many σ
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A rising wavelength axis.
+
+    Attributes:
+        wavelength_nm: shape (pixels,), strictly rising.
+
+    Raises:
+        ValueError: fewer than 10 pixels, or not strictly rising.
+    """
+
+    wavelength_nm: Array
+
+    def __post_init__(self) -> None:
+        steps = np.diff(self.wavelength_nm)
+        if len(self.wavelength_nm) < 10 or not np.all(np.isfinite(self.wavelength_nm)) or not np.all(steps > 0):
+            raise ValueError("a wavelength axis has at least 10 pixels and rises from each to the next")
+
+    @cached_property
+    def step_nm(self) -> Array:
+        """Width of each pixel."""
+        return np.gradient(self.wavelength_nm)
+
+    @cached_property
+    def half_kernel(self) -> int:
+        """Pixels on either side that a kernel covers."""
+        return max(4, round(_REACH * SMOOTHING_NM / float(np.median(self.step_nm))))
+
+    def kernel(self, order: int) -> Array:
+        """Kernel of a derivative, per pixel^order, shape (2·half_kernel + 1,).
+
+        A local polynomial fitted with Gaussian weights (Savitzky–Golay's idea, with weights that fade):
+        in the limit of small pixels the derivative of a Gaussian. Equal weights leave noise so rough that
+        one band shows several maxima.
+        """
+        return self._kernels[order]
+
+    @cached_property
+    def _kernels(self) -> dict[int, Array]:
+        sigma = SMOOTHING_NM / float(np.median(self.step_nm))
+        x = np.arange(-self.half_kernel, self.half_kernel + 1, dtype=float)
+        weight = np.exp(-0.25 * (x / sigma) ** 2)  # square root of the weight of a squared residual
+        kernels: dict[int, Array] = {}
+        for order in (2, 3, 4):
+            powers = np.vander(x / sigma, order + 1, increasing=True)
+            # Row n of the weighted pseudo-inverse gives the coefficient of (x/σ)ⁿ; the derivative is n!/σⁿ times that.
+            coefficient = np.linalg.pinv(powers * weight[:, None])[order] * weight
+            kernels[order] = coefficient * factorial(order) / sigma**order
+        return kernels
+
+    def derivative(self, value: Array, order: int) -> Array:
+        """dⁿ/dλⁿ of a smoothed spectrum, per nmⁿ; nan within half a kernel of either end."""
+        return self._filtered(value, self.kernel(order)) / self.step_nm**order
+
+    def derivative_err(self, err: Array, order: int) -> Array:
+        """One sigma of :meth:`derivative` for independent pixel errors: σ(dⁿ) = √(Σ c²·σ²)."""
+        return np.sqrt(self._filtered(err**2, self.kernel(order) ** 2)) / self.step_nm**order
+
+    def covered(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Pixels whose whole kernel lies on usable ones."""
+        unusable = np.concatenate([[0], np.cumsum(~usable)])
+        half, count = self.half_kernel, len(usable)
+        inside = np.zeros(count, dtype=bool)
+        if count > 2 * half:
+            middle = np.arange(half, count - half)
+            inside[middle] = unusable[middle + half + 1] == unusable[middle - half]
+        return inside
+
+    def _filtered(self, value: Array, kernel: Array) -> Array:
+        half = len(kernel) // 2
+        out = np.full(len(value), np.nan)
+        if len(value) >= len(kernel):
+            out[half : len(value) - half] = np.correlate(value, kernel, mode="valid")
+        return out

@@ -1,0 +1,143 @@
+"""A whole scan, one spectrum at a time: what the live analyzer, a replay and a report all compute with.
+
+The state depends on the spectra in their order and on nothing else, so that live, late and replayed
+analyses of the same documents agree exactly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowlab.analysis.absorbance import Absorbance, Counts, absorbance, smooth_errors
+from flowlab.analysis.axis import Axis
+from flowlab.analysis.features import Feature, find_features
+from flowlab.analysis.sizing import Size, SizingCurve, size
+from flowlab.analysis.tracks import Track, Tracker
+from flowlab.analysis.verdict import KnownFamily, Verdict, judge_panel
+from flowlab.analysis.window import Window, accumulation_window
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of the material beforehand."""
+
+    name: str
+    families: list[KnownFamily]
+    sizing: SizingCurve | None
+    accumulating_family: str | None
+
+
+@dataclass(frozen=True)
+class SpectrumResult:
+    """What one spectrum says, in the light of those before it in its panel.
+
+    Attributes:
+        index: number of the spectrum.
+        usable: whether anything could be made of it.
+        why: the reason when not.
+        spectrum: absorbance; None when not usable.
+        features: bands, from blue to red.
+        tracks: track id of each feature.
+        verdicts: on each feature's track, as far as is known now.
+    """
+
+    index: int
+    usable: bool
+    why: str | None
+    spectrum: Absorbance | None
+    features: list[Feature]
+    tracks: list[int]
+    verdicts: list[Verdict]
+
+
+class ScanAnalysis:
+    """Counts to absorbance to features to tracks to verdicts.
+
+    Args:
+        wavelength_nm: axis of the spectra, shape (pixels,).
+        knowledge: of the material.
+
+    Raises:
+        ValueError: the axis cannot be one; see :class:`flowlab.analysis.axis.Axis`.
+    """
+
+    def __init__(self, wavelength_nm: "np.ndarray[tuple[int], np.dtype[np.float64]]", knowledge: Knowledge):
+        self.axis = Axis(wavelength_nm)
+        self.knowledge = knowledge
+        self.dark: Counts | None = None
+        self.reference: Counts | None = None
+        self.panels: list[float] = []
+        self._tracker = Tracker()
+        self._count = 0
+
+    @property
+    def tracks(self) -> list[Track]:
+        """Every track so far."""
+        return self._tracker.tracks
+
+    def spectrum(self, panel: float, sample: Counts, saturated_pixels: int = 0) -> SpectrumResult:
+        """Take in the next spectrum.
+
+        Args:
+            panel: coordinate on the slow axis; a new one begins new tracks.
+            sample: counts.
+            saturated_pixels: how many pixels were at the ceiling in any scan.
+        """
+        index = self._count
+        self._count += 1
+        if not self.panels or self.panels[-1] != panel:
+            self.panels.append(panel)
+            self._tracker.begin_panel()
+        why = self._unusable(sample, saturated_pixels)
+        if why is not None or self.reference is None or self.dark is None:
+            return SpectrumResult(index, False, why, None, [], [], [])
+        found = absorbance(self._tidy(sample), self.reference, self.dark)
+        features = find_features(found, self.axis)
+        tracks = self._tracker.follow(index, features)
+        here = [track for track in self.tracks if track.panel == len(self.panels) - 1]
+        verdicts = judge_panel(here, self.knowledge.families)
+        return SpectrumResult(
+            index, True, None, found, features, [t.id for t in tracks], [verdicts[t.id] for t in tracks]
+        )
+
+    def take_dark(self, counts: Counts) -> None:
+        """The dark spectrum of what follows."""
+        self.dark = self._tidy(counts)
+
+    def take_reference(self, counts: Counts) -> None:
+        """The reference spectrum of what follows."""
+        self.reference = self._tidy(counts)
+
+    def verdicts(self) -> dict[int, Verdict]:
+        """On every track, by its id."""
+        result: dict[int, Verdict] = {}
+        for panel in range(len(self.panels)):
+            here = [track for track in self.tracks if track.panel == panel]
+            result |= judge_panel(here, self.knowledge.families)
+        return result
+
+    def size(self, feature: Feature) -> Size:
+        """Diameter of the crystals whose first exciton a feature is."""
+        return size(feature.wavelength_nm, feature.position_err_nm, self.knowledge.sizing)
+
+    def window(self) -> Window | None:
+        """Where the material's accumulating family is found; None when it has none."""
+        family = self.knowledge.accumulating_family
+        return None if family is None else accumulation_window(family, self.panels, self.tracks, self.verdicts())
+
+    @staticmethod
+    def _tidy(counts: Counts) -> Counts:
+        return Counts(counts.mean, smooth_errors(counts.err))
+
+    def _unusable(self, sample: Counts, saturated_pixels: int) -> str | None:
+        if self.dark is None:
+            return "no dark spectrum was taken before it"
+        if self.reference is None:
+            return "no reference spectrum was taken before it"
+        if sample.mean.shape != self.axis.wavelength_nm.shape:
+            return f"{len(sample.mean)} pixels instead of {len(self.axis.wavelength_nm)}"
+        if not np.all(np.isfinite(sample.mean)) or not np.all(np.isfinite(sample.err)):
+            return "counts that are not numbers"
+        if saturated_pixels:
+            return f"{saturated_pixels} pixels are saturated"
+        return None

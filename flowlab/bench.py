@@ -1,0 +1,143 @@
+"""The bench: the devices that a configuration names, built from their classes, with what they share.
+
+This is the surface of flowlab that drivers see: a clock, the configuration, and a place for things that
+several devices use together, a serial line for instance.
+"""
+
+import importlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+from flowlab.clock import Clock
+from flowlab.config import DeviceEntry, InstrumentConfig, Model
+from flowlab.config.load import ConfigError, validate
+from flowlab.errors import FlowlabError
+
+T = TypeVar("T")
+
+
+class Closable(Protocol):
+    """What is closed when the bench is."""
+
+    def close(self) -> None: ...  # noqa: D102
+
+
+class DeviceClass(Protocol):
+    """What a class must offer to be named in a configuration."""
+
+    #: The model of the device's own settings.
+    Settings: ClassVar[type[Model]]
+
+    def __call__(self, name: str, entry: DeviceEntry, settings: Any, bench: "Bench") -> "BuiltDevice":
+        """Make the device; nothing is opened and nothing moves."""
+        ...
+
+
+class BuiltDevice(Protocol):
+    """What flowlab asks of every device, beyond bluesky's protocols."""
+
+    name: str
+
+    def connect(self) -> None:
+        """Open what leads to the instrument and check that it is the one that was configured."""
+        ...
+
+    def make_safe(self) -> None:
+        """Bring the instrument into its safe state and check that it is there."""
+        ...
+
+    def close(self) -> None:
+        """Close what :meth:`connect` opened; nothing moves."""
+        ...
+
+
+def load_object(reference: str, where: str) -> Any:
+    """Load ``module:name`` as a configuration names it.
+
+    Raises:
+        ConfigError: there is no such module or name, or a library that it needs is not installed.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{where}: {reference!r} cannot be loaded: there is no module {error.name!r}; is its extra installed?"
+        ) from None
+    except AttributeError:
+        raise ConfigError(f"{where}: {reference!r} cannot be loaded: {module} has no {name}") from None
+
+
+class Bench:
+    """Builds the devices of a configuration; use as a context to have them closed.
+
+    Args:
+        config: the instrument.
+        source: the file it was read from, for messages.
+        addresses: where devices really are, when that is only known at run time (simulators on free ports).
+
+    Raises:
+        ConfigError: a class cannot be loaded, or a device's settings are not allowed.
+    """
+
+    def __init__(self, config: InstrumentConfig, source: str = "config", addresses: dict[str, str] | None = None):
+        self.config = config
+        self.clock = Clock(config.clock.speed)
+        self.devices: dict[str, Any] = {}
+        self._shared: dict[str, Closable] = {}
+        for name in config.build_order():
+            entry = config.devices[name]
+            if addresses and name in addresses:
+                entry = entry.model_copy(update={"address": addresses[name]})
+            cls: DeviceClass = load_object(entry.class_, f"{source}: devices.{name}.class")
+            settings = validate(cls.Settings, entry.settings, source, ("devices", name, "settings"))
+            try:
+                self.devices[name] = cls(name, entry, settings, self)
+            except ValueError as error:
+                raise ConfigError(f"{source}: devices.{name}: {error}") from None
+
+    def share(self, key: str, make: Callable[[], T]) -> T:
+        """Something several devices use together, made when it is first asked for and closed with the bench."""
+        if key not in self._shared:
+            self._shared[key] = make()  # type: ignore[assignment]  # every T here is Closable
+        return self._shared[key]  # type: ignore[return-value]
+
+    def connect(self) -> None:
+        """Connect every device, in the order in which they are built.
+
+        Raises:
+            FlowlabError: one cannot be reached or is not what was configured.
+        """
+        for device in self.devices.values():
+            device.connect()
+
+    def make_safe(self) -> dict[str, FlowlabError | None]:
+        """Bring every device of ``safe_state`` into its safe state, in that order, whatever fails on the way.
+
+        Returns:
+            For each device None, or the error that kept it from being safe.
+        """
+        outcome: dict[str, FlowlabError | None] = {}
+        for name in self.config.safe_state:
+            try:
+                self.devices[name].make_safe()
+                outcome[name] = None
+            except FlowlabError as error:
+                outcome[name] = error
+        return outcome
+
+    def close(self) -> None:
+        """Close devices and what they share; nothing moves."""
+        for device in reversed(self.devices.values()):
+            device.close()
+        while self._shared:
+            self._shared.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

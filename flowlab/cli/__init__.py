@@ -1,0 +1,51 @@
+"""The command line. Every complaint is one line on standard error; exit codes: 0 done, 1 failed, 2 bad input.
+
+Commands import what they need when they run, so that ``flowlab --help`` is there at once.
+"""
+
+import sys
+
+import typer
+
+from flowlab.cli import demo, inspect, runs, simulate
+from flowlab.errors import FlowlabError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="flowlab",
+    help="Instrument control and in situ acquisition for continuous-flow nanocrystal synthesis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo.demo)
+app.command()(simulate.simulate)
+app.command()(runs.run)
+app.command()(runs.replay)
+app.command()(runs.report)
+app.command()(inspect.check)
+app.command()(inspect.plans)
+app.command("safe-state")(simulate.safe_state)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        code = app(standalone_mode=False)
+    except FlowlabError as error:
+        complain(str(error))
+        code = error.exit_code
+    except typer.BadParameter.__mro__[1] as error:  # a wrong word on the command line, whatever it is
+        complain(f"{error.format_message()} (see --help)")
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted")
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"flowlab: {' '.join(text.split())}\n")

@@ -1,0 +1,64 @@
+"""What a person sees while a run goes on: how far it is, where it is, and the latest verdict."""
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from flowlab.stream import Message
+
+
+class RunProgress:
+    """A progress bar on standard error; where that is no terminal, a line for each panel of the scan.
+
+    Use as a context; give its :meth:`watch` every document.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[now]}"),
+            console=self._console,
+            transient=True,
+        )
+        self._plain = not self._console.is_terminal
+        self._task = self._progress.add_task("starting", total=None, now="")
+        self._panel: float | None = None
+        self._last = ""
+        self._done = self._of = 0
+
+    def watch(self, message: Message) -> None:
+        """Show what a document says."""
+        doc = message.doc
+        if message.name == "start" and "parent_run" not in doc:
+            self._of = int(doc.get("num_points") or 0)
+            self._progress.update(self._task, description=str(doc.get("plan_name", "run")), total=self._of or None)
+        elif message.name == "event" and "verdict" in doc["data"]:
+            self._spectrum(doc["data"])
+
+    def _spectrum(self, data: dict[str, Any]) -> None:
+        self._done += 1
+        now = f"{data['panel']:g} / {data['coordinate']:g}: {data['verdict']}"
+        self._progress.update(self._task, completed=self._done, now=now)
+        if self._plain and self._panel is not None and data["panel"] != self._panel:
+            sys.stderr.write(f"{self._done - 1}/{self._of}  {self._last}\n")
+        self._panel, self._last = data["panel"], now
+
+    def __enter__(self) -> Self:
+        if not self._plain:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._plain:
+            self._progress.stop()
+        elif self._last:
+            sys.stderr.write(f"{self._done}/{self._of}  {self._last}\n")

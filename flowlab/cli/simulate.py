@@ -1,0 +1,79 @@
+"""``flowlab simulate`` and ``flowlab safe-state``: what happens at the instrument itself."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flowlab.cli.options import Config, ConfigOption, Seed, Speed
+from flowlab.errors import BadInputError, FlowlabError
+
+
+def simulate(
+    config: Config,
+    any_port: Annotated[bool, typer.Option(help="Listen on free ports instead of the configured ones.")] = False,
+    speed: Speed = None,
+    seed: Seed = None,
+    playback: Annotated[
+        Path | None, typer.Option(help="Show the spectrometer a measured series instead.", metavar="FILE.csv")
+    ] = None,
+) -> None:
+    """Start the simulators of an instrument, print their addresses, and run until Ctrl-C."""
+    from flowlab.config import load_instrument
+    from flowlab.config.paths import find_config
+
+    loaded = load_instrument(config)
+    if loaded.simulation is None:
+        raise BadInputError(f"{config}: has no [simulation] table: there is nothing to simulate")
+    command = [sys.executable, "-m", loaded.simulation.module, str(find_config("instruments", config))]
+    if any_port:
+        command.append("--any-port")
+    for flag, value in (("--speed", speed), ("--seed", seed), ("--playback", playback)):
+        if value is not None:
+            command += [flag, str(value)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
+        try:
+            _announce(process.stdout.readline() if process.stdout else "")
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            code = process.wait()
+    raise typer.Exit(code)
+
+
+def _announce(line: str) -> None:
+    if not line:
+        return  # it has said on standard error why it does not start
+    facts = json.loads(line)["ready"]
+    for name, address in facts["addresses"].items():
+        sys.stdout.write(f"{name:20} {address}\n")
+    sys.stdout.write(f"{'control':20} {facts['control']}\nCtrl-C ends it.\n")
+    sys.stdout.flush()
+
+
+def safe_state(
+    config: ConfigOption,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be done, in which order.")] = False,
+) -> None:
+    """Bring the instrument into its safe state: heaters to their safe temperature, then pumps off."""
+    from flowlab.bench import Bench
+    from flowlab.config import load_instrument
+
+    loaded = load_instrument(config)
+    with Bench(loaded, config) as bench:
+        if dry_run:
+            for name in loaded.safe_state:
+                sys.stdout.write(f"{name:20} would be made safe: {_purpose(bench.devices[name])}\n")
+            return
+        outcome = bench.make_safe()
+    for name, error in outcome.items():
+        sys.stdout.write(f"{name:20} {'safe' if error is None else f'NOT SAFE: {error}'}\n")
+    if any(outcome.values()):
+        raise FlowlabError("not everything is safe")
+
+
+def _purpose(device: Any) -> str:
+    return (device.make_safe.__doc__ or "").strip().splitlines()[0].rstrip(".")

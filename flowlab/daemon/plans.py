@@ -1,0 +1,76 @@
+"""Plans as a configuration names them: which parameters they take, checked before anything is done.
+
+A plan is a generator function. Its positional parameters are devices, bound to names by the
+configuration; its keyword-only parameters are what a person asks for.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from flowlab.bench import Bench, load_object
+from flowlab.config import InstrumentConfig
+from flowlab.config.load import ConfigError, explain
+from flowlab.errors import BadInputError
+
+
+class Plan:
+    """A plan that can be run on an instrument.
+
+    Args:
+        config: the instrument.
+        name: of the plan, as the configuration has it.
+        source: file of the configuration, for messages.
+
+    Attributes:
+        Parameters: model of what the plan takes; ``Parameters.model_json_schema()`` describes it.
+
+    Raises:
+        BadInputError: the instrument has no such plan.
+        ConfigError: it cannot be loaded, or the devices it is given are not the ones it takes.
+    """
+
+    def __init__(self, config: InstrumentConfig, name: str, source: str):
+        if name not in config.plans:
+            raise BadInputError(f"{config.name} has no plan {name!r}; there are {', '.join(sorted(config.plans))}")
+        self.name = name
+        self._entry = config.plans[name]
+        self._function: Callable[..., Any] = load_object(self._entry.function, f"{source}: plans.{name}.function")
+        signature = inspect.signature(self._function, eval_str=True)
+        devices = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        if set(devices) != set(self._entry.devices):
+            raise ConfigError(
+                f"{source}: plans.{name}.devices gives {', '.join(self._entry.devices) or 'none'}; "
+                f"the plan takes {', '.join(devices)}"
+            )
+        fields: dict[str, Any] = {
+            p.name: (p.annotation, ... if p.default is p.empty else p.default)
+            for p in signature.parameters.values()
+            if p.kind is p.KEYWORD_ONLY
+        }
+        self.Parameters: type[BaseModel] = create_model(
+            name, __config__=ConfigDict(extra="forbid"), __doc__=inspect.getdoc(self._function), **fields
+        )
+
+    def check(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Parameters as the plan wants them.
+
+        Raises:
+            BadInputError: one is missing, unknown, or not allowed.
+        """
+        try:
+            checked = self.Parameters.model_validate(parameters)
+        except ValidationError as error:
+            allowed = ", ".join(self.Parameters.model_fields)
+            raise BadInputError(f"{explain(error, f'plan {self.name}')}; it takes {allowed}") from None
+        return {name: getattr(checked, name) for name in self.Parameters.model_fields}
+
+    def __call__(self, bench: Bench, parameters: dict[str, Any]) -> Any:
+        """The plan's messages, for a RunEngine."""
+        devices = {role: bench.devices[name] for role, name in self._entry.devices.items()}
+        try:
+            return self._function(**devices, **self.check(parameters))
+        except ValueError as error:
+            raise BadInputError(f"plan {self.name}: {error}") from None

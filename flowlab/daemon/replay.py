@@ -1,0 +1,147 @@
+"""A recorded run published again: analysed by the live analyzer, compared with what was found when it was live."""
+
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flowlab.daemon.session import Watcher
+from flowlab.errors import BadInputError, FlowlabError
+from flowlab.process import Child
+from flowlab.stream import (
+    RAW,
+    RESULTS,
+    Message,
+    Proxy,
+    Publisher,
+    ReplayService,
+    RunStore,
+    StoredRun,
+    Subscriber,
+    read_journal,
+)
+
+_WITHIN_S = 300.0
+
+
+@dataclass
+class ReplayOutcome:
+    """What came of a replay.
+
+    Attributes:
+        run_uid: of the run.
+        documents: how many were published.
+        results: documents of the analysis, as it came out now.
+        identical: whether they are those that were recorded, to the last byte; None where none were recorded.
+        window: data of the analysis's window event.
+    """
+
+    run_uid: str
+    documents: int
+    results: list[Message]
+    identical: bool | None
+    window: dict[str, Any] | None
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        window = None if self.window is None else [float(self.window["low"]), float(self.window["high"])]
+        return {
+            "run_uid": self.run_uid,
+            "documents": self.documents,
+            "results": len(self.results),
+            "identical": self.identical,
+            "window_c": None if window is None or window[0] != window[0] else window,
+        }
+
+    def describe(self) -> str:
+        """In words."""
+        compared = {
+            True: "identical to what was recorded",
+            False: "NOT what was recorded",
+            None: "no analysis was recorded to compare with",
+        }[self.identical]
+        why = f"\n{self.window['why']}" if self.window else ""
+        return f"{self.documents} documents of run {self.run_uid[:8]} analysed again: {compared}{why}"
+
+
+def replay_run(stored: StoredRun, speed: float | None, watch: Watcher) -> ReplayOutcome:
+    """Publish a run's documents again and analyse them with a live analyzer; the stored run is not touched.
+
+    Args:
+        stored: the run.
+        speed: times faster than it was recorded; None: as fast as possible.
+        watch: called with every document of run and analysis.
+
+    Raises:
+        BadInputError: the journal holds no run.
+        FlowlabError: the analyzer failed.
+    """
+    messages = list(read_journal(stored.journal))
+    if not messages:
+        raise BadInputError(f"{stored.journal}: holds no document")
+    with tempfile.TemporaryDirectory(prefix="flowlab-replay-") as folder:
+        root = Path(folder)
+        copy = root / stored.folder.name
+        copy.mkdir()
+        shutil.copy2(stored.journal, copy / stored.journal.name)
+        results = _analyse(root, messages, speed, watch)
+    recorded = list(read_journal(stored.results)) if stored.results.is_file() else []
+    finished = bool(recorded) and recorded[-1].name == "stop"
+    identical = [m.to_bytes() for m in recorded] == [m.to_bytes() for m in results] if finished else None
+    windows = [m.doc["data"] for m in results if m.name == "event" and "not_found" in m.doc["data"]]
+    return ReplayOutcome(messages[0].run_uid, len(messages), results, identical, windows[0] if windows else None)
+
+
+def _analyse(root: Path, messages: list[Message], speed: float | None, watch: Watcher) -> list[Message]:
+    store, proxy = RunStore(root), Proxy()
+    replay = ReplayService(store)
+    spec = {
+        "data": str(root),
+        "documents_in": proxy.inward,
+        "documents_out": proxy.outward,
+        "replay": replay.address,
+    }
+    results: list[Message] = []
+    try:
+        with (
+            Child("analyzer", "flowlab.live", spec, root / "logs" / "analyzer.log") as analyzer,
+            Subscriber(proxy.outward, replay.address, prefix=RESULTS) as subscriber,
+        ):
+            analyzer.wait_for("ready", 60.0)
+            _publish(proxy.inward, messages, speed, watch, lambda: _collect(subscriber, results, watch, 0.0))
+            end = time.monotonic() + _WITHIN_S
+            while analyzer.alive and time.monotonic() < end and not (results and results[-1].name == "stop"):
+                if _collect(subscriber, results, watch, 0.2) == 0 and not results and "analysis" not in messages[0].doc:
+                    break  # nothing will come
+    finally:
+        replay.close()
+        proxy.close()
+    if "analysis" in messages[0].doc and not results:
+        raise FlowlabError("the analyzer gave no result")
+    return results
+
+
+def _publish(address: str, messages: list[Message], speed: float | None, watch: Watcher, meanwhile: Any) -> None:
+    publisher = Publisher(address, RAW)
+    began, first = time.monotonic(), float(messages[0].doc["time"])
+    for message in messages:
+        due = began + (float(message.doc.get("time", first)) - first) / speed if speed else 0.0
+        while time.monotonic() < due:
+            meanwhile()
+            time.sleep(min(0.02, max(0.0, due - time.monotonic())))
+        publisher.send(message.run_uid, message.position + 1, message.to_bytes())
+        watch(message)
+    publisher.close()
+
+
+def _collect(subscriber: Subscriber, results: list[Message], watch: Watcher, wait_s: float) -> int:
+    count = 0
+    while (message := subscriber.receive(wait_s)) is not None:
+        results.append(message)
+        watch(message)
+        count += 1
+        if message.name == "stop":
+            break
+    return count

@@ -1,0 +1,307 @@
+"""One plan from beginning to end: starts the processes, watches them, and leaves the instrument safe.
+
+The session itself holds the proxy and the replay service. Simulators, analyzer, writer and worker are
+processes of their own; analyzer and writer are started again when they die, the run goes on meanwhile.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from flowlab.config import InstrumentConfig, load_instrument
+from flowlab.config.paths import find_config
+from flowlab.errors import BadInputError, FlowlabError
+from flowlab.process import Child, ChildDiedError
+from flowlab.stream import RAW, RESULTS, Message, Proxy, ReplayService, RunStore, StoredRun, Subscriber
+
+_START_WITHIN_S = 60.0
+_FINISH_WITHIN_S = 120.0
+_SAFE_WITHIN_S = 30.0
+_MOST_RESTARTS = 5
+
+#: Called with every document of run and analysis as it comes.
+Watcher = Callable[[Message], None]
+
+
+@dataclass
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        run_uid: of the run.
+        stored: where it is kept.
+        window: data of the analysis's window event, None when there was none.
+        tracks: data of its track events.
+        problems: what went wrong beside the run, one line each.
+        seconds: real seconds from the run's start to its stop document.
+    """
+
+    run_uid: str
+    stored: StoredRun
+    window: dict[str, Any] | None = None
+    tracks: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Session:
+    """Use as a context; everything that was started is ended with it.
+
+    Args:
+        config_path: file of the instrument, or the name of a shipped one.
+        data: folder of runs.
+        simulate: start the simulators and use them, on ports that the system chooses.
+        speed: of the plant, instead of the configured one; simulated instruments only.
+        seed: of the simulators, instead of the configured one.
+        playback: file of measured spectra that the simulated spectrometer shows.
+    """
+
+    def __init__(
+        self,
+        config_path: str,
+        data: Path,
+        *,
+        simulate: bool,
+        speed: float | None = None,
+        seed: int | None = None,
+        playback: Path | None = None,
+    ):
+        self.config: InstrumentConfig = load_instrument(config_path)
+        self._config_path = str(find_config("instruments", config_path))
+        self.store = RunStore(data)
+        self._simulate = simulate
+        self._options = {"speed": speed, "seed": seed, "playback": playback}
+        self._stack = ExitStack()
+        self._addresses: dict[str, str] | None = None
+        self._helpers: dict[str, tuple[str, Child]] = {}
+        self._restarts: dict[str, int] = {}
+        self.control: str | None = None
+
+    def __enter__(self) -> Self:
+        with self._stack as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for _, child in self._helpers.values():
+            child.cut()
+        for _, child in self._helpers.values():
+            child.close()
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        self._logs = self.store.root / "logs"
+        simulators = stack.enter_context(self._simulators()) if self._simulate else None
+        self._proxy = Proxy()
+        stack.callback(self._proxy.close)
+        self._replay = ReplayService(self.store)
+        stack.callback(self._replay.close)
+        for name, module in (("analyzer", "flowlab.live"), ("writer", "flowlab.storage")):
+            self._helpers[name] = (module, self._spawn(name, module))
+        if simulators is not None:
+            facts = simulators.wait_for("ready", _START_WITHIN_S)
+            self._addresses, self.control = facts["addresses"], facts["control"]
+
+    def _simulators(self) -> Child:
+        if self.config.simulation is None:
+            raise BadInputError(f"{self._config_path}: has no [simulation] table: there is nothing to simulate")
+        arguments = [self._config_path, "--any-port", "--until-eof"]
+        for option, value in self._options.items():
+            if value is not None:
+                arguments += [f"--{option}", str(value)]
+        module = self.config.simulation.module
+        return Child("simulators", module, None, self._logs / "simulators.log", arguments)
+
+    def _spawn(self, name: str, module: str) -> Child:
+        return Child(name, module, self._spec(), self._logs / f"{name}.log")
+
+    def _spec(self, **more: Any) -> dict[str, Any]:
+        return {
+            "config": self._config_path,
+            "addresses": self._addresses,
+            "speed": self._options["speed"],
+            "data": str(self.store.root),
+            "documents_in": self._proxy.inward,
+            "documents_out": self._proxy.outward,
+            "replay": self._replay.address,
+            **more,
+        }
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of analyzer and writer, as they are now."""
+        return {name: child.pid for name, (_, child) in self._helpers.items()}
+
+    def run(
+        self, plan: str, parameters: dict[str, Any], watch: Watcher, metadata: dict[str, Any] | None = None
+    ) -> Outcome:
+        """Run a plan to its end, analysis and file included.
+
+        Args:
+            plan: name, as the configuration has it.
+            parameters: of the plan.
+            watch: called with every document.
+            metadata: for the start document.
+
+        Raises:
+            BadInputError: plan or parameters are not allowed; nothing moved.
+            FlowlabError: the run failed; the message says why, and whether the instrument is safe.
+        """
+        for name in self._helpers:
+            self._helpers[name][1].wait_for("ready", _START_WITHIN_S)
+        spec = self._spec(plan=plan, parameters=parameters, metadata=metadata or {})
+        follower = Follower(watch)
+        with (
+            Subscriber(self._proxy.outward, self._replay.address, prefix=RAW) as raw,
+            Subscriber(self._proxy.outward, self._replay.address, prefix=RESULTS) as results,
+        ):
+            follower.subscribe(raw, results)
+            worker = Child("worker", "flowlab.daemon.worker", spec, self._logs / "worker.log")
+            try:
+                self._follow(worker, follower)
+            except ChildDiedError as error:
+                raise FlowlabError(f"{error}; {self._make_safe()}") from None
+            finally:
+                if worker.alive and worker.close(_SAFE_WITHIN_S) < 0:
+                    self._make_safe()  # it had to be killed
+                worker.close()
+            self._finish(follower)
+        return follower.outcome(self.store)
+
+    def _follow(self, worker: Child, follower: "Follower") -> None:
+        """Hand on documents until the worker is done."""
+        while worker.poll("done", 0.0) is None:
+            self._mend(follower)
+            follower.step(0.05)
+
+    def _finish(self, follower: "Follower") -> None:
+        """Wait for the last documents of run and analysis, and for the file."""
+        end = time.monotonic() + _FINISH_WITHIN_S
+        while not follower.complete and time.monotonic() < end:
+            self._mend(follower)
+            follower.step(0.05)
+        if not follower.complete:
+            follower.problems.append(f"the analysis did not end within {_FINISH_WITHIN_S:g} s")
+        writer = self._helpers["writer"][1]
+        while follower.run_uid and time.monotonic() < end:
+            try:
+                written = writer.poll("written", 0.1)
+            except ChildDiedError:
+                self._mend(follower)
+                writer = self._helpers["writer"][1]
+                continue
+            if written and written["run_uid"] == follower.run_uid:
+                return
+        follower.problems.append("the NeXus file was not finished")
+
+    def _mend(self, follower: "Follower") -> None:
+        """Start again what died."""
+        for name, (module, child) in self._helpers.items():
+            if child.alive:
+                continue
+            child.close()
+            self._restarts[name] = self._restarts.get(name, 0) + 1
+            if self._restarts[name] > _MOST_RESTARTS:
+                raise FlowlabError(f"{name}: died {self._restarts[name]} times; its log is {child.log}")
+            follower.problems.append(f"{name}: died and was started again")
+            self._helpers[name] = (module, self._spawn(name, module))
+
+    def _make_safe(self) -> str:
+        """Bring the instrument into its safe state from a fresh process; say in words what came of it."""
+        with Child("safe state", "flowlab.daemon.safe_state", self._spec(), self._logs / "safe-state.log") as child:
+            try:
+                outcome = child.wait_for("done", _SAFE_WITHIN_S)
+            except FlowlabError as error:
+                return f"NOT SAFE: {error}"
+        unsafe = [f"{name}: {error}" for name, error in outcome.items() if error]
+        return f"NOT SAFE: {'; '.join(unsafe)}" if unsafe else f"safe: {', '.join(outcome)}"
+
+
+class Follower:
+    """Keeps count of the documents of one run and its analysis."""
+
+    def __init__(self, watch: Watcher):
+        self._watch = watch
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self.run_uid: str | None = None
+        self.problems: list[str] = []
+        self._analysis_uid: str | None = None
+        self._descriptors: dict[str, str] = {}
+        self._window: dict[str, Any] | None = None
+        self._tracks: list[dict[str, Any]] = []
+        self._started = self._stopped = 0.0
+        self._ended: set[str] = set()
+        self._analysed = False
+
+    def subscribe(self, raw: Subscriber, results: Subscriber) -> None:
+        """Follow these; runs that were there before are none of ours."""
+        for subscriber, kind in ((raw, "documents"), (results, "results")):
+            for uid in subscriber.runs(kind):
+                subscriber.ignore(uid)
+        self._subscribers = (raw, results)
+
+    @property
+    def complete(self) -> bool:
+        """Whether run and analysis have ended."""
+        if self.run_uid is None:
+            return True
+        return "raw" in self._ended and ("analysis" in self._ended or not self._analysed)
+
+    def step(self, wait_s: float) -> None:
+        """Take what has come; wait up to ``wait_s`` when there is nothing."""
+        came = False
+        for subscriber in self._subscribers:
+            while (message := subscriber.receive(0.0)) is not None:
+                came = True
+                self._take(message)
+        if not came and (message := self._subscribers[0].receive(wait_s)) is not None:
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
+        doc = message.doc
+        match message.name:
+            case "start" if "parent_run" in doc:
+                self._analysis_uid = message.run_uid
+            case "start":
+                self.run_uid, self._started = message.run_uid, doc["time"]
+                self._analysed = "analysis" in doc
+            case "descriptor":
+                self._descriptors[doc["uid"]] = doc["name"]
+            case "event" if message.run_uid == self._analysis_uid:
+                stream = self._descriptors[doc["descriptor"]]
+                if stream == "window":
+                    self._window = doc["data"]
+                elif stream == "tracks":
+                    self._tracks.append(doc["data"])
+            case "stop" if message.run_uid == self.run_uid:
+                self._stopped = doc["time"]
+                self._ended.add("raw")
+            case "stop":
+                self._ended.add("analysis")
+            case _:
+                pass
+        self._watch(message)
+
+    def outcome(self, store: RunStore) -> Outcome:
+        """What came of it.
+
+        Raises:
+            FlowlabError: there was no run.
+        """
+        if self.run_uid is None:
+            raise FlowlabError("the plan ended without a run")
+        return Outcome(
+            self.run_uid,
+            store.find(self.run_uid),
+            self._window,
+            self._tracks,
+            self.problems,
+            round(self._stopped - self._started, 3),
+        )

@@ -1,0 +1,140 @@
+"""The worker process: owns the RunEngine and the devices, records and publishes documents, runs one plan.
+
+``python -m flowlab.daemon.worker``, started by a :class:`flowlab.daemon.session.Session`. However it ends,
+short of being killed, the devices are in their safe state; when it is killed, the session sees to that.
+"""
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from bluesky import RunEngine
+from bluesky.utils import RunEngineInterrupted, TransitionError
+
+import flowlab
+from flowlab.bench import Bench
+from flowlab.config import InstrumentConfig, load_instrument
+from flowlab.daemon.plans import Plan
+from flowlab.errors import FlowlabError
+from flowlab.process import Lifeline
+from flowlab.stream import RAW, Publisher, Recorder, RunStore
+
+
+class AbortedError(FlowlabError):
+    """The plan was ended from outside."""
+
+    exit_code = 130
+
+
+def main() -> None:
+    """Run the plan that the specification names."""
+    lifeline = Lifeline()
+    try:
+        lifeline.done(run_plan(lifeline))
+    except FlowlabError as error:
+        lifeline.fail(error)
+        sys.exit(error.exit_code)
+
+
+def run_plan(lifeline: Lifeline) -> dict[str, Any]:
+    """Check everything, connect, run, and leave the instrument safe.
+
+    Returns:
+        uids of the runs.
+
+    Raises:
+        FlowlabError: what went wrong, in one line; the devices are safe, or the message says which are not.
+    """
+    spec = lifeline.spec
+    config = load_instrument(spec["config"])
+    if spec.get("speed"):
+        config = config.model_copy(update={"clock": config.clock.model_copy(update={"speed": spec["speed"]})})
+    plan = Plan(config, spec["plan"], spec["config"])
+    plan.check(spec["parameters"])
+    with Bench(config, spec["config"], spec.get("addresses")) as bench:
+        bench.connect()
+        lifeline.ready({})
+        publisher = Publisher(spec["documents_in"], RAW)
+        recorder = Recorder(RunStore(Path(spec["data"])).open_documents, publisher)
+        try:
+            return _run(lifeline, bench, plan, spec, recorder)
+        finally:
+            recorder.close()
+            publisher.close()
+
+
+def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], recorder: Recorder) -> dict[str, Any]:
+    engine = RunEngine(_metadata(bench.config, spec), context_managers=[])
+    engine.subscribe(recorder)
+    lifeline.on_cut(lambda: _interrupt(engine))
+    failure: FlowlabError | None = None
+    uids: tuple[str, ...] = ()
+    try:
+        uids = engine(plan(bench, spec["parameters"]))
+    except RunEngineInterrupted:
+        engine.abort(reason="ended from outside")
+        failure = AbortedError("ended from outside; the plan was aborted")
+    except FlowlabError as error:
+        failure = error
+    except Exception as error:
+        failure = _ours(error)
+        if failure is None:
+            _leave_safe(bench, None)
+            raise
+    engine._loop.call_soon_threadsafe(engine._loop.stop)
+    _leave_safe(bench, failure)
+    return {"run_uids": list(uids)}
+
+
+def _interrupt(engine: RunEngine) -> None:
+    """End the plan from another thread: the main thread goes on behind ``engine(…)``."""
+    with contextlib.suppress(TransitionError):  # no plan is running: nothing to end
+        engine.request_pause(defer=False)
+
+
+def _ours(error: BaseException) -> FlowlabError | None:
+    """The error of ours that bluesky wrapped, if there is one: a failed status has it as its cause."""
+    seen: set[int] = set()
+    queue: list[BaseException | None] = [error]
+    while queue:
+        current = queue.pop(0)
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, FlowlabError):
+            return current
+        if isinstance(current, BaseExceptionGroup):
+            queue.extend(current.exceptions)
+        queue += [*(a for a in current.args if isinstance(a, BaseException)), current.__cause__, current.__context__]
+        status = current.args[0] if current.args else None
+        if callable(getattr(status, "exception", None)) and getattr(status, "done", False):
+            queue.append(status.exception())
+    return None
+
+
+def _leave_safe(bench: Bench, failure: FlowlabError | None) -> None:
+    """Make every device safe, once more, and raise what went wrong before or now."""
+    unsafe = {name: error for name, error in bench.make_safe().items() if error is not None}
+    if failure is None and not unsafe:
+        return
+    message = str(failure) if failure else "the plan ended"
+    if unsafe:
+        message += "; NOT SAFE: " + "; ".join(f"{name}: {error}" for name, error in unsafe.items())
+    kind = type(failure) if failure else FlowlabError
+    raise kind(message) from failure
+
+
+def _metadata(config: InstrumentConfig, spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "instrument": config.name,
+        "material": config.material,
+        "plan_parameters": spec["parameters"],
+        "software": {"name": "flowlab", "version": flowlab.__version__},
+        "config": config.model_dump(mode="json", by_alias=True, exclude_none=True),
+        **spec.get("metadata", {}),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The analyzer as a process: ``python -m flowlab.live`` with its addresses as JSON on standard input.
+
+It may die and be started again at any time: it fetches what it missed, comes to the same results, and
+appends to the results' journal what is not there yet.
+"""
+
+from pathlib import Path
+
+from flowlab.config import load_material
+from flowlab.live.analyzer import Analyzer
+from flowlab.live.recorder import ResultsRecorder
+from flowlab.process import Lifeline
+from flowlab.stream import RAW, RESULTS, GapError, Publisher, RunStore, Subscriber
+
+
+def main() -> None:
+    """Analyse until the lifeline is cut."""
+    lifeline = Lifeline()
+    spec = lifeline.spec
+    publisher = Publisher(spec["documents_in"], RESULTS)
+    recorder = ResultsRecorder(RunStore(Path(spec["data"])), publisher)
+    analyzer = Analyzer(load_material)
+    with Subscriber(spec["documents_out"], spec["replay"], prefix=RAW) as subscriber:
+        lifeline.ready({})
+        while not lifeline.cut:
+            try:
+                message = subscriber.receive(timeout_s=0.1)
+            except GapError as error:
+                lifeline.say(str(error))
+                continue
+            if message is not None:
+                for name, doc in analyzer.take(message.name, message.doc):
+                    recorder.take(name, doc)
+    recorder.close()
+    publisher.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Child processes that tell when they are ready and never outlive their parent.
+
+A child reads its specification as one line of JSON from standard input, says on standard output, in lines
+of JSON, that it is ready, what it did and what went wrong, and ends when standard input ends: that is its
+lifeline, which the parent holds and which breaks when the parent dies, however it dies.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from flowlab.errors import BadInputError, FlowlabError
+
+
+class ChildFailedError(FlowlabError):
+    """A child process says that it failed, in its own words."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class ChildDiedError(FlowlabError):
+    """A child process ended, or was killed, without saying why; or it takes too long."""
+
+
+class Lifeline:
+    """The child's side: specification, and when to end.
+
+    Attributes:
+        spec: what the parent wants, from the first line of standard input.
+    """
+
+    def __init__(self) -> None:
+        line = sys.stdin.buffer.readline()
+        try:
+            self.spec: dict[str, Any] = json.loads(line)
+        except json.JSONDecodeError:
+            raise SystemExit("expected a specification as one line of JSON on standard input") from None
+        self._cut = threading.Event()
+        self._callbacks: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
+
+    @property
+    def cut(self) -> bool:
+        """Whether it is time to end."""
+        return self._cut.is_set()
+
+    def on_cut(self, callback: Callable[[], None]) -> None:
+        """Have a function called, in another thread, when it is time to end."""
+        self._callbacks.append(callback)
+        if self.cut:
+            callback()
+
+    def _watch(self) -> None:
+        # Not through sys.stdin: its lock must be free when the interpreter ends while this thread waits.
+        while os.read(0, 65536):
+            pass
+        self._end()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        threading.Thread(target=self._end, name="lifeline-signal", daemon=True).start()
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._cut.is_set():
+                return
+            self._cut.set()
+        for callback in self._callbacks:
+            callback()
+
+    def ready(self, facts: dict[str, Any]) -> None:
+        """Tell the parent that work can begin."""
+        self.tell({"ready": facts})
+
+    def done(self, facts: dict[str, Any]) -> None:
+        """Tell the parent what came of it."""
+        self.tell({"done": facts})
+
+    def say(self, text: str) -> None:
+        """Tell the parent something a person should read."""
+        self.tell({"say": text})
+
+    def fail(self, error: FlowlabError) -> None:
+        """Tell the parent what went wrong."""
+        self.tell({"failed": str(error), "exit_code": error.exit_code})
+
+    @staticmethod
+    def tell(message: dict[str, Any]) -> None:
+        """Tell the parent anything, as a line of JSON."""
+        with contextlib.suppress(BrokenPipeError):  # the parent is gone; the lifeline tells
+            sys.stdout.write(json.dumps(message) + "\n")
+            sys.stdout.flush()
+
+
+class Child:
+    """The parent's side of a child process.
+
+    Args:
+        name: for messages.
+        module: run as ``python -m MODULE``.
+        spec: given to the child on standard input; None for a child that takes its wishes as arguments.
+        log: what the child writes on standard error goes there.
+        arguments: of the command line.
+
+    Attributes:
+        said: what the child had a person read, in order.
+    """
+
+    def __init__(
+        self, name: str, module: str, spec: dict[str, Any] | None, log: Path, arguments: list[str] | None = None
+    ):
+        self.name = name
+        self.log = log
+        self.said: list[str] = []
+        self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as stderr:
+            self._process = subprocess.Popen(  # noqa: S603  our own interpreter and modules
+                [sys.executable, "-m", module, *(arguments or [])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                process_group=0,  # Ctrl-C is for the parent, which ends its children in order
+            )
+        self._reader = threading.Thread(target=self._read, name=f"{name} says", daemon=True)
+        self._reader.start()
+        if spec is not None:
+            self._write(json.dumps(spec).encode() + b"\n")
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def _write(self, data: bytes) -> None:
+        assert self._process.stdin is not None  # noqa: S101  it was asked for
+        with contextlib.suppress(BrokenPipeError):  # it died; wait_for says so
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101  it was asked for
+        for line in self._process.stdout:
+            try:
+                message = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if "say" in message:
+                self.said.append(message["say"])
+            else:
+                self._messages.put(message)
+        self._messages.put({"ended": True})
+
+    def wait_for(self, what: str, limit_s: float) -> dict[str, Any]:
+        """Wait until the child says ``what``, ready or done.
+
+        Returns:
+            The facts that it says with it.
+
+        Raises:
+            BadInputError: the child was asked for something it refuses.
+            ChildFailedError: it says that it failed.
+            ChildDiedError: it ended without a word, or took too long.
+        """
+        message = self.poll(what, limit_s)
+        if message is None:
+            raise ChildDiedError(f"{self.name}: not {what} within {limit_s:g} s")
+        return message
+
+    def poll(self, what: str, limit_s: float) -> dict[str, Any] | None:
+        """As :meth:`wait_for`, but None when it is not there within ``limit_s``."""
+        end = time.monotonic() + limit_s
+        while True:
+            try:
+                message = self._messages.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return None
+            if what in message:
+                return message[what]
+            if "failed" in message:
+                if message["exit_code"] == BadInputError.exit_code:
+                    raise BadInputError(message["failed"])
+                raise ChildFailedError(message["failed"], message["exit_code"])
+            if "ended" in message:
+                self._messages.put(message)
+                raise self._epitaph()
+
+    def _epitaph(self) -> FlowlabError:
+        code = self._process.wait()
+        last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        if code == BadInputError.exit_code and last:
+            return BadInputError(last[0])
+        how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return ChildDiedError(f"{self.name}: {how}{': ' + last[0] if last else ''} (log: {self.log})")
+
+    def cut(self) -> None:
+        """Cut the lifeline: the child ends by itself, tidily."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+
+    def close(self, limit_s: float = 10.0) -> int:
+        """Cut the lifeline, wait, and kill the child only when it does not end by itself.
+
+        Returns:
+            Its exit code; negative for a signal.
+        """
+        self.cut()
+        try:
+            code = self._process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._reader.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return code
+
+    def kill(self) -> None:
+        """End it at once, for tests of what happens then."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""A run as a page: figures, verdict in words, provenance."""

@@ -1,0 +1,156 @@
+"""The figures of a report, drawn without any window system."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from flowlab.report.load import RunData
+from flowlab.report.words import axis_name
+
+_SHOWN_NM = (370.0, 640.0)
+_BAND_NM = 9.0  # half the width of a cluster's band, for the shading
+_COLOURS = "turbo"
+
+
+def draw_all(run: RunData) -> dict[str, Figure]:
+    """Every figure that the run allows, by name."""
+    figures = {"panels": panels(run), "excitons": excitons(run)}
+    if run.window is not None and len(run.panels) > 1:
+        figures["map"] = cluster_map(run)
+    return figures
+
+
+def save(figures: dict[str, Figure], folder: Path) -> dict[str, Path]:
+    """Write the figures as PNG; return where."""
+    paths: dict[str, Path] = {}
+    for name, figure in figures.items():
+        paths[name] = folder / f"{name}.png"
+        FigureCanvasAgg(figure).print_png(str(paths[name]))
+    return paths
+
+
+def panels(run: RunData) -> Figure:
+    """Absorption spectra, one panel for each value of the slow axis, coloured by the fast one."""
+    count = len(run.panels)
+    columns = min(4, count)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(3.6 * columns + 1.2, 3.1 * rows + 0.5), dpi=110, layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).ravel()
+    coordinates = np.array([s["coordinate"] for s in run.spectra])
+    scale = Normalize(coordinates.min(), coordinates.max() if np.ptp(coordinates) else coordinates.min() + 1)
+    shown = (run.wavelength_nm >= _SHOWN_NM[0]) & (run.wavelength_nm <= _SHOWN_NM[1])
+    top = float(np.nanmax(run.absorbance[:, shown])) if np.isfinite(run.absorbance[:, shown]).any() else 1.0
+    _, unit, symbol = axis_name(run.start["analysis"]["axes"][0])
+    colours = _colour_map()
+    for place, panel in zip(axes, run.panels, strict=False):
+        indices = run.of_panel(panel)
+        for i in indices:
+            place.plot(run.wavelength_nm[shown], run.absorbance[i, shown], lw=1.0, color=colours(scale(coordinates[i])))
+        _mark_cluster(place, run, panel)
+        place.set_title(f"{symbol} = {panel:g} {unit}", fontsize=10)
+        place.set_xlim(*_SHOWN_NM)
+        place.set_ylim(-0.03 * top, 1.04 * top)
+    for place in axes[count:]:
+        place.set_visible(False)
+    figure.supxlabel("wavelength / nm", fontsize=10)
+    figure.supylabel("absorbance", fontsize=10)
+    from matplotlib.cm import ScalarMappable
+
+    fast, fast_unit, _ = axis_name(run.start["analysis"]["axes"][-1])
+    figure.colorbar(ScalarMappable(scale, colours), ax=list(axes), label=f"{fast} / {fast_unit}", shrink=0.8, pad=0.015)
+    return figure
+
+
+def _colour_map():
+    from matplotlib import colormaps
+
+    return colormaps[_COLOURS]
+
+
+def _mark_cluster(place, run: RunData, panel: float) -> None:
+    """Shade the band of a cluster where the panel has one, and name it."""
+    for track in run.tracks:
+        wanted = track["kind"] == "msc" and run.window is not None and track["family"] == run.window["family"]
+        if track["panel"] == panel and wanted:
+            at = float(np.median(track["wavelength_nm"]))
+            place.axvspan(at - _BAND_NM, at + _BAND_NM, color="0.5", alpha=0.22, lw=0)
+            place.annotate(
+                track["family"],
+                (at, 0.97),
+                xycoords=("data", "axes fraction"),
+                ha="left",
+                va="top",
+                fontsize=8,
+                xytext=(8, 0),
+                textcoords="offset points",
+            )
+
+
+def cluster_map(run: RunData) -> Figure:
+    """Height of the accumulating family's band over both axes."""
+    assert run.window is not None  # noqa: S101  the caller looked
+    slow, unit, _ = axis_name(run.start["analysis"]["axes"][0])
+    fast, fast_unit, _ = axis_name(run.start["analysis"]["axes"][-1])
+    figure = Figure(figsize=(6.4, 4.6), dpi=110, layout="constrained")
+    place = figure.subplots()
+    x = np.array([s["panel"] for s in run.spectra])
+    y = np.array([s["coordinate"] for s in run.spectra])
+    height = _heights(run)
+    seen = ~np.isnan(height)
+    place.scatter(x[~seen], y[~seen], marker="s", s=150, facecolors="none", edgecolors="0.75", label="not found")
+    if seen.any():
+        drawn = place.scatter(x[seen], y[seen], c=height[seen], marker="s", s=170, cmap="viridis", vmin=0)
+        figure.colorbar(drawn, ax=place, label=f"height of {run.window['family']} / absorbance")
+    place.set_xlabel(f"{slow} / {unit}")
+    place.set_ylabel(f"{fast} / {fast_unit}")
+    place.set_xticks(run.panels)
+    place.legend(loc="upper left", fontsize=8, frameon=False)
+    return figure
+
+
+def _heights(run: RunData) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Height of the accumulating family in each spectrum, nan where it was not found."""
+    height = np.full(len(run.spectra), np.nan)
+    for track in run.tracks:
+        if run.window is not None and track["kind"] == "msc" and track["family"] == run.window["family"]:
+            height[np.asarray(track["spectrum"], int)] = track["height"]
+    return height
+
+
+def excitons(run: RunData) -> Figure:
+    """Position of the first exciton, and the diameter that follows, against the fast axis."""
+    fast, unit, _ = axis_name(run.start["analysis"]["axes"][-1])
+    _, slow_unit, symbol = axis_name(run.start["analysis"]["axes"][0])
+    figure = Figure(figsize=(10.0, 4.4), dpi=110, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    tracks = [t for t in run.tracks if t["kind"] == "nc" and t["transition"] == "E1"]
+    colours = _colour_map()
+    scale = Normalize(min(run.panels), max(run.panels) if len(run.panels) > 1 else min(run.panels) + 1)
+    curve_err = {i: s["diameter_curve_err_nm"] for i, s in enumerate(run.spectra)}
+    for track in tracks:
+        colour = colours(scale(track["panel"]))
+        label = f"{symbol} = {track['panel']:g} {slow_unit}"
+        x = track["coordinate"]
+        left.errorbar(
+            x, track["wavelength_nm"], track["wavelength_err_nm"], fmt="o-", ms=3.5, lw=1, color=colour, label=label
+        )
+        right.errorbar(x, track["diameter_nm"], fmt="o-", ms=3.5, lw=1, color=colour)
+    diameters = np.concatenate([t["diameter_nm"] for t in tracks]) if tracks else np.empty(0)
+    known = [e for e in curve_err.values() if not math.isnan(e)]
+    if np.isfinite(diameters).any() and known:
+        relative = known[0] / next(s["diameter_nm"] for s in run.spectra if not math.isnan(s["diameter_curve_err_nm"]))
+        right.set_title(f"sizing curve itself: ±{100 * relative:.0f} %, common to all", fontsize=9)
+    left.set_ylabel("first exciton / nm")
+    right.set_ylabel("diameter / nm")
+    for place in (left, right):
+        place.set_xlabel(f"{fast} / {unit}")
+        place.grid(alpha=0.25)
+    if tracks:
+        left.legend(fontsize=7, frameon=False, ncols=2)
+    else:
+        left.text(0.5, 0.5, "no exciton was followed", transform=left.transAxes, ha="center")
+    return figure

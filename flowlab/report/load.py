@@ -1,0 +1,140 @@
+"""From the journals of a run to what a report shows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowlab.analysis.absorbance import Counts, absorbance, smooth_errors
+from flowlab.config import load_material
+from flowlab.errors import BadInputError
+from flowlab.live import Analyzer
+from flowlab.stream import Message, StoredRun, read_journal
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class RunData:
+    """A run and its analysis.
+
+    Attributes:
+        start: start document of the run.
+        stop: stop document; None while it goes on, or after a crash.
+        wavelength_nm: axis of the spectra.
+        absorbance: shape (spectra, pixels); nan where not known.
+        conditions: scalar readings of each spectrum by data key.
+        units: of those readings.
+        spectra: data of the analysis's events, one for each spectrum.
+        tracks: data of its track events.
+        window: data of its window event.
+        analysis_start: start document of the analysis.
+    """
+
+    start: dict[str, Any]
+    stop: dict[str, Any] | None = None
+    wavelength_nm: Array = field(default_factory=lambda: np.empty(0))
+    absorbance: Array = field(default_factory=lambda: np.empty((0, 0)))
+    conditions: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    units: dict[str, str] = field(default_factory=dict[str, str])
+    spectra: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    tracks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    window: dict[str, Any] | None = None
+    analysis_start: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def panels(self) -> list[float]:
+        """Coordinates of the slow axis, in the order in which they were measured."""
+        return list(dict.fromkeys(s["panel"] for s in self.spectra))
+
+    def of_panel(self, panel: float) -> list[int]:
+        """Numbers of a panel's spectra."""
+        return [i for i, s in enumerate(self.spectra) if s["panel"] == panel]
+
+
+def load_run(stored: StoredRun) -> RunData:
+    """Read a run; its analysis too, or compute it where it is missing or unfinished.
+
+    Raises:
+        BadInputError: the run holds no spectra that could be reported.
+    """
+    messages = list(read_journal(stored.journal))
+    starts = [m.doc for m in messages if m.name == "start"]
+    if not starts or not isinstance(starts[0].get("analysis"), dict):
+        raise BadInputError(f"{stored.journal}: holds no run with absorption spectra")
+    run = RunData(start=starts[0])
+    _take_documents(run, messages)
+    if not len(run.absorbance):
+        raise BadInputError(f"{stored.journal}: the run has no spectrum yet")
+    _take_results(run, _results(stored, messages))
+    return run
+
+
+def _results(stored: StoredRun, messages: list[Message]) -> list[tuple[str, dict[str, Any]]]:
+    if stored.results.is_file():
+        kept = [(m.name, m.doc) for m in read_journal(stored.results)]
+        if kept and kept[-1][0] == "stop":
+            return kept
+    analyzer = Analyzer(load_material)
+    computed = [result for m in messages for result in analyzer.take(m.name, m.doc)]
+    if not computed:
+        raise BadInputError(f"{stored.journal}: the run does not say as what material it is to be analysed")
+    return computed
+
+
+def _take_documents(run: RunData, messages: Iterable[Message]) -> None:
+    keys = run.start["analysis"]
+    streams: dict[str, dict[str, Any]] = {}
+    special: dict[str, Counts] = {}
+    rows: list[Array] = []
+    for message in messages:
+        doc = message.doc
+        if message.name == "descriptor":
+            streams[doc["uid"]] = doc
+            for device in doc["configuration"].values():
+                if keys["wavelength_nm"] in device["data"]:
+                    run.wavelength_nm = np.asarray(device["data"][keys["wavelength_nm"]], float)
+        elif message.name == "event":
+            stream, data = streams[doc["descriptor"]], doc["data"]
+            counts = Counts(
+                np.asarray(data[keys["counts"]], float), smooth_errors(np.asarray(data[keys["counts_err"]]))
+            )
+            if stream["name"] != "primary":
+                special[stream["name"]] = counts
+                continue
+            rows.append(_absorbance(counts, special))
+            for key, value in data.items():
+                if np.ndim(value) == 0:
+                    run.conditions.setdefault(key, []).append(value)
+                    run.units[key] = stream["data_keys"][key].get("units", "")
+        elif message.name == "stop":
+            run.stop = doc
+    run.absorbance = np.array(rows)
+
+
+def _absorbance(counts: Counts, special: dict[str, Counts]) -> Array:
+    if not {"dark", "reference"} <= special.keys():
+        return np.full(counts.mean.shape, np.nan)
+    found = absorbance(counts, special["reference"], special["dark"])
+    return np.where(found.usable, found.value, np.nan)
+
+
+def _take_results(run: RunData, documents: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    streams: dict[str, str] = {}
+    for name, doc in documents:
+        if name == "start":
+            run.analysis_start = doc
+        elif name == "descriptor":
+            streams[doc["uid"]] = doc["name"]
+        elif name == "event":
+            match streams[doc["descriptor"]]:
+                case "spectra":
+                    run.spectra.append(doc["data"])
+                case "tracks":
+                    run.tracks.append(doc["data"])
+                case "window":
+                    run.window = doc["data"]
+                case _:
+                    pass

@@ -1,0 +1,98 @@
+"""One self-contained HTML page: nothing is loaded from anywhere."""
+
+import base64
+import html
+import json
+from datetime import datetime
+from pathlib import Path
+
+import flowlab
+from flowlab.report.figures import draw_all, save
+from flowlab.report.load import RunData, load_run
+from flowlab.report.words import answer, details
+from flowlab.stream import StoredRun
+
+_CAPTIONS = {
+    "panels": "In situ absorption spectra. Each panel is one value of the slow axis, colours are the fast one. "
+    "A shaded band marks a fixed cluster.",
+    "map": "Where the cluster was found, and how strong its band is there. Open squares: measured, not found.",
+    "excitons": "The first exciton moves: its position and the diameter from the sizing curve. "
+    "Error bars are one sigma of the position.",
+}
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
+h1 { font-size: 1.3rem; margin-bottom: .2rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
+.answer { font-size: 1.35rem; margin: 1rem 0; padding: .8rem 1rem; background: #eef3f0;
+  border-left: 5px solid #2f7d5b; }
+.what { color: #555; margin: 0; } figure { margin: 1.2rem 0; } img { max-width: 100%; }
+figcaption { color: #555; font-size: .9rem; } table { border-collapse: collapse; font-size: .9rem; }
+td, th { text-align: left; padding: .15rem .9rem .15rem 0; vertical-align: top; } th { font-weight: 600; }
+ul { font-size: .95rem; padding-left: 1.2rem; }
+pre { font-size: .8rem; overflow-x: auto; background: #f6f6f6; padding: .6rem; }
+"""
+
+
+def write_report(stored: StoredRun, out: Path) -> RunData:
+    """Write the report of a run as one page, and its figures beside it as PNG.
+
+    Args:
+        stored: the run.
+        out: the page; figures get its folder and their names: panels.png, map.png, excitons.png.
+
+    Returns:
+        What was reported.
+
+    Raises:
+        BadInputError: the run holds nothing to report.
+    """
+    run = load_run(stored)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pictures = save(draw_all(run), out.parent)
+    out.write_text(page(run, pictures), encoding="utf-8")
+    return run
+
+
+def page(run: RunData, pictures: dict[str, Path]) -> str:
+    """The page as text."""
+    when = datetime.fromtimestamp(run.start["time"]).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    figures = "\n".join(
+        f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
+        f"<figcaption>{_CAPTIONS[name]}</figcaption></figure>"
+        for name, path in sorted(pictures.items(), key=lambda item: list(_CAPTIONS).index(item[0]))
+    )
+    found = (
+        "\n".join(f"<li>{html.escape(sentence)}</li>" for sentence in details(run)) or "<li>nothing was decided</li>"
+    )
+    rows = "\n".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in _facts(run).items())
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{html.escape(answer(run))}</title><style>{_STYLE}</style></head>
+<body>
+<h1>{html.escape(str(run.start.get("plan_name", "run")))} on {html.escape(str(run.start.get("instrument", "?")))}</h1>
+<p class="what">{when}, {len(run.spectra)} spectra</p>
+<p class="answer">{html.escape(answer(run))}</p>
+{figures}
+<h2>What was found</h2>
+<ul>{found}</ul>
+<h2>Provenance</h2>
+<table>{rows}</table>
+<details><summary>Configuration of the instrument</summary>
+<pre>{html.escape(json.dumps(run.start.get("config", {}), indent=1, ensure_ascii=False))}</pre></details>
+</body></html>
+"""
+
+
+def _facts(run: RunData) -> dict[str, str]:
+    status = "still going on" if run.stop is None else run.stop["exit_status"]
+    facts = {
+        "run": run.start["uid"],
+        "ended": status + (f": {run.stop['reason']}" if run.stop and run.stop.get("reason") else ""),
+        "material": run.analysis_start.get("material", "?"),
+        "measured by": f"flowlab {run.start.get('software', {}).get('version', '?')}",
+        "analysed by": f"flowlab {run.analysis_start.get('software', {}).get('version', '?')}",
+        "reported by": f"flowlab {flowlab.__version__}",
+        "parameters": json.dumps(run.start.get("plan_parameters", {}), ensure_ascii=False),
+    }
+    if simulation := run.start.get("simulation"):
+        facts["simulated"] = json.dumps(simulation, ensure_ascii=False)
+    return facts

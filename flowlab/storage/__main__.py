@@ -1,0 +1,104 @@
+"""The writer as a process: ``python -m flowlab.storage``, its addresses as JSON on standard input.
+
+Makes the NeXus file of every run that says how its spectra are analysed, while the run goes on.
+"""
+
+import time
+from pathlib import Path
+
+from flowlab.process import Lifeline
+from flowlab.storage.nexus import NexusFile
+from flowlab.stream import RAW, RESULTS, GapError, Message, RunStore, Subscriber
+
+_FLUSH_EVERY_S = 1.0
+
+
+class Writer:
+    """The files of the runs that are under way."""
+
+    def __init__(self, store: RunStore):
+        self._store = store
+        self._files: dict[str, NexusFile] = {}
+        self._run_of_analysis: dict[str, str] = {}
+        self._early: dict[str, list[Message]] = {}
+        self._ended: dict[str, set[str]] = {}
+
+    def take(self, message: Message) -> str | None:
+        """Take in a document of a run or of an analysis.
+
+        Returns:
+            uid of the run when this document was the last one of its file.
+        """
+        run = self._run_of(message)
+        if run is None:
+            return None
+        file = self._files.get(run)
+        if file is None:
+            self._early.setdefault(run, []).append(message)  # an analysis overtook its run
+            return None
+        part = "results" if message.run_uid != run else "documents"
+        if part == "results":
+            file.take_result(message.name, message.doc)
+        else:
+            file.take(message.name, message.doc)
+        if message.name != "stop":
+            return None
+        ended = self._ended.setdefault(run, set())
+        ended.add(part)
+        return run if ended == {"documents", "results"} else None
+
+    def _run_of(self, message: Message) -> str | None:
+        doc = message.doc
+        if message.name == "start" and "parent_run" in doc:
+            self._run_of_analysis[message.run_uid] = doc["parent_run"]
+        elif message.name == "start" and isinstance(doc.get("analysis"), dict):
+            path = self._store.find(message.run_uid).nexus
+            self._files[message.run_uid] = NexusFile(path, doc)
+            for early in self._early.pop(message.run_uid, []):
+                self.take(early)
+        run = self._run_of_analysis.get(message.run_uid, message.run_uid)
+        known = run in self._files or message.run_uid in self._run_of_analysis
+        return run if known else None
+
+    def flush(self) -> None:
+        """Write what has come."""
+        for file in self._files.values():
+            file.flush()
+
+    def finish(self, run: str) -> Path:
+        """Write the rest of a file and let go of it."""
+        file = self._files.pop(run)
+        file.flush()
+        self._ended.pop(run)
+        self._run_of_analysis = {a: r for a, r in self._run_of_analysis.items() if r != run}
+        return file.path
+
+
+def main() -> None:
+    """Write until the lifeline is cut."""
+    lifeline = Lifeline()
+    spec = lifeline.spec
+    writer = Writer(RunStore(Path(spec["data"])))
+    with (
+        Subscriber(spec["documents_out"], spec["replay"], prefix=RAW) as raw,
+        Subscriber(spec["documents_out"], spec["replay"], prefix=RESULTS) as results,
+    ):
+        lifeline.ready({})
+        flush_at = time.monotonic() + _FLUSH_EVERY_S
+        while not lifeline.cut:
+            for subscriber in (raw, results):
+                try:
+                    message = subscriber.receive(timeout_s=0.02)
+                except GapError as error:
+                    lifeline.say(str(error))
+                    continue
+                if message is not None and (run := writer.take(message)) is not None:
+                    lifeline.tell({"written": {"run_uid": run, "path": str(writer.finish(run))}})
+            if time.monotonic() >= flush_at:
+                writer.flush()
+                flush_at = time.monotonic() + _FLUSH_EVERY_S
+    writer.flush()
+
+
+if __name__ == "__main__":
+    main()

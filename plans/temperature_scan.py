@@ -1,0 +1,62 @@
+"""Growth temperature within nucleation temperature, at one residence time: Fig. 1 of Palencia 2020."""
+
+from typing import Annotated
+
+from bluesky.utils import MsgGenerator
+from pydantic import Field
+
+from flowlab.conditions import Conditions
+from plans.roles import Reactor, Spectrometer
+from plans.scan import CELSIUS, SECONDS, scan_conditions
+from plans.spectra import DEFAULT_CRITERION, SteadyCriterion
+
+
+def temperature_scan(
+    reactor: Reactor,
+    spectrometer: Spectrometer,
+    *,
+    nucleation_c: Annotated[
+        list[float],
+        Field(min_length=1, description="nucleation temperatures, one panel each", json_schema_extra=CELSIUS),
+    ],
+    growth_offsets_c: Annotated[
+        list[float] | None,
+        Field(
+            description="growth temperatures as offsets from each nucleation temperature",
+            json_schema_extra=CELSIUS,
+        ),
+    ] = None,
+    growth_c: Annotated[
+        list[float] | None,
+        Field(description="growth temperatures, the same in every panel", json_schema_extra=CELSIUS),
+    ] = None,
+    residence_time_s: Annotated[
+        float, Field(gt=0, description="from the mixer to the end of the growth oven", json_schema_extra=SECONDS)
+    ],
+    steady: Annotated[SteadyCriterion, Field(description="when a sample counts as steady")] = DEFAULT_CRITERION,
+) -> MsgGenerator[None]:
+    """Take an absorption spectrum at each growth temperature of each nucleation temperature.
+
+    With the offsets 0, −10, … −90 °C this is the order of Palencia 2020, Fig. 1 (doi:10.1039/d0nr05879c):
+    growth at the nucleation temperature first, then down. The optical cell must hold pure solvent at the start.
+
+    Raises:
+        ValueError: not exactly one of ``growth_offsets_c`` and ``growth_c`` is given.
+        LimitError: a point is not allowed, or there is not enough reagent; nothing moved.
+    """
+    points = [
+        Conditions(nucleation, growth, residence_time_s)
+        for nucleation in nucleation_c
+        for growth in _growth_temperatures(nucleation, growth_offsets_c, growth_c)
+    ]
+    metadata = {"plan_name": "temperature_scan", "shape": [len(nucleation_c), len(points) // len(nucleation_c)]}
+    axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_growth_setpoint_c"]
+    yield from scan_conditions(reactor, spectrometer, points, axes, steady, metadata)
+
+
+def _growth_temperatures(
+    nucleation_c: float, offsets_c: list[float] | None, growth_c: list[float] | None
+) -> list[float]:
+    if (offsets_c is None) == (growth_c is None) or not (offsets_c or growth_c):
+        raise ValueError("give the growth temperatures either as growth_offsets_c or as growth_c")
+    return growth_c if offsets_c is None else [nucleation_c + offset for offset in offsets_c]  # type: ignore[return-value]

@@ -1,0 +1,192 @@
+"""The whole simulated bench: one plant, the instruments that act on it, and the lines they are reached over."""
+
+import contextlib
+import importlib
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flowlab.clock import Clock
+from flowlab.config import DeviceEntry, InstrumentConfig, load_material
+from flowlab.errors import BadInputError
+from simulators.plant.chemistry import CadmiumSelenide
+from simulators.plant.heater import BlockProperties, HeaterBlock
+from simulators.plant.light import LightPath, LightProperties, pixel_wavelengths
+from simulators.plant.optics import CadmiumSelenideAbsorption
+from simulators.plant.parts import Absorber
+from simulators.plant.plant import Plant
+from simulators.plant.syringe import SyringeDrive
+from simulators.settings import PlantSettings
+from simulators.wire.instrument import BenchSettings, Fault, Instrument, bench_settings
+from simulators.wire.line import Address, Line
+from simulators.wire.ocean import OceanHdx
+
+T = TypeVar("T")
+
+
+class LoadedSyringe(BenchSettings):
+    """Which syringe is on a pump and what it holds."""
+
+    syringe: str
+    reagent: str
+
+
+class Bench:
+    """Plant, instruments and lines of an instrument file.
+
+    Args:
+        config: the instrument file.
+        clock: tells plant time.
+        playback: a file of recorded spectra that the flow cell shows instead of what the chemistry makes.
+
+    Raises:
+        BadInputError: the file does not describe a bench that can be simulated; one line that names the key.
+
+    Attributes:
+        plant: what really happens.
+        instruments: by the name of their device.
+        lines: each of them once.
+    """
+
+    def __init__(self, config: InstrumentConfig, clock: Clock, playback: Path | None = None):
+        simulation = config.simulation
+        if simulation is None:
+            raise BadInputError(f"{config.name}: there is no [simulation] table: this instrument is real")
+        simulated = {name: entry for name, entry in config.devices.items() if entry.simulator is not None}
+        classes = {name: _simulator(name, entry, config) for name, entry in simulated.items()}
+        settings = PlantSettings.read(simulation.settings, config.name)
+        self.plant = _plant(config, simulation.seed, settings, classes, _absorber(config, playback))
+        self.instruments = {name: cls(name, simulated[name], config, self.plant) for name, cls in classes.items()}
+        self._clock = clock
+        self._faulty: dict[str, set[str]] = {name: set() for name in classes}
+        self._line_of = self._connect(config, simulated)
+        self.lines = list(dict.fromkeys(self._line_of.values()))
+
+    def _connect(self, config: InstrumentConfig, simulated: Mapping[str, DeviceEntry]) -> dict[str, Line]:
+        """A line for each address, by the devices on it."""
+        at: dict[Address, list[str]] = defaultdict(list)
+        for name, entry in simulated.items():
+            where = f"{config.name}: devices.{name}.address"
+            if entry.address is None:
+                raise BadInputError(f"{where} is missing: its simulator has to listen somewhere")
+            at[Address.parse(entry.address, where)].append(name)
+        lines: dict[str, Line] = {}
+        for address, names in at.items():
+            line = Line(address, [self.instruments[name] for name in names], self._clock, self.advance)
+            lines.update(dict.fromkeys(names, line))
+        return lines
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where each device is reached."""
+        return {name: str(line.address) for name, line in self._line_of.items()}
+
+    async def open(self, any_port: bool = False) -> None:
+        """Listen on the configured addresses, or with ``any_port`` on ports that the system chooses.
+
+        Raises:
+            PortInUseError: an address is taken; no line is left open.
+        """
+        try:
+            for line in self.lines:
+                if any_port:
+                    line.address = Address(line.address.scheme, line.address.host, 0)
+                await line.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Cut every connection and free the addresses."""
+        for line in self.lines:
+            await line.close()
+
+    def advance(self) -> None:
+        """Bring the plant up to now, and let instruments say what they say by themselves."""
+        self.plant.advance_to(self._clock.now_s())
+        for line in self.lines:
+            line.speak()
+
+    def truth(self) -> dict[str, Any]:
+        """The plant as it is, and for each instrument what it alone knows and which faults it was given."""
+        self.advance()
+        instruments = {
+            name: instrument.truth() | {"faults": sorted(self._faulty[name])}
+            for name, instrument in self.instruments.items()
+        }
+        return self.plant.truth() | {"instruments": instruments}
+
+    def faults_of(self, device: str) -> dict[str, Fault]:
+        """The faults that can be injected into a device: its own and those of its cable."""
+        return self.instruments[device].faults | self._line_of[device].faults_of(device)
+
+    async def inject(self, fault: str, device: str) -> None:
+        """Set one fault of a device, or clear all of them with ``none``.
+
+        Raises:
+            BadInputError: there is no such device, or it cannot have that fault.
+        """
+        if device not in self.instruments:
+            raise BadInputError(f"there is no device {device!r}; there are {', '.join(self.instruments)}")
+        faults = self.faults_of(device)
+        if fault not in (*faults, "none"):
+            raise BadInputError(f"{device} cannot have the fault {fault!r}; it can have {', '.join([*faults, 'none'])}")
+        self.advance()
+        for name, switch in faults.items():
+            if fault in (name, "none"):
+                switch(fault == name)
+        self._faulty[device] = set() if fault == "none" else self._faulty[device] | {fault}
+        await self._line_of[device].settle()
+
+
+def _simulator(name: str, entry: DeviceEntry, config: InstrumentConfig) -> type[Instrument]:
+    """The class that a device's ``simulator`` names."""
+    module, _, attribute = str(entry.simulator).partition(":")
+    found = None
+    with contextlib.suppress(ImportError):
+        found = getattr(importlib.import_module(module), attribute, None)
+    if not (isinstance(found, type) and issubclass(found, Instrument)):
+        where = f"{config.name}: devices.{name}.simulator"
+        raise BadInputError(f"{where} = {entry.simulator!r}: there is no such simulator")
+    return found
+
+
+def _absorber(config: InstrumentConfig, playback: Path | None) -> Absorber:
+    if playback is not None:
+        # Imported only when it is asked for: it reads whatever kind of file was recorded.
+        return importlib.import_module("simulators.plant.playback").Playback(playback, config)
+    material = load_material(config.material)
+    if material.sizing is None:
+        raise BadInputError(f"{config.name}: material = {config.material!r}: it has no sizing curve to simulate by")
+    return CadmiumSelenideAbsorption(CadmiumSelenide(), material, config.flow_path.optical_path_mm)
+
+
+def _plant(
+    config: InstrumentConfig,
+    seed: int,
+    settings: PlantSettings,
+    classes: Mapping[str, type[Instrument]],
+    absorber: Absorber,
+) -> Plant:
+    """The parts that the instruments need, put together."""
+    block = BlockProperties(**settings.block)
+    drives = {name: _drive(name, config) for name, cls in classes.items() if cls.part == "syringe"}
+    heaters = {name: HeaterBlock(block) for name, cls in classes.items() if cls.part == "heater"}
+    for role, name in (("nucleation", settings.nucleation), ("growth", settings.growth)):
+        _known(heaters, name, f"{config.name}: simulation.settings.{role}")
+    light = LightPath(pixel_wavelengths(OceanHdx.WAVELENGTH_COEFFICIENTS), LightProperties(**settings.light), seed)
+    return Plant(config.flow_path, drives, heaters, settings.nucleation, settings.growth, light, absorber)
+
+
+def _drive(name: str, config: InstrumentConfig) -> SyringeDrive:
+    loaded = bench_settings(LoadedSyringe, name, config.devices[name], config)
+    where = f"{config.name}: devices.{name}.settings"
+    syringe = _known(config.syringes, loaded.syringe, f"{where}.syringe")
+    return SyringeDrive(syringe, _known(config.reagents, loaded.reagent, f"{where}.reagent"), loaded.reagent)
+
+
+def _known(table: Mapping[str, T], name: str, where: str) -> T:
+    if name not in table:
+        raise BadInputError(f"{where} = {name!r}: there is none of that name; there are {', '.join(table) or 'none'}")
+    return table[name]

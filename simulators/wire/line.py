@@ -1,0 +1,271 @@
+"""A line: one TCP address with the instruments behind it, which one client at a time may open, as a port."""
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+from urllib.parse import urlsplit
+
+from flowlab.clock import Clock
+from flowlab.errors import BadInputError, FlowlabError
+from simulators.wire.instrument import Fault, Instrument, Reply
+
+
+class PortInUseError(FlowlabError):
+    """An address cannot be listened on."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a line is reached, as the configuration writes it.
+
+    Attributes:
+        scheme: ``socket`` for what pyserial opens, ``tcp`` for instruments with a network plug.
+        host: of this machine only.
+        port: 0 for any that is free.
+    """
+
+    scheme: str
+    host: str
+    port: int
+
+    SCHEMES = ("socket", "tcp")
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Address":
+        """Read ``socket://127.0.0.1:50101``.
+
+        Raises:
+            BadInputError: it is not of that form, or of another machine; the message begins with ``where``.
+        """
+        parts = urlsplit(text)
+        with contextlib.suppress(ValueError):
+            host, port = parts.hostname or "", parts.port
+            if parts.scheme in cls.SCHEMES and port is not None:
+                return cls(parts.scheme, loopback(host, where), port)
+        raise BadInputError(
+            f"{where} = {text!r}: a simulator listens on socket://127.0.0.1:PORT or tcp://127.0.0.1:PORT"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+def loopback(host: str, where: str) -> str:
+    """``host`` as an address of this machine alone: what is simulated is nobody else's business.
+
+    Raises:
+        BadInputError: it is another one.
+    """
+    host = "127.0.0.1" if host == "localhost" else host
+    with contextlib.suppress(ValueError):
+        if ipaddress.IPv4Address(host).is_loopback:
+            return host
+    raise BadInputError(f"{where}: simulators listen on this machine only, 127.0.0.1, not on {host!r}")
+
+
+def own_address(host: str, port: int, whose: str, *, listen: bool) -> socket.socket:
+    """A socket that owns an address; unless it listens, connections to it are refused.
+
+    Raises:
+        PortInUseError: another program has the address.
+    """
+    sock = socket.socket()
+    try:
+        if os.name == "posix":  # an address is free again as soon as it is closed
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        if listen:
+            sock.listen()
+    except OSError as error:
+        sock.close()
+        raise PortInUseError(
+            f"{whose}: cannot listen on {host}:{port}: {error.strerror}; "
+            "stop the program that uses it, change the address, or start with --any-port"
+        ) from None
+    return sock
+
+
+class Line:
+    """A line and its instruments. On a shared line each instrument hears every byte and answers for itself.
+
+    Args:
+        address: where it is to be reached.
+        instruments: what is connected to it.
+        clock: tells plant time.
+        advance: brings the plant up to now.
+
+    Attributes:
+        address: where it is reached; the port is the real one once the line is open.
+    """
+
+    #: A client that comes while another is still there is refused; but a client that has just gone may
+    #: still have to be noticed.
+    GRACE_S = 0.02
+
+    def __init__(self, address: Address, instruments: list[Instrument], clock: Clock, advance: Callable[[], None]):
+        self.address = address
+        self._instruments = instruments
+        self._clock = clock
+        self._advance = advance
+        self._unplugged: set[str] = set()
+        self._silent: set[str] = set()
+        self._bound: socket.socket | None = None
+        self._server: asyncio.Server | None = None
+        self._plugged = False
+        self._settling = asyncio.Lock()
+        self._client: _Connection | None = None
+        self._waiting: dict[_Connection, asyncio.TimerHandle] = {}
+        self._pending: dict[str, asyncio.TimerHandle] = {}
+
+    def faults_of(self, name: str) -> dict[str, Fault]:
+        """The faults that the cable of an instrument can have; :meth:`settle` brings them into effect."""
+        return {"unplug": partial(self._unplug, name), "silence": partial(self._silence, name)}
+
+    async def open(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            PortInUseError: another program has the address.
+        """
+        self._own(listen=True)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Listen, or refuse and cut connections, as the line is plugged in or not."""
+        async with self._settling:
+            if self._unplugged and self._server is not None:
+                self._cut()
+                self._own(listen=False)  # nobody else may take the address meanwhile
+            elif not self._unplugged and self._bound is not None:
+                loop = asyncio.get_running_loop()
+                bound, self._bound = self._bound, None
+                self._plugged = True
+                self._server = await loop.create_server(partial(_Connection, self), sock=bound)
+
+    async def close(self) -> None:
+        """Cut connections and free the address."""
+        async with self._settling:
+            self._cut()
+            if self._bound is not None:
+                self._bound.close()
+                self._bound = None
+
+    def speak(self) -> None:
+        """Send what instruments say by themselves."""
+        for instrument in self._instruments:
+            said = instrument.unasked()
+            if instrument.name not in self._silent:
+                self._write(said)
+
+    def arrive(self, connection: "_Connection") -> None:
+        """Admit a client, or refuse it while another is there."""
+        if not self._plugged:  # it was accepted in the moment of unplugging
+            connection.transport.abort()
+            return
+        if self._client is None:
+            self._client = connection
+            return
+        connection.transport.pause_reading()
+        refuse = asyncio.get_running_loop().call_later(self.GRACE_S, self._refuse, connection)
+        self._waiting[connection] = refuse
+
+    def leave(self, connection: "_Connection") -> None:
+        """Free the line; what was half received or not yet answered is dropped."""
+        if timer := self._waiting.pop(connection, None):
+            timer.cancel()
+        if connection is not self._client:
+            return
+        self._client = None
+        for instrument in self._instruments:
+            self._drop(instrument)
+        for waiting in list(self._waiting)[:1]:
+            self._waiting.pop(waiting).cancel()
+            self._client = waiting
+            waiting.transport.resume_reading()
+
+    def hear(self, data: bytes) -> None:
+        """Give bytes of the client to the instruments and send what they answer."""
+        self._advance()
+        for instrument in self._instruments:
+            if instrument.name not in self._silent:
+                instrument.receive(data)
+                self._answer(instrument)
+
+    def _answer(self, instrument: Instrument) -> None:
+        """Answer requests until one takes time; those behind it wait."""
+        while instrument.name not in self._pending:
+            reply = instrument.next_reply()
+            if reply is None:
+                return
+            if reply.takes_s > 0:
+                wait_s = self._clock.real_s(reply.takes_s)
+                due = asyncio.get_running_loop().call_later(wait_s, self._finish, instrument, reply)
+                self._pending[instrument.name] = due
+            else:
+                self._write(reply.compute())
+
+    def _finish(self, instrument: Instrument, reply: Reply) -> None:
+        del self._pending[instrument.name]
+        self._advance()
+        self._write(reply.compute())
+        self._answer(instrument)
+
+    def _write(self, data: bytes) -> None:
+        if data and self._client is not None:
+            self._client.transport.write(data)
+
+    def _drop(self, instrument: Instrument) -> None:
+        if due := self._pending.pop(instrument.name, None):
+            due.cancel()
+        instrument.hang_up()
+
+    def _refuse(self, connection: "_Connection") -> None:
+        self._waiting.pop(connection, None)
+        connection.transport.close()
+
+    def _unplug(self, name: str, on: bool) -> None:
+        (self._unplugged.add if on else self._unplugged.discard)(name)
+
+    def _silence(self, name: str, on: bool) -> None:
+        (self._silent.add if on else self._silent.discard)(name)
+        for instrument in self._instruments:
+            if instrument.name == name:
+                self._drop(instrument)
+
+    def _own(self, *, listen: bool) -> None:
+        whose = ", ".join(instrument.name for instrument in self._instruments)
+        self._bound = own_address(self.address.host, self.address.port, whose, listen=listen)
+        self.address = Address(self.address.scheme, self.address.host, self._bound.getsockname()[1])
+
+    def _cut(self) -> None:
+        self._plugged = False
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in (*self._waiting, *filter(None, [self._client])):
+            connection.transport.abort()
+
+
+class _Connection(asyncio.Protocol):
+    """One client's connection."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, line: Line):
+        self._line = line
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._line.arrive(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._line.hear(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._line.leave(self)
