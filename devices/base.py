@@ -81,7 +81,7 @@ class Action(Signal):
     """
 
     def __init__(self, *, do: str, **kwargs: Any):
-        super().__init__(**{"kind": Kind.omitted, **kwargs})
+        super().__init__(**kwargs)
         self._do = do
 
     def set(self, value: Any, **_: Any) -> Any:

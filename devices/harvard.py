@@ -82,6 +82,9 @@ class PhdUltra(Instrument):
         """What is left in the syringe, from the pump's own counters."""
         return self.syringe.volume_ml - self.ask_infused_ml() + self.ask_withdrawn_ml()
 
+    def _missing_ml(self) -> float:
+        return self.ask_infused_ml() - self.ask_withdrawn_ml()
+
     def ask_withdrawn_ml(self) -> float:
         """Volume withdrawn since the counter was cleared."""
         return self._read(harvard.volume_ml, self._query("wvolume"))
@@ -129,14 +132,14 @@ class PhdUltra(Instrument):
             LimitError: the reservoir holds less than is missing; nothing moved.
         """
         self.give_up_watching()
-        withdrawn_ml = self.ask_withdrawn_ml()
-        missing_ml = self.ask_infused_ml() - withdrawn_ml
+        if self._missing_ml() <= self.reservoir_ml:
+            self._halt()  # the pump goes on counting while it runs
+        withdrawn_ml, missing_ml = self.ask_withdrawn_ml(), self._missing_ml()
         if missing_ml > self.reservoir_ml:
             raise LimitError(
                 f"{self.name}: refilling takes {missing_ml:.1f} mL, but {self.reservoir_ml:.1f} mL of "
                 f"{self.reagent} are left; fill the reservoir and say so in the configuration"
             )
-        self._halt()
         if missing_ml > 1e-3:
             self._tell(f"wrate {harvard.rate_text(self.settings.refill_ml_min)}")
             # The counters are not cleared before the syringe is full: they tell its content after a failure.

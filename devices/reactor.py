@@ -48,9 +48,9 @@ class FlowReactor(Instrument):
     residence_time_s = Cpt(Quantity, ask="ask_residence_time_s", units="s", precision=2, limits="residence_limits_s")
     flow_ml_min = Cpt(Quantity, ask="ask_flow_ml_min", units="mL/min", precision=4)
     reagent_left_ml = Cpt(Quantity, ask="ask_reagent_left_ml", units="mL", precision=2)
-    flush = Cpt(Action, do="start_flush")
-    refill = Cpt(Action, do="start_refill")
-    reagent = Cpt(Action, do="check_reagent")
+    flush = Cpt(Action, do="start_flush", kind=Kind.omitted)
+    refill = Cpt(Action, do="start_refill", kind=Kind.omitted)
+    reagent = Cpt(Action, do="check_reagent", kind=Kind.omitted)
 
     def __init__(self, name: str, entry: DeviceEntry, settings: FlowReactorSettings, bench: Bench):
         self.settings = settings

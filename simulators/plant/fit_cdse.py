@@ -196,6 +196,7 @@ def misfit(seen: Observed) -> Array:
         return terms.reshape(count, -1).sum(axis=1)
 
     cost = 6 * total(below(inside[:, :, 0], 0.10)) + 0.5 * total(below(inside[:, :, :4], 0.05))
+    cost += 3 * total(below(inside[:, [0, -1], :3], 0.05))  # at its edges, too, at several growth temperatures
     cost += 8 * total(above(outside, 0.0035))
     # CdSe-437 grows with growth temperature; it is the dominant family; the exciton moves to the red.
     rise = np.log10(np.maximum(inside[:, :, :-1], 1e-6)) - np.log10(np.maximum(inside[:, :, 1:], 1e-6))

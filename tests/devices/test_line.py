@@ -1,0 +1,126 @@
+"""The transport against a listener that answers as a script says: late, cut, spoilt, not at all."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError
+from devices.links import Line, LineSettings
+from devices.protocols import harvard
+
+SETTINGS = LineSettings(reply_within_s=0.2, attempts=3)
+
+
+class Scripted:
+    """Answers each request it hears with the next piece of its script; None closes the connection."""
+
+    def __init__(self, script: list[bytes | None]):
+        self._script = iter(script)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.heard: list[bytes] = []
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                while data := connection.recv(1024):
+                    self.heard.append(data)
+                    answer = next(self._script, b"")
+                    if answer is None:
+                        break
+                    connection.sendall(answer)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., tuple[Scripted, Line]]]:
+    made: list[tuple[Scripted, Line]] = []
+
+    def make(*script: bytes | None) -> tuple[Scripted, Line]:
+        server = Scripted(list(script))
+        made.append((server, Line(server.address, SETTINGS)))
+        return made[-1]
+
+    yield make
+    for server, line in made:
+        line.close()
+        server.close()
+
+
+def ask(line: Line) -> harvard.Reply:
+    return line.ask(b"ver\r", lambda data: harvard.decode(data, lines=1), "pump")
+
+
+GOOD = b"\nPHD ULTRA 3.0.5\r\n:"
+
+
+def test_a_good_reply_needs_one_request(scripted):
+    server, line = scripted(GOOD)
+    assert ask(line).lines == ("PHD ULTRA 3.0.5",)
+    assert server.heard == [b"ver\r"]
+
+
+def test_a_reply_that_does_not_come_is_asked_for_again(scripted):
+    server, line = scripted(b"", GOOD)
+    assert ask(line).lines == ("PHD ULTRA 3.0.5",)
+    assert server.heard == [b"ver\r"] * 2
+
+
+def test_a_spoilt_reply_is_asked_for_again_and_the_rest_of_it_is_thrown_away(scripted):
+    _, line = scripted(b"\nPHD \xff\xff 3.0.5\r\n:", GOOD)
+    assert ask(line).lines == ("PHD ULTRA 3.0.5",)
+
+
+def test_after_a_few_attempts_it_gives_up_and_says_who_was_asked_what(scripted):
+    _, line = scripted(b"\nPHD", b"\nPHD", b"\nPHD", GOOD)
+    with pytest.raises(ReplyTimeoutError, match=r"pump: asked b'ver\\r' at socket://.*, got only b'\\nPHD'"):
+        ask(line)
+
+
+def test_only_garbage_is_an_error_that_shows_it(scripted):
+    _, line = scripted(b"xyz", b"xyz", b"xyz")
+    with pytest.raises(ReplyError, match="got b'xyz'"):
+        ask(line)
+
+
+def test_a_refusal_is_not_asked_twice(scripted):
+    server, line = scripted(b"\nCommand error: ver\r\n   Unknown command\r\n:", GOOD)
+    with pytest.raises(RefusedError, match="pump: asked .* Unknown command"):
+        ask(line)
+    assert len(server.heard) == 1
+
+
+def test_a_line_that_breaks_once_is_opened_again(scripted):
+    _, line = scripted(None, GOOD)
+    assert ask(line).lines == ("PHD ULTRA 3.0.5",)
+
+
+def test_a_line_that_breaks_again_and_again_is_lost(scripted):
+    _, line = scripted(None, None, None)
+    with pytest.raises(LinkError, match="pump: the line .* is lost"):
+        ask(line)
+
+
+def test_a_line_that_is_not_there_is_said_so_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(LinkError, match="pump: cannot open .* is it switched on"):
+        ask(Line(f"socket://127.0.0.1:{port}", SETTINGS))
+
+
+@pytest.mark.parametrize("address", ["/dev/there-is-no-such-tty", "socket://", "nonsense://x", ""])
+def test_an_address_that_cannot_be_one_is_a_link_error(address):
+    with pytest.raises(LinkError, match="cannot open"):
+        ask(Line(address, SETTINGS))
