@@ -13,7 +13,7 @@ HC_EV_NM = 1239.842
 #: σ of the Gaussian that smooths the derivatives: somewhat less than that of the narrowest band that is
 #: looked for, 7.6 nm (FWHM 18 nm).
 SMOOTHING_NM = 6.0
-_REACH = 3.0  # a kernel ends at so many σ
+_REACH = 4.0  # a kernel ends at so many σ
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,9 @@ _ANYWHERE_NM = 100.0
 # Full widths at half maximum in eV: clusters are narrow, excitons of crystals broad.
 _CLUSTER_EV, _CRYSTAL_EV = (0.10, 0.03), (0.17, 0.045)
 _MOST_WIDTH_EVIDENCE = 3.0
+# A cluster's higher transitions lie so far above its first one, and keep their share of its height.
+_COMPANION_EV = (0.25, 0.85)
+_CONSTANT_RATIO = 0.4  # σ of the logarithm
 _FAMILY_EVIDENCE, _NO_FAMILY_EVIDENCE = 1.0, -2.0
 
 
@@ -64,6 +67,10 @@ class Verdict:
     family: str | None
     why: str
 
+    def is_cluster_of(self, family: str) -> bool:
+        """Whether this is the lowest band of a family's clusters."""
+        return self.kind == "msc" and self.transition == "E1" and self.family == family
+
 
 def judge_panel(tracks: list[Track], families: list[KnownFamily]) -> dict[int, Verdict]:
     """Judge the tracks of one panel together.
@@ -72,7 +79,16 @@ def judge_panel(tracks: list[Track], families: list[KnownFamily]) -> dict[int, V
         Verdicts by track id.
     """
     first = first_exciton(tracks)
-    return {track.id: judge(track, first, families) for track in tracks}
+    verdicts = {track.id: judge(track, first, families) for track in tracks}
+    clusters = sorted((t for t in tracks if verdicts[t.id].kind == "msc"), key=_position, reverse=True)
+    for track in clusters:
+        firsts = [t for t in clusters if verdicts[t.id].transition == "E1"]
+        redder = next((t for t in firsts if _is_companion(track, t)), None)
+        if redder is not None:
+            alone = verdicts[track.id]
+            why = f"{alone.why}; rises and falls with the band at {_position(redder):.0f} nm"
+            verdicts[track.id] = Verdict("msc", alone.probability, "E2", verdicts[redder.id].family, why)
+    return verdicts
 
 
 def first_exciton(tracks: list[Track]) -> Track | None:
@@ -121,6 +137,16 @@ def judge(track: Track, first: Track | None, families: list[KnownFamily]) -> Ver
             return Verdict("other", 1 - cluster, "E2", None, f"keeps its distance to the first exciton {seen}")
         return Verdict("nc", 1 - cluster, None, None, moved)
     return Verdict("unknown", max(cluster, 1 - cluster), None, None, f"neither clearly fixed nor clearly moving {seen}")
+
+
+def _is_companion(track: Track, redder: Track) -> bool:
+    """Whether a fixed band is a higher transition of a redder, stronger one: seen only with it, at a constant ratio."""
+    distance = HC_EV_NM / _position(track) - HC_EV_NM / _position(redder)
+    heights = {s.index: s.feature.height for s in redder.sightings}
+    if not _COMPANION_EV[0] < distance < _COMPANION_EV[1] or not all(s.index in heights for s in track.sightings):
+        return False
+    ratios = np.array([s.feature.height / heights[s.index] for s in track.sightings])
+    return bool(np.all(ratios < 1) and np.std(np.log(ratios)) < _CONSTANT_RATIO)
 
 
 def _near(family: KnownFamily | None) -> str:

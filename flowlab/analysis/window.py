@@ -38,7 +38,7 @@ def accumulation_window(
         tracks: of all panels.
         verdicts: on them.
     """
-    panels = {t.panel for t in tracks if (v := verdicts[t.id]).kind == "msc" and v.family == family}
+    panels = {t.panel for t in tracks if verdicts[t.id].is_cluster_of(family)}
     found = tuple(sorted(c for panel, c in enumerate(coordinates) if panel in panels))
     missing = tuple(sorted(c for panel, c in enumerate(coordinates) if panel not in panels))
     if not found:

@@ -190,15 +190,9 @@ class RunAnalysis:
 
     def _spectrum_data(self, result: SpectrumResult, panel: float, event_uid: str) -> dict[str, Any]:
         exciton = _newest(result, "nc", "E1")
-        family = self._material.accumulating_family
-        cluster = next(
-            (
-                f
-                for f, v in zip(result.features, result.verdicts, strict=True)
-                if v.kind == "msc" and v.family == family
-            ),
-            None,
-        )
+        family = self._material.accumulating_family or ""
+        judged = zip(result.features, result.verdicts, strict=True)
+        cluster = next((feature for feature, verdict in judged if verdict.is_cluster_of(family)), None)
         size = None if exciton is None or self._scan is None else self._scan.size(exciton)
         return {
             "panel": panel,

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -74,8 +75,7 @@ def _colour_map():
 def _mark_cluster(place, run: RunData, panel: float) -> None:
     """Shade the band of a cluster where the panel has one, and name it."""
     for track in run.tracks:
-        wanted = track["kind"] == "msc" and run.window is not None and track["family"] == run.window["family"]
-        if track["panel"] == panel and wanted:
+        if track["panel"] == panel and _accumulates(run, track):
             at = float(np.median(track["wavelength_nm"]))
             place.axvspan(at - _BAND_NM, at + _BAND_NM, color="0.5", alpha=0.22, lw=0)
             place.annotate(
@@ -88,6 +88,12 @@ def _mark_cluster(place, run: RunData, panel: float) -> None:
                 xytext=(8, 0),
                 textcoords="offset points",
             )
+
+
+def _accumulates(run: RunData, track: dict[str, Any]) -> bool:
+    """Whether a track is the first band of the family whose window the run states."""
+    wanted = None if run.window is None else run.window["family"]
+    return track["kind"] == "msc" and track["transition"] == "E1" and track["family"] == wanted
 
 
 def cluster_map(run: RunData) -> Figure:
@@ -116,7 +122,7 @@ def _heights(run: RunData) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     """Height of the accumulating family in each spectrum, nan where it was not found."""
     height = np.full(len(run.spectra), np.nan)
     for track in run.tracks:
-        if run.window is not None and track["kind"] == "msc" and track["family"] == run.window["family"]:
+        if _accumulates(run, track):
             height[np.asarray(track["spectrum"], int)] = track["height"]
     return height
 

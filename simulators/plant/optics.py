@@ -104,9 +104,9 @@ class CadmiumSelenideAbsorption:
         first, sigma, height = exciton
         return height * (
             band(energy, first, sigma)
-            + 0.55 * band(energy, first + 0.17, 1.6 * sigma)
-            + 0.9 * onset(energy, first + 0.45, 0.19)
-            + 1.1 * onset(energy, first + 0.90, 0.26)
+            + 0.35 * band(energy, first + 0.18, 1.9 * sigma)
+            + 0.9 * onset(energy, first + 0.46, 0.24)
+            + 1.1 * onset(energy, first + 0.95, 0.30)
             + 1.6 * onset(energy, first + 1.45, 0.40)
         )
 
