@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
-from ophyd import Device, Kind, Signal
+from ophyd import Device, Signal
 from ophyd.status import Status
 
 from devices.errors import LimitError, NotReachedError
@@ -135,7 +135,7 @@ class Instrument(Device):
         """Bring the instrument into its safe state and check that it is there."""
         raise NotImplementedError
 
-    def stop(self, success: bool = False) -> None:
+    def stop(self, success: bool = False) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  bluesky's
         """What a RunEngine calls when a plan fails, is aborted or says so: give up waiting and be safe.
 
         With ``success``, when a plan is only paused, temperatures and flow stay what they are.

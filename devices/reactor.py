@@ -5,11 +5,12 @@ reagent that is left.
 """
 
 from functools import reduce
+from operator import and_
 from typing import Annotated, Any, cast
 
 from ophyd import Component as Cpt
 from ophyd import Kind
-from ophyd.status import AndStatus, Status
+from ophyd.status import Status
 from pydantic import Field
 
 from devices.base import Action, Instrument, Quantity
@@ -209,7 +210,7 @@ class FlowReactor(Instrument):
                     f"{self.name}: {needed_ml:.1f} mL between two refills, but a syringe holds "
                     f"{pump.syringe.volume_ml:g} mL; ask for a shorter residence time or fewer volumes"
                 )
-        return reduce(AndStatus, [pump.refill() for pump in self.pumps])
+        return reduce(and_, [pump.refill() for pump in self.pumps])
 
     def _infused_ml(self) -> float:
         return sum(pump.ask_infused_ml() for pump in self.pumps)

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, settings
 
 SHARED_SPECTRA = Path(__file__).parents[2] / "shared" / "data" / "cdse-hot-injection"
 
+pytest.register_assert_rewrite("tests.simulators.benches")
+
 # Wall-clock deadlines would make tests depend on the machine's speed.
 settings.register_profile("flowlab", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 settings.load_profile("flowlab")

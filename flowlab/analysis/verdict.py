@@ -10,6 +10,7 @@ The width of the band and the families that are known of the material add to the
 does not decide is ``unknown``.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,7 +123,7 @@ def judge(track: Track, first: Track | None, families: list[KnownFamily]) -> Ver
     odds = fixed + narrow + (_FAMILY_EVIDENCE if family else _NO_FAMILY_EVIDENCE)
     against = [moving - narrow, *([following - narrow] if following is not None else [])]
     log_odds = odds - float(np.logaddexp.reduce(against))
-    cluster = float(1 / (1 + np.exp(-np.clip(log_odds, -500, 500))))
+    cluster = 1 / (1 + math.exp(-min(max(log_odds, -500.0), 500.0)))
     spread = float(np.std(positions))
     nm = float(np.median([s.feature.fwhm_nm for s in track.sightings]))
     seen = f"over {count} spectra; FWHM {nm:.0f} nm"
@@ -178,15 +179,16 @@ def _log_likelihood(
 ) -> float:
     """Marginal likelihood of positions: unknown level, slope and random walk integrated out."""
     t = steps - steps.mean()
-    covariance = np.diag(variance) + _ANYWHERE_NM**2
+    covariance: Array = np.diag(variance) + _ANYWHERE_NM**2
     if slope_nm:
         covariance = covariance + slope_nm**2 * np.outer(t, t)
     if walk_nm:
-        covariance = covariance + walk_nm**2 * np.minimum.outer(steps - steps[0], steps - steps[0])
+        walked = steps - steps[0]
+        covariance = covariance + walk_nm**2 * np.minimum(walked[:, None], walked[None, :])
     residual = positions - positions.mean()
-    _, log_determinant = np.linalg.slogdet(covariance)
+    log_determinant = float(np.linalg.slogdet(covariance).logabsdet)
     quadratic = float(residual @ np.linalg.solve(covariance, residual))
-    return -0.5 * (quadratic + float(log_determinant) + len(positions) * float(np.log(2 * np.pi)))
+    return -0.5 * (quadratic + log_determinant + len(positions) * math.log(2 * math.pi))
 
 
 def _following(track: Track, first: Track | None) -> float | None:

@@ -12,6 +12,9 @@ from flowlab.errors import FlowlabError
 
 INTERRUPTED = 130
 
+#: Any wrong word on the command line; typer has no public name for it, but for one kind of it.
+USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__base__  # type: ignore[assignment]
+
 app = typer.Typer(
     name="flowlab",
     help="Instrument control and in situ acquisition for continuous-flow nanocrystal synthesis.",
@@ -37,7 +40,7 @@ def main() -> None:
     except FlowlabError as error:
         complain(str(error))
         code = error.exit_code
-    except typer.BadParameter.__mro__[1] as error:  # a wrong word on the command line, whatever it is
+    except USAGE_ERROR as error:
         complain(f"{error.format_message()} (see --help)")
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):

@@ -21,9 +21,7 @@ def demo(
     seed: Seed = None,
     playback: Annotated[
         Path | None,
-        typer.Option(
-            help="A measured series to show the spectrometer: CSV, headers like '20 s'.", metavar="FILE.csv"
-        ),
+        typer.Option(help="A measured series to show the spectrometer: CSV, headers like '20 s'.", metavar="FILE.csv"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -7,10 +7,12 @@ short of being killed, the devices are in their safe state; when it is killed, t
 import contextlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bluesky import RunEngine
-from bluesky.utils import RunEngineInterrupted, TransitionError
+from bluesky._vendor.super_state_machine.errors import TransitionError
+from bluesky.protocols import Status
+from bluesky.utils import RunEngineInterrupted
 
 import flowlab
 from flowlab.bench import Bench
@@ -71,7 +73,7 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
     failure: FlowlabError | None = None
     uids: tuple[str, ...] = ()
     try:
-        uids = engine(plan(bench, spec["parameters"]))
+        uids = cast("tuple[str, ...]", engine(plan(bench, spec["parameters"])))
     except RunEngineInterrupted:
         engine.abort(reason="ended from outside")
         failure = AbortedError("ended from outside; the plan was aborted")
@@ -107,9 +109,7 @@ def _ours(error: BaseException) -> FlowlabError | None:
         if isinstance(current, BaseExceptionGroup):
             queue.extend(current.exceptions)
         queue += [*(a for a in current.args if isinstance(a, BaseException)), current.__cause__, current.__context__]
-        status = current.args[0] if current.args else None
-        if callable(getattr(status, "exception", None)) and getattr(status, "done", False):
-            queue.append(status.exception())
+        queue += [status.exception() for status in current.args if isinstance(status, Status) and status.done]
     return None
 
 

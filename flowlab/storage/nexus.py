@@ -15,7 +15,7 @@ import numpy as np
 
 import flowlab
 from flowlab.analysis.absorbance import Counts, absorbance, smooth_errors
-from flowlab.storage.tables import append, group, put
+from flowlab.storage.tables import append, at, group, put
 
 _DEFINITION = "NXoptical_spectroscopy"
 _DEFINITION_URL = f"https://manual.nexusformat.org/classes/applications/{_DEFINITION}.html"
@@ -58,7 +58,7 @@ class NexusFile:
         if not self._pending and not self._pending_results:
             return
         with h5py.File(self.path, "r+") as file:
-            entry = file["entry"]
+            entry = at(file, "entry")
             for name, doc in self._pending:
                 self._write(entry, name, doc)
             for name, doc in self._pending_results:
@@ -113,28 +113,28 @@ class NexusFile:
                 self._write_event(entry, self._streams[doc["descriptor"]], doc)
             case "stop":
                 put(entry, "end_time", _iso(doc["time"]))
-                put(entry["provenance"], "exit_status", doc["exit_status"])
-                put(entry["provenance"], "reason", str(doc.get("reason", "")))
+                put(at(entry, "provenance"), "exit_status", doc["exit_status"])
+                put(at(entry, "provenance"), "reason", str(doc.get("reason", "")))
             case _:
                 pass
 
     def _write_axis(self, entry: h5py.Group, descriptor: dict[str, Any]) -> None:
-        detector = entry["instrument/detector_spectrometer"]
         for device in descriptor["configuration"].values():
             if self._spectra["wavelength_nm"] not in device["data"]:
                 continue
+            acquisition = group(at(entry, "instrument/detector_spectrometer"), "acquisition", "NXcollection")
             for key, value in device["data"].items():
-                put(detector, key, value, device["data_keys"][key].get("units"))
+                put(acquisition, key, value, device["data_keys"][key].get("units"))
             if self._wavelength is None:
                 self._wavelength = np.asarray(device["data"][self._spectra["wavelength_nm"]])
-                put(entry["data"], "wavelength", self._wavelength, "nm")
+                put(at(entry, "data"), "wavelength", self._wavelength, "nm")
 
     def _write_event(self, entry: h5py.Group, descriptor: dict[str, Any], event: dict[str, Any]) -> None:
         data = event["data"]
         if self._spectra["counts"] not in data:
             return
         counts = Counts(np.asarray(data[self._spectra["counts"]]), np.asarray(data[self._spectra["counts_err"]]))
-        detector = entry["instrument/detector_spectrometer"]
+        detector = at(entry, "instrument/detector_spectrometer")
         stream = descriptor["name"]
         if stream in ("dark", "reference"):
             place = group(detector, stream, "NXcollection")
@@ -147,10 +147,10 @@ class NexusFile:
             else:
                 self._reference = tidy
         elif stream == "primary":
-            append(detector["raw_data"], "raw", [counts.mean], "counts")
-            append(detector["raw_data"], "raw_errors", [counts.err], "counts")
-            self._write_absorbance(entry["data"], counts)
-            conditions = entry["conditions"]
+            append(at(detector, "raw_data"), "raw", [counts.mean], "counts")
+            append(at(detector, "raw_data"), "raw_errors", [counts.err], "counts")
+            self._write_absorbance(at(entry, "data"), counts)
+            conditions = at(entry, "conditions")
             append(conditions, "time", [event["time"]], "s")
             for key, value in data.items():
                 if np.ndim(value) == 0:
@@ -166,10 +166,11 @@ class NexusFile:
         append(place, "absorbance_errors", [err])
 
     def _write_result(self, entry: h5py.Group, name: str, doc: dict[str, Any]) -> None:
-        results = group(entry, "results", "NXprocess")
+        results = group(entry, "results", "NXcollection")
         match name:
             case "start":
-                program = put(results, "program", "flowlab")
+                derived = group(entry, "derived_parameters", "NXprocess")
+                program = put(group(derived, "analysis_program", "NXprogram"), "program", "flowlab")
                 program.attrs["version"] = doc["software"]["version"]
                 put(results, "run_uid", doc["uid"])
                 put(results, "material", doc["material"])

@@ -17,6 +17,14 @@ def group(parent: h5py.Group, name: str, nx_class: str, **attributes: Any) -> h5
     return found
 
 
+def at(parent: h5py.Group, path: str) -> h5py.Group:
+    """The group at a path below another, which is known to be there."""
+    found = parent[path]
+    if not isinstance(found, h5py.Group):
+        raise TypeError(f"{path} is not a group")
+    return found
+
+
 def put(parent: h5py.Group, name: str, value: Any, units: str | None = None) -> h5py.Dataset:
     """A dataset of that name and value, instead of one that is there."""
     if name in parent:
@@ -48,6 +56,8 @@ def append(parent: h5py.Group, name: str, rows: list[Any], units: str | None = N
         if units:
             dataset.attrs["units"] = units
     dataset = parent[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise TypeError(f"{name} is not a dataset")
     before = dataset.shape[0]
     dataset.resize(before + len(rows), axis=0)
     dataset[before:] = block

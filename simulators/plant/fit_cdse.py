@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, differential_evolution
+from scipy.optimize import Bounds, OptimizeResult, differential_evolution
 
 from flowlab.config import load_instrument, load_material
 from simulators.plant.chemistry import (
@@ -245,8 +245,8 @@ def fit(start: dict[str, float], generations: int, seed: int) -> tuple[dict[str,
         print(f"{intermediate_result.nit:5d}  {intermediate_result.fun:.4f}", flush=True)  # noqa: T201
 
     result = differential_evolution(
-        objective,
-        limits,
+        objective,  # type: ignore[arg-type]  vectorized: it takes and gives arrays
+        Bounds(limits[:, 0], limits[:, 1]),
         init=first,
         vectorized=True,
         updating="deferred",
@@ -264,7 +264,7 @@ def fit(start: dict[str, float], generations: int, seed: int) -> tuple[dict[str,
 
 def main() -> None:
     """Fit and write the parameters."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(description="Fit the rate constants of CdSe.")
     parser.add_argument("--generations", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=Path, default=None, help="parameters to start from (default: those in use)")

@@ -104,7 +104,7 @@ class FlowReactor:
         record = np.clip(np.searchsorted(times, nodes[1:], side="left"), 0, len(times) - 1)
         # Told apart no finer than this, so that plugs that differ by nothing that matters have equal histories.
         walls = np.round(np.array(self._walls)[record] / self.TEMPERATURE_STEP_C) * self.TEMPERATURE_STEP_C
-        wall = np.choose(section, [np.full(len(record), _AMBIENT_C), walls[:, 0], walls[:, 1], _AMBIENT_C])
+        wall = np.where(section == 1, walls[:, 0], np.where(section == 2, walls[:, 1], _AMBIENT_C))
         liquid = _follow(wall, np.diff(nodes), path.wall_time_constant_s)
         spent = np.diff(nodes)
         return PlugHistory(

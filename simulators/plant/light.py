@@ -33,7 +33,8 @@ class LightProperties:
 
 def pixel_wavelengths(coefficients: tuple[float, ...]) -> Array:
     """Wavelength in nm of each pixel from the calibration polynomial, lowest power first."""
-    return np.polynomial.polynomial.polyval(np.arange(PIXELS, dtype=float), coefficients)
+    pixel = np.arange(PIXELS, dtype=np.float64)
+    return np.vander(pixel, len(coefficients), increasing=True) @ np.array(coefficients)
 
 
 def lamp_spectrum(wavelength_nm: Array) -> Array:

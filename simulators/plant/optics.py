@@ -29,7 +29,7 @@ class SizingTable:
 
     def wavelength_nm(self, diameter_nm: Array | float) -> Array:
         """First exciton of a particle."""
-        return np.interp(diameter_nm, self._diameter_nm, self._wavelength_nm)
+        return np.interp(np.asarray(diameter_nm), self._diameter_nm, self._wavelength_nm)
 
 
 def epsilon(diameter_nm: Array | float) -> Array:

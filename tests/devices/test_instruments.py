@@ -140,7 +140,9 @@ def test_the_controller_falls_back_by_itself_when_its_driver_is_gone(free_lab):
         assert settings("growth_heater", free_lab)["working_set_point_c"] == 80.0
     with bench_at(free_lab.addresses) as other:
         other.clock.wait_until(
-            lambda: settings("growth_heater", free_lab)["working_set_point_c"] == 20.0, every_s=20, limit_s=20 * other.clock.speed
+            lambda: settings("growth_heater", free_lab)["working_set_point_c"] == 20.0,
+            every_s=20,
+            limit_s=20 * other.clock.speed,
         )
         assert settings("growth_heater", free_lab)["working_set_point_c"] == 20.0
 

@@ -23,7 +23,9 @@ def crystal(exciton_nm: float, height: float = 0.3, wavelength=WAVELENGTH) -> np
 def spectrum(value: np.ndarray, noise: float = 0.001, seed: int = 0) -> Absorbance:
     """Absorbance with noise."""
     random = np.random.default_rng(seed)
-    return Absorbance(value + random.normal(0, noise, value.shape), np.full(value.shape, noise), np.ones(value.shape, bool))
+    return Absorbance(
+        value + random.normal(0, noise, value.shape), np.full(value.shape, noise), np.ones(value.shape, bool)
+    )
 
 
 def counts(absorbance: np.ndarray, seed: int = 0, light: float = 20_000.0, dark: float = 1500.0) -> Counts:

@@ -117,7 +117,9 @@ def test_a_window_is_told_with_its_holes():
     assert (nowhere.low, nowhere.high, nowhere.why) == (None, None, "CdSe-403 was found nowhere")
 
 
-@pytest.mark.parametrize(("wavelength", "diameter"), [(350, 1.092), (380, 1.373), (403, 1.581), (437, 1.855), (572, 3.574)])
+@pytest.mark.parametrize(
+    ("wavelength", "diameter"), [(350, 1.092), (380, 1.373), (403, 1.581), (437, 1.855), (572, 3.574)]
+)
 def test_diameters_are_those_of_the_published_curve(wavelength, diameter):
     found = size(wavelength, 1.0, YU)
     assert found.diameter_nm == pytest.approx(diameter, abs=0.002)
