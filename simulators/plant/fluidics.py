@@ -96,8 +96,9 @@ class FlowReactor:
         # When the plug passed the inlet and the ends of the sections; the last of them may lie ahead of it.
         path = self.path
         ends_ml = np.cumsum([0.0, path.mixer_ml, path.nucleation_ml, path.growth_ml])
-        crossings = np.array([_time_at(v, times, volumes) for v in np.minimum(entered_ml + ends_ml, self.pumped_ml)])
-        start, now = crossings[0], self._time_s
+        now = self._time_s
+        crossings = np.array([_time_at(v, times, volumes) if v < self.pumped_ml else now for v in entered_ml + ends_ml])
+        start = crossings[0]
         first = bisect_right(self._volumes, entered_ml)
         nodes = start + np.round(_nodes(crossings, now, path.wall_time_constant_s) - start, 3)
         section = np.searchsorted(crossings[1:], (nodes[1:] + nodes[:-1]) / 2, side="right")
