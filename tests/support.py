@@ -92,3 +92,70 @@ class Cable:
         self._listener.close()
         for thread in self._threads:
             thread.join()
+
+
+def documents_of_a_scan(
+    panels: dict[float, list[float]], *, clusters: tuple[float, ...] = (), plan: str = "made_up_scan", seed: int = 1
+) -> Iterator[Document]:
+    """A scan of made-up spectra: for each panel the excitons of its spectra; CdSe-437 in the panels of ``clusters``."""
+    from tests.flowlab.analysis.spectra import DARK, WAVELENGTH, band, counts, crystal
+
+    run = compose_run(
+        metadata={
+            "plan_name": plan,
+            "material": "CdSe",
+            "instrument": "made-up",
+            "num_points": sum(map(len, panels.values())),
+            "plan_parameters": {"panels": list(panels)},
+            "config": {"flow_path": {"optical_path_mm": 1.0}},
+            "analysis": {
+                "kind": "absorbance",
+                "counts": "spec_counts",
+                "counts_err": "spec_counts_err",
+                "saturated": "spec_saturated_pixels",
+                "wavelength_nm": "spec_wavelength_nm",
+                "axes": ["reactor_nucleation_setpoint_c", "reactor_growth_setpoint_c"],
+            },
+        }
+    )
+    yield "start", run.start_doc
+    pixels = len(WAVELENGTH)
+    array = {"dtype": "array", "shape": [pixels], "source": "test", "units": "counts"}
+    number = {"dtype": "number", "shape": [], "source": "test"}
+    spectrum = {"spec_counts": array, "spec_counts_err": array, "spec_saturated_pixels": number}
+    axes = {key: {**number, "units": "°C"} for key in ("reactor_nucleation_setpoint_c", "reactor_growth_setpoint_c")}
+    configuration = {
+        "spec": {
+            "data": {"spec_wavelength_nm": WAVELENGTH},
+            "timestamps": {"spec_wavelength_nm": 0.0},
+            "data_keys": {"spec_wavelength_nm": {**array, "units": "nm"}},
+        }
+    }
+    keys = {"dark": spectrum, "reference": spectrum, "primary": {**spectrum, **axes}}
+    time = run.start_doc["time"]
+
+    def event(bundle: Any, sample: Any, more: dict[str, float]) -> Document:
+        data = {"spec_counts": sample.mean, "spec_counts_err": sample.err, "spec_saturated_pixels": 0, **more}
+        return "event", bundle.compose_event(data=data, timestamps=dict.fromkeys(data, time), time=time)
+
+    bundles = {}
+    for name, data_keys in keys.items():
+        bundles[name] = run.compose_descriptor(
+            name=name, data_keys=data_keys, configuration=configuration, object_keys={"spec": list(data_keys)}
+        )
+        yield "descriptor", bundles[name].descriptor_doc
+        if name == "dark":
+            yield event(bundles[name], DARK, {})
+        elif name == "reference":
+            yield event(bundles[name], counts(0 * WAVELENGTH, seed=10_000 + seed), {})
+    for panel, excitons in panels.items():
+        for i, exciton in enumerate(excitons):
+            seed += 1
+            time += 1.0
+            value = crystal(exciton) + (band(437.0, 0.08, 0.117) if panel in clusters else 0.0)
+            point = {"reactor_nucleation_setpoint_c": panel, "reactor_growth_setpoint_c": panel - 10 * i}
+            yield event(bundles["primary"], counts(value, seed), point)
+    yield "stop", run.compose_stop()
+
+
+PANELS = {270.0: [560.0, 552.0, 545.0, 537.0, 530.0], 310.0: [580.0, 571.0, 562.0, 553.0, 545.0]}

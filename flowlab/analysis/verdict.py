@@ -187,8 +187,7 @@ def _log_likelihood(
         covariance = covariance + walk_nm**2 * np.minimum(walked[:, None], walked[None, :])
     residual = positions - positions.mean()
     log_determinant = float(np.linalg.slogdet(covariance).logabsdet)
-    whitened: Array = np.linalg.solve(covariance, residual)
-    quadratic = float(np.dot(residual, whitened))
+    quadratic = float(residual @ np.linalg.inv(covariance) @ residual)
     return -0.5 * (quadratic + log_determinant + len(positions) * math.log(2 * math.pi))
 
 

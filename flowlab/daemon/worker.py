@@ -5,7 +5,9 @@ short of being killed, the devices are in their safe state; when it is killed, t
 """
 
 import contextlib
+import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,7 +82,7 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
     except FlowlabError as error:
         failure = error
     except Exception as error:
-        failure = _ours(error)
+        failure = ours(error)
         if failure is None:
             _leave_safe(bench, None)
             raise
@@ -95,7 +97,7 @@ def _interrupt(engine: RunEngine) -> None:
         engine.request_pause(defer=False)
 
 
-def _ours(error: BaseException) -> FlowlabError | None:
+def ours(error: BaseException) -> FlowlabError | None:
     """The error of ours that bluesky wrapped, if there is one: a failed status has it as its cause."""
     seen: set[int] = set()
     queue: list[BaseException | None] = [error]
@@ -130,7 +132,12 @@ def _metadata(config: InstrumentConfig, spec: dict[str, Any]) -> dict[str, Any]:
         "instrument": config.name,
         "material": config.material,
         "plan_parameters": spec["parameters"],
-        "software": {"name": "flowlab", "version": flowlab.__version__},
+        "software": {
+            "name": "flowlab",
+            "version": flowlab.__version__,
+            "python": platform.python_version(),
+            "packages": {name: version(name) for name in ("bluesky", "ophyd", "event-model", "numpy", "scipy")},
+        },
         "config": config.model_dump(mode="json", by_alias=True, exclude_none=True),
         **spec.get("metadata", {}),
     }

@@ -6,9 +6,14 @@ from flowlab.stream import Journal, JournalError, Message, Publisher, RunStore
 
 
 class ResultsRecorder:
-    """Writes documents of analyses to their journals and publishes them; what a journal holds already is left out."""
+    """Writes documents of analyses to their journals and publishes them; what a journal holds already is left out.
 
-    def __init__(self, store: RunStore, publisher: Publisher):
+    Args:
+        store: the runs, in whose folders the journals are.
+        publisher: None only records.
+    """
+
+    def __init__(self, store: RunStore, publisher: Publisher | None):
         self._store = store
         self._publisher = publisher
         self._journals: dict[str, Journal] = {}
@@ -29,7 +34,8 @@ class ResultsRecorder:
         elif journal.read(position) != record:
             raise JournalError(f"{journal.path}: document {position} of this analysis came out different before")
         self._positions[run] = position + 1
-        self._publisher.send(run, position + 1, record)
+        if self._publisher is not None:
+            self._publisher.send(run, position + 1, record)
         if name == "stop":
             journal.close()
             del self._journals[run], self._positions[run]

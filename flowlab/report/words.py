@@ -20,28 +20,41 @@ def axis_name(data_key: str) -> tuple[str, str, str]:
 
 
 def answer(run: RunData) -> str:
-    """What came of it in one sentence."""
+    """What came of it in one sentence, or two."""
+    if len(run.panels) == 1:
+        return f"{_clusters(run)} {_exciton(run)}"
     slow, unit, _ = axis_name(run.start["analysis"]["axes"][0])
     if run.window is None:
         return "No family of clusters was looked for."
-    family = run.window["family"]
-    if math.isnan(run.window["low"]):
+    family, low, high = run.window["family"], run.window["low"], run.window["high"]
+    if math.isnan(low):
         return f"{family} does not accumulate at any {slow} of this scan."
-    low, high = run.window["low"], run.window["high"]
-    where = f"at {low:g} {unit}" if low == high else f"from {low:g} to {high:g} {unit}"
-    text = (
-        f"{family} accumulates at {slow}s {where}"
-        if low != high
-        else f"{family} accumulates at a {slow} of {low:g} {unit}"
-    )
-    missing = list(run.window["not_found"])
-    inside = [c for c in missing if low < c < high]
+    where = f"a {slow} of {low:g} {unit}" if low == high else f"{slow}s from {low:g} to {high:g} {unit}"
+    text = f"{family} accumulates at {where}"
+    inside = [c for c in run.window["not_found"] if low < c < high]
     if inside:
         text += f", except at {', '.join(f'{c:g}' for c in inside)} {unit}"
-    outside = [c for c in missing if not low < c < high]
+    outside = [c for c in run.window["not_found"] if not low < c < high]
     if outside:
         text += f", and not at {', '.join(f'{c:g}' for c in outside)} {unit}"
     return text + "."
+
+
+def _clusters(run: RunData) -> str:
+    found = [t for t in run.tracks if t["kind"] == "msc" and t["transition"] == "E1"]
+    if not found:
+        return "No cluster was found."
+    names = [t["family"] or f"a cluster at {t['wavelength_nm'][0]:.0f} nm" for t in found]
+    return f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} found."
+
+
+def _exciton(run: RunData) -> str:
+    moving = [t for t in run.tracks if t["kind"] == "nc" and t["transition"] == "E1"]
+    if not moving:
+        return "No exciton was followed."
+    longest = max(moving, key=lambda t: len(t["wavelength_nm"]))
+    first, last = longest["wavelength_nm"][0], longest["wavelength_nm"][-1]
+    return f"The first exciton moves from {first:.0f} to {last:.0f} nm."
 
 
 def details(run: RunData) -> list[str]:

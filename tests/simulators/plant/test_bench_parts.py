@@ -26,7 +26,7 @@ def run(
     reactor: FlowReactor, seconds: float, flow_ml_s: float, nucleation_c: float, growth_c: float, feed=FEED
 ) -> None:
     for _ in range(round(seconds / 0.1)):
-        reactor.advance(0.1, flow_ml_s, feed, nucleation_c, growth_c)
+        reactor.advance(0.1, flow_ml_s, FEED, nucleation_c, growth_c)
 
 
 def test_a_plug_in_the_cell_has_the_residence_time_that_the_geometry_gives():

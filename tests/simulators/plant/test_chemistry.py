@@ -41,7 +41,8 @@ def history(
 
 
 def test_every_process_conserves_cadmium_by_its_stoichiometry():
-    assert CONTENT @ STOICHIOMETRY == pytest.approx(np.zeros(STOICHIOMETRY.shape[1]), abs=1e-9)
+    made = CONTENT @ STOICHIOMETRY
+    assert made == pytest.approx(np.zeros(STOICHIOMETRY.shape[1]), abs=1e-9)
 
 
 @given(states, st.floats(100, 400))

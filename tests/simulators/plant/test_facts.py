@@ -4,6 +4,7 @@ Heights are absorbances through the shipped instrument's optical cell: 10 mmol/l
 """
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -70,14 +71,14 @@ def test_outside_the_window_none_of_ten_growth_temperatures_shows_it(nucleation_
 def test_cdse_437_grows_with_growth_temperature(nucleation_c):
     heights = [height(at(nucleation_c, nucleation_c - 10 * k, 14.0), 437) for k in range(10)]
     seen = [h for h in heights if h >= SEEN]
-    assert all(hotter >= 0.9 * colder for hotter, colder in zip(seen, seen[1:], strict=False))
+    assert all(hotter >= 0.9 * colder for hotter, colder in pairwise(seen))
     assert heights[0] > 3 * heights[6]
 
 
 @pytest.mark.parametrize("nucleation_c", NUCLEATION_C)
 def test_the_exciton_moves_to_the_red_with_growth_temperature_everywhere(nucleation_c):
     positions = [exciton_nm(at(nucleation_c, nucleation_c - 10 * k, 14.0)) for k in range(10)]
-    assert all(hotter > colder + 0.1 for hotter, colder in zip(positions, positions[1:], strict=False))
+    assert all(hotter > colder + 0.1 for hotter, colder in pairwise(positions))
 
 
 @pytest.mark.parametrize("temperature_c", [260, 280, 350])

@@ -1,0 +1,124 @@
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from flowlab.config import load_instrument, load_material, load_recipe
+from flowlab.config.paths import shipped_config
+from flowlab.errors import BadInputError
+
+SHIPPED = shipped_config() / "instruments" / "simulated-flow.toml"
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """The shipped instrument file with one thing changed."""
+
+    def edit(old: str, new: str) -> Path:
+        text = SHIPPED.read_text(encoding="utf-8")
+        assert old in text
+        path = tmp_path / "edited.toml"
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        return path
+
+    return edit
+
+
+def test_everything_that_is_shipped_loads():
+    assert load_instrument("simulated-flow").name == "simulated-flow"
+    for path in (shipped_config() / "materials").glob("*.toml"):
+        assert load_material(path.stem).name == path.stem
+    for path in (shipped_config() / "recipes").glob("*.toml"):
+        assert load_recipe(path.stem).parameters
+
+
+def test_devices_are_built_after_the_ones_they_are_made_of():
+    order = load_instrument("simulated-flow").build_order()
+    assert order.index("reactor") > max(order.index(n) for n in ("cadmium_pump", "growth_heater"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("speed = 200.0", "sped = 200.0", "clock.sped: there is no such key; allowed: speed"),
+        ("speed = 200.0", 'speed = "fast"', "clock.speed = 'fast': input should be a valid number"),
+        ("speed = 200.0", "speed = -1", "clock.speed = -1: input should be greater than 0"),
+        ("speed = 200.0", "speed = nan", "clock.speed = nan: input should be"),
+        ("schema = 1", "schema = 2", "schema = 2: input should be 1"),
+        ("mixer_ml = 0.002\n", "", "flow_path.mixer_ml: this key is missing"),
+        ("[clock]", "[clok]", "clok: there is no such key; allowed: schema, name, description, material, clock,"),
+        ('class = "devices.harvard:PhdUltra"', 'class = "devices.harvard"', "is not of the form 'package.module:Name'"),
+        ('growth = "growth_heater" }', 'growth = "oven" }', "devices.reactor.parts names the device 'oven'; there are"),
+        ("[devices.cadmium_pump]", "[devices.Cadmium-Pump]", "must be lower case letters"),
+        ("[clock]", "[clock", "is not valid TOML"),
+        ('safe_state = ["nucleation_heater"', 'safe_state = ["kettle"', "safe_state names the device 'kettle'"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_with_file_key_value_and_what_is_allowed(edited, old, new, message):
+    path = edited(old, new)
+    with pytest.raises(BadInputError) as error:
+        load_instrument(path)
+    text = str(error.value)
+    assert text.startswith(str(path))
+    assert message in text
+    assert "\n" not in text
+
+
+def test_real_hardware_may_not_run_fast(edited, tmp_path):
+    text = SHIPPED.read_text(encoding="utf-8").split("\n[simulation]\n")[0]
+    path = tmp_path / "real.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match="clock.speed is 200, but without a"):
+        load_instrument(path)
+
+
+def test_devices_that_are_made_of_one_another_are_refused(edited):
+    path = edited(
+        'address = "socket://127.0.0.1:50101"', 'address = "socket://127.0.0.1:50101"\nparts = { a = "reactor" }'
+    )
+    with pytest.raises(BadInputError, match="in a circle: cadmium_pump, reactor"):
+        load_instrument(path)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "no/such/file.toml", "../config/instruments/simulated-flow"])
+def test_a_file_that_is_not_there_is_said_so_with_what_there_is(name):
+    with pytest.raises(BadInputError, match="there is no such file; instruments that are shipped: simulated-flow"):
+        load_instrument(name)
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(BadInputError, match="is not UTF-8 text"):
+        load_instrument(path)
+
+
+def test_the_wheel_carries_the_configuration_and_finds_it(tmp_path):
+    root = Path(__file__).parents[3]
+    if not (root / "pyproject.toml").is_file():
+        pytest.skip("not a checkout")
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(root)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path / "site")
+    assert "flowlab/_shipped/config/instruments/simulated-flow.toml" in names
+    assert "simulators/plant/cdse.toml" in names
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {
+        "flowlab",
+        "devices",
+        "plans",
+        "simulators",
+    }
+    # Only the unpacked wheel and the libraries are on the path: no checkout, no editable install.
+    path = [str(tmp_path / "site"), *(entry for entry in sys.path if entry.endswith("site-packages"))]
+    code = (
+        f"import sys; sys.path[:0] = {path!r}; from flowlab.config.paths import shipped_config; print(shipped_config())"
+    )
+    found = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
+    ).stdout.strip()
+    assert Path(found) == tmp_path / "site" / "flowlab" / "_shipped" / "config"

@@ -1,0 +1,73 @@
+import jsonschema
+import pytest
+
+from flowlab.config import load_instrument, load_recipe
+from flowlab.config.load import ConfigError
+from flowlab.daemon.plans import Plan
+from flowlab.errors import BadInputError
+
+CONFIG = load_instrument("simulated-flow")
+SCAN = {"nucleation_c": [250, 260], "growth_offsets_c": [0, -10], "residence_time_s": 14}
+
+
+def plan(name: str = "temperature_scan") -> Plan:
+    return Plan(CONFIG, name, "simulated-flow")
+
+
+def test_every_plan_describes_its_parameters_as_json_schema_with_units():
+    for name in CONFIG.plans:
+        schema = plan(name).Parameters.model_json_schema()
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["description"]
+        for key, field in schema["properties"].items():
+            assert field["description"]
+            assert "units" in field or key == "steady"
+
+
+def test_the_schema_accepts_what_the_plan_accepts():
+    jsonschema.validate(SCAN, plan().Parameters.model_json_schema())
+    assert plan().check(SCAN)["nucleation_c"] == [250.0, 260.0]
+    recipe = load_recipe("palencia-2020-fig1")
+    assert plan(recipe.plan).check(recipe.parameters)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"nucleation_c": "hot"}, "nucleation_c = 'hot': input should be a valid list"),
+        ({"nucleation_c": []}, "nucleation_c = []: list should have at least 1 item"),
+        ({"residence_time_s": -1}, "residence_time_s = -1: input should be greater than 0"),
+        ({"speed": 3}, "speed: there is no such key"),
+        ({"steady": {"drift": 0}}, "steady.drift = 0: input should be greater than 0"),
+    ],
+)
+def test_a_wrong_parameter_is_told_in_one_line_with_what_the_plan_takes(change, message):
+    with pytest.raises(BadInputError, match="plan temperature_scan: ") as error:
+        plan().check({**SCAN, **change})
+    assert message in str(error.value)
+    assert "it takes nucleation_c, growth_offsets_c, growth_c, residence_time_s, steady" in str(error.value)
+
+
+def test_a_missing_parameter_is_named():
+    with pytest.raises(BadInputError, match="residence_time_s: this key is missing"):
+        plan().check({"nucleation_c": [250]})
+
+
+def test_a_plan_that_the_instrument_has_not_is_told_with_those_it_has():
+    with pytest.raises(BadInputError, match="no plan 'boil'; there are residence_time_scan, temperature_scan"):
+        plan("boil")
+
+
+def test_devices_that_do_not_fit_the_plan_are_a_mistake_in_the_configuration():
+    entry = CONFIG.plans["temperature_scan"].model_copy(update={"devices": {"reactor": "reactor"}})
+    config = CONFIG.model_copy(update={"plans": {"temperature_scan": entry}})
+    with pytest.raises(ConfigError, match="gives reactor; the plan takes reactor, spectrometer"):
+        Plan(config, "temperature_scan", "x.toml")
+
+
+@pytest.mark.parametrize("reference", ["plans.nowhere:scan", "plans.scan:nowhere"])
+def test_a_plan_that_cannot_be_loaded_is_told_with_its_place(reference):
+    entry = CONFIG.plans["temperature_scan"].model_copy(update={"function": reference})
+    config = CONFIG.model_copy(update={"plans": {"temperature_scan": entry}})
+    with pytest.raises(ConfigError, match=r"x.toml: plans.temperature_scan.function: .* cannot be loaded"):
+        Plan(config, "temperature_scan", "x.toml")

@@ -1,0 +1,13 @@
+import io
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fonts_are_loaded():
+    """matplotlib opens its fonts once, at the first text it draws, and keeps them open: that is no leak of ours."""
+    figure = Figure()
+    figure.text(0.5, 0.5, "°")
+    FigureCanvasAgg(figure).print_png(io.BytesIO())

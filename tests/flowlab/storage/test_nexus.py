@@ -1,0 +1,106 @@
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from flowlab.config import load_material
+from flowlab.live import Analyzer
+from flowlab.storage.__main__ import Writer
+from flowlab.stream import Message, Recorder, RunStore
+from tests.support import PANELS, documents_of_a_scan
+
+
+@pytest.fixture(scope="module")
+def run_and_results():
+    documents = list(documents_of_a_scan(PANELS, clusters=(270.0,)))
+    analyzer = Analyzer(load_material)
+    results = [result for name, doc in documents for result in analyzer.take(name, doc)]
+    return documents, results
+
+
+def as_messages(documents) -> list[Message]:
+    uid = documents[0][1]["uid"]
+    return [Message(uid, position, name, doc) for position, (name, doc) in enumerate(documents)]
+
+
+@pytest.fixture
+def store(tmp_path, run_and_results):
+    store = RunStore(tmp_path)
+    recorder = Recorder(store.open_documents)
+    for name, doc in run_and_results[0]:
+        recorder(name, doc)
+    recorder.close()
+    return store
+
+
+def write(store, messages) -> str | None:
+    writer = Writer(store)
+    finished = None
+    for message in messages:
+        if (run := writer.take(message)) is not None:
+            finished = str(writer.finish(run))
+    return finished
+
+
+def test_the_file_holds_counts_dark_reference_absorbance_conditions_results_and_provenance(store, run_and_results):
+    documents, results = run_and_results
+    path = write(store, as_messages(documents) + as_messages(results))
+    with h5py.File(path) as file:
+        entry = file[file.attrs["default"]]
+        assert entry["definition"][()] == b"NXoptical_spectroscopy"
+        data = entry[entry.attrs["default"]]
+        absorbance = data[data.attrs["signal"]]
+        assert absorbance.shape == (10, 1500)
+        assert data["absorbance_errors"].shape == absorbance.shape
+        assert data["wavelength"].attrs["units"] == "nm"
+        raw = entry["instrument/detector_spectrometer/raw_data"]
+        assert raw[raw.attrs["signal"]].shape == (10, 1500)
+        dark, reference = (entry[f"instrument/detector_spectrometer/{n}/counts"][:] for n in ("dark", "reference"))
+        again = -np.log10((raw["raw"][:] - dark) / (reference - dark))
+        assert np.nanmax(np.abs(again - absorbance[:])) < 1e-9
+        assert entry["conditions/reactor_growth_setpoint_c"].attrs["units"] == "°C"
+        assert entry["conditions/reactor_nucleation_setpoint_c"][:].tolist() == [270.0] * 5 + [310.0] * 5
+        assert entry["results/window/low"][()] == 270.0
+        assert entry["results/spectra/exciton_nm"].shape == (10,)
+        assert entry["provenance/exit_status"][()] == b"success"
+        start = json.loads(entry["provenance/start_document"][()])
+        assert start["uid"] == documents[0][1]["uid"]
+
+
+def test_the_file_can_be_read_while_the_run_goes_on(store, run_and_results):
+    documents, results = run_and_results
+    writer = Writer(store)
+    for message in as_messages(documents)[:10]:
+        writer.take(message)
+    writer.flush()
+    path = store.find(documents[0][1]["uid"]).nexus
+    with h5py.File(path) as file:
+        assert file["entry/data/absorbance"].shape[0] == 4
+    for message in as_messages(documents)[10:] + as_messages(results):
+        writer.take(message)
+    writer.flush()
+    with h5py.File(path) as file:
+        assert file["entry/data/absorbance"].shape[0] == 10
+
+
+def test_results_that_overtake_their_run_are_kept_for_it(store, run_and_results):
+    documents, results = run_and_results
+    assert write(store, as_messages(results) + as_messages(documents)) is not None
+
+
+def test_a_writer_that_died_is_replaced_by_one_that_makes_the_same_file(store, run_and_results):
+    documents, results = run_and_results
+    messages = as_messages(documents) + as_messages(results)
+    died = Writer(store)
+    for message in messages[:9]:
+        died.take(message)
+    died.flush()
+    path = write(store, messages)
+    with h5py.File(path) as file:
+        assert file["entry/data/absorbance"].shape == (10, 1500)
+
+
+def test_a_run_without_spectra_makes_no_file(store):
+    plain = [("start", {"uid": "x", "time": 0.0}), ("stop", {"uid": "y", "run_start": "x", "time": 0.0})]
+    assert write(store, as_messages(plain)) is None
