@@ -48,7 +48,31 @@ def smooth_errors(err: Array, window: int = 31) -> Array:
     return np.sqrt(np.convolve(padded, np.full(window, 1 / window), mode="valid"))
 
 
-def absorbance(sample: Counts, reference: Counts, dark: Counts) -> Absorbance:
+def tidy(counts: Counts) -> Counts:
+    """Counts with :func:`smooth_errors`."""
+    return Counts(counts.mean, smooth_errors(counts.err))
+
+
+class Baseline:
+    """Reference and dark spectrum, made ready once for the many spectra that are measured against them.
+
+    Args:
+        reference: with pure solvent in the cell.
+        dark: with the shutter closed.
+    """
+
+    def __init__(self, reference: Counts, dark: Counts):
+        self.dark = dark
+        offered = reference.mean - dark.mean
+        self.usable = offered > _LEAST_SIGNAL * np.hypot(reference.err, dark.err)
+        offered = np.where(self.usable, offered, 1.0)
+        self.log_offered = np.log(offered)
+        self.reciprocal = 1 / offered
+        self.relative_variance = (reference.err / offered) ** 2
+        self.dark_variance = dark.err**2
+
+
+def absorbance(sample: Counts, baseline: Baseline) -> Absorbance:
     """A = −log10((S − D)/(R − D)).
 
     Errors of sample, reference and dark are propagated; those of reference and dark are the same in every
@@ -56,16 +80,20 @@ def absorbance(sample: Counts, reference: Counts, dark: Counts) -> Absorbance:
 
     Args:
         sample: with the sample in the cell.
-        reference: with pure solvent in the cell.
-        dark: with the shutter closed.
+        baseline: reference and dark.
     """
-    passed, offered = sample.mean - dark.mean, reference.mean - dark.mean
-    passed_err = np.hypot(sample.err, dark.err)
-    offered_err = np.hypot(reference.err, dark.err)
-    usable = (passed > _LEAST_SIGNAL * passed_err) & (offered > _LEAST_SIGNAL * offered_err)
-    passed, offered = np.where(usable, passed, 1.0), np.where(usable, offered, 1.0)
-    value = -np.log10(passed / offered)
-    # σ_A² = ((σ_S/(S−D))² + (σ_R/(R−D))²)/ln²10, and the dark error that both share
-    shared = dark.err * (1 / passed - 1 / offered)
-    err = np.sqrt((sample.err / passed) ** 2 + (reference.err / offered) ** 2 + shared**2) / _LN10
-    return Absorbance(np.where(usable, value, 0.0), np.where(usable, err, np.inf), usable)
+    passed = sample.mean - baseline.dark.mean
+    variance = sample.err**2
+    usable = baseline.usable & (passed > 0)
+    usable &= passed * passed > _LEAST_SIGNAL**2 * (variance + baseline.dark_variance)
+    passed = np.where(usable, passed, 1.0)
+    reciprocal = 1 / passed
+    # σ_A² = ((σ_S/(S−D))² + (σ_R/(R−D))² + σ_D²·(1/(S−D) − 1/(R−D))²)/ln²10: the dark is in both
+    shared = reciprocal - baseline.reciprocal
+    relative = variance * reciprocal * reciprocal + baseline.relative_variance
+    relative += baseline.dark_variance * shared * shared
+    value = (baseline.log_offered - np.log(passed)) * (1 / _LN10)
+    err = np.sqrt(relative) * (1 / _LN10)
+    if not usable.all():
+        value[~usable], err[~usable] = 0.0, np.inf
+    return Absorbance(value, err, usable)

@@ -14,6 +14,7 @@ HC_EV_NM = 1239.842
 #: looked for, 7.6 nm (FWHM 18 nm).
 SMOOTHING_NM = 6.0
 _REACH = 4.0  # a kernel ends at so many σ
+_BINS_PER_SIGMA = 4.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,21 @@ class Axis:
     def step_nm(self) -> Array:
         """Width of each pixel."""
         return np.gradient(self.wavelength_nm)
+
+    @cached_property
+    def pixels_per_bin(self) -> int:
+        """How many pixels can be averaged into one without losing what the smoothing leaves."""
+        return max(1, int(SMOOTHING_NM / _BINS_PER_SIGMA / float(np.median(self.step_nm))))
+
+    @cached_property
+    def coarse(self) -> "Axis":
+        """The axis of :meth:`binned` values: sixteen times less work where four pixels make a bin."""
+        return self if self.pixels_per_bin == 1 else Axis(self.binned(self.wavelength_nm))
+
+    def binned(self, value: Array) -> Array:
+        """Averages over bins of :attr:`pixels_per_bin` pixels; what is left over at the red end is dropped."""
+        size = self.pixels_per_bin
+        return value if size == 1 else value[: len(value) // size * size].reshape(-1, size).mean(axis=1)
 
     @cached_property
     def half_kernel(self) -> int:
@@ -70,9 +86,9 @@ class Axis:
         """dⁿ/dλⁿ of a smoothed spectrum, per nmⁿ; nan within half a kernel of either end."""
         return self._filtered(value, self.kernel(order)) / self.step_nm**order
 
-    def derivative_err(self, err: Array, order: int) -> Array:
-        """One sigma of :meth:`derivative` for independent pixel errors: σ(dⁿ) = √(Σ c²·σ²)."""
-        return np.sqrt(self._filtered(err**2, self.kernel(order) ** 2)) / self.step_nm**order
+    def derivative_err(self, variance: Array, order: int) -> Array:
+        """One sigma of :meth:`derivative` for independent pixels of these variances: σ(dⁿ) = √(Σ c²·σ²)."""
+        return np.sqrt(self._filtered(variance, self.kernel(order) ** 2)) / self.step_nm**order
 
     def covered(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Pixels whose whole kernel lies on usable ones."""

@@ -69,14 +69,17 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
         spectrum: absorbance with errors.
         axis: its wavelengths.
     """
-    err = np.where(spectrum.usable, spectrum.err, 0.0)
-    curvature = -axis.derivative(spectrum.value, 2)
-    curvature_err = axis.derivative_err(err, 2)
-    peaks = _peaks(curvature, curvature_err, axis, spectrum.usable)
+    size, coarse = axis.pixels_per_bin, axis.coarse
+    value = axis.binned(spectrum.value)
+    variance = axis.binned(np.where(spectrum.usable, spectrum.err, 0.0) ** 2) / size
+    usable = axis.binned(spectrum.usable.astype(float)) == 1.0
+    curvature = -coarse.derivative(value, 2)
+    curvature_err = coarse.derivative_err(variance, 2)
+    peaks = _peaks(curvature, curvature_err, coarse, usable)
     if not len(peaks):
         return []
-    third, fourth = axis.derivative(spectrum.value, 3), axis.derivative(spectrum.value, 4)
-    third_err, fourth_err = axis.derivative_err(err, 3), axis.derivative_err(err, 4)
+    third, fourth = coarse.derivative(value, 3), coarse.derivative(value, 4)
+    third_err, fourth_err = coarse.derivative_err(variance, 3), coarse.derivative_err(variance, 4)
     features: list[Feature] = []
     for i in peaks:
         if fourth[i] <= 0:
@@ -88,7 +91,7 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
             continue
         height = float(curvature[i]) * s_nm**3 / sigma_nm
         # The centre is where d³ passes zero, d³/d⁴ away from the pixel (d⁵ ≈ 0 there).
-        wavelength = float(axis.wavelength_nm[i] - third[i] / fourth[i])
+        wavelength = float(coarse.wavelength_nm[i] - third[i] / fourth[i])
         relative_err = np.hypot(2.5 * curvature_err[i] / curvature[i], 1.5 * fourth_err[i] / fourth[i])
         features.append(
             Feature(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowlab.analysis.absorbance import Absorbance, Counts, absorbance, smooth_errors
+from flowlab.analysis.absorbance import Absorbance, Baseline, Counts, absorbance, tidy
 from flowlab.analysis.axis import Axis
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
@@ -64,8 +64,9 @@ class ScanAnalysis:
     def __init__(self, wavelength_nm: "np.ndarray[tuple[int], np.dtype[np.float64]]", knowledge: Knowledge):
         self.axis = Axis(wavelength_nm)
         self.knowledge = knowledge
-        self.dark: Counts | None = None
-        self.reference: Counts | None = None
+        self._dark: Counts | None = None
+        self._reference: Counts | None = None
+        self._baseline: Baseline | None = None
         self.panels: list[float] = []
         self._tracker = Tracker()
         self._count = 0
@@ -89,9 +90,9 @@ class ScanAnalysis:
             self.panels.append(panel)
             self._tracker.begin_panel()
         why = self._unusable(sample, saturated_pixels)
-        if why is not None or self.reference is None or self.dark is None:
+        if why is not None or self._baseline is None:
             return SpectrumResult(index, False, why, None, [], [], [])
-        found = absorbance(self._tidy(sample), self.reference, self.dark)
+        found = absorbance(tidy(sample), self._baseline)
         features = find_features(found, self.axis)
         tracks = self._tracker.follow(index, features)
         here = [track for track in self.tracks if track.panel == len(self.panels) - 1]
@@ -102,11 +103,17 @@ class ScanAnalysis:
 
     def take_dark(self, counts: Counts) -> None:
         """The dark spectrum of what follows."""
-        self.dark = self._tidy(counts)
+        self._dark = tidy(counts)
+        self._renew_baseline()
 
     def take_reference(self, counts: Counts) -> None:
         """The reference spectrum of what follows."""
-        self.reference = self._tidy(counts)
+        self._reference = tidy(counts)
+        self._renew_baseline()
+
+    def _renew_baseline(self) -> None:
+        if self._dark is not None and self._reference is not None:
+            self._baseline = Baseline(self._reference, self._dark)
 
     def verdicts(self) -> dict[int, Verdict]:
         """On every track, by its id."""
@@ -125,14 +132,10 @@ class ScanAnalysis:
         family = self.knowledge.accumulating_family
         return None if family is None else accumulation_window(family, self.panels, self.tracks, self.verdicts())
 
-    @staticmethod
-    def _tidy(counts: Counts) -> Counts:
-        return Counts(counts.mean, smooth_errors(counts.err))
-
     def _unusable(self, sample: Counts, saturated_pixels: int) -> str | None:
-        if self.dark is None:
+        if self._dark is None:
             return "no dark spectrum was taken before it"
-        if self.reference is None:
+        if self._reference is None:
             return "no reference spectrum was taken before it"
         if sample.mean.shape != self.axis.wavelength_nm.shape:
             return f"{len(sample.mean)} pixels instead of {len(self.axis.wavelength_nm)}"

@@ -3,14 +3,21 @@
 Commands import what they need when they run, so that ``flowlab --help`` is there at once.
 """
 
+import signal
 import sys
+from types import FrameType
 
 import typer
 
 from flowlab.cli import demo, inspect, runs, simulate
 from flowlab.errors import FlowlabError
 
-INTERRUPTED = 130
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM: the same as Ctrl-C, with another exit code."""
+
+    exit_code = 143
+
 
 #: Any wrong word on the command line; typer has no public name for it, but for one kind of it.
 USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__base__  # type: ignore[assignment]
@@ -35,6 +42,7 @@ app.command("safe-state")(simulate.safe_state)
 
 def main() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(standalone_mode=False)
     except FlowlabError as error:
@@ -43,10 +51,14 @@ def main() -> None:
     except USAGE_ERROR as error:
         complain(f"{error.format_message()} (see --help)")
         code = error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as interrupt:
         complain("interrupted")
-        code = INTERRUPTED
+        code = getattr(interrupt, "exit_code", 130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise TerminatedError
 
 
 def complain(text: str) -> None:

@@ -48,7 +48,7 @@ def explain(error: ValidationError, where: str, key: Sequence[str | int] = ()) -
         key: the path of keys above the values that were checked.
     """
     complaints = error.errors(include_url=False)
-    first = complaints[0]
+    first = _first(complaints)
     path = ".".join(str(part) for part in (*key, *first["loc"]))
     message = first["msg"].removeprefix("Value error, ")
     match first["type"]:
@@ -62,6 +62,11 @@ def explain(error: ValidationError, where: str, key: Sequence[str | int] = ()) -
             text = f"{path} = {first['input']!r}: {message[0].lower()}{message[1:]}"
     others = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
     return f"{where}: {text}{others}"
+
+
+def _first(complaints: list[Any]) -> Any:
+    """The complaint to tell: a key that does not exist before one that is missing, which may be the same, misspelt."""
+    return next((c for c in complaints if c["type"] == "extra_forbidden"), complaints[0])
 
 
 def validate(model: type[M], values: object, where: str, key: Sequence[str | int] = ()) -> M:
@@ -79,7 +84,7 @@ def validate(model: type[M], values: object, where: str, key: Sequence[str | int
 
 def _allowed_keys(model: type[Model], error: ValidationError) -> str:
     """List the keys of the table in which an unknown one was found."""
-    first = error.errors(include_url=False)[0]
+    first = _first(error.errors(include_url=False))
     if first["type"] != "extra_forbidden":
         return ""
     table: Any = model

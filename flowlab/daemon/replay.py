@@ -3,6 +3,8 @@
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,36 +97,39 @@ def replay_run(stored: StoredRun, speed: float | None, watch: Watcher) -> Replay
 
 
 def _analyse(root: Path, messages: list[Message], speed: float | None, watch: Watcher) -> list[Message]:
-    store, proxy = RunStore(root), Proxy()
-    replay = ReplayService(store)
-    spec = {
-        "data": str(root),
-        "documents_in": proxy.inward,
-        "documents_out": proxy.outward,
-        "replay": replay.address,
-    }
     results: list[Message] = []
-    try:
-        with (
-            Child("analyzer", "flowlab.live", spec, root / "logs" / "analyzer.log") as analyzer,
-            Subscriber(proxy.outward, replay.address, prefix=RESULTS) as subscriber,
-        ):
-            analyzer.wait_for("ready", 60.0)
-            _publish(proxy.inward, messages, speed, watch, lambda: _collect(subscriber, results, watch, 0.0))
-            end = time.monotonic() + _WITHIN_S
-            while analyzer.alive and time.monotonic() < end and not (results and results[-1].name == "stop"):
-                if _collect(subscriber, results, watch, 0.2) == 0 and not results and "analysis" not in messages[0].doc:
-                    break  # nothing will come
-    finally:
-        replay.close()
-        proxy.close()
+    with ExitStack() as stack:
+        proxy = Proxy()
+        stack.callback(proxy.close)
+        replay = ReplayService(RunStore(root))
+        stack.callback(replay.close)
+        spec = {
+            "data": str(root),
+            "documents_in": proxy.inward,
+            "documents_out": proxy.outward,
+            "replay": replay.address,
+        }
+        analyzer = stack.enter_context(Child("analyzer", "flowlab.live", spec, root / "logs" / "analyzer.log"))
+        subscriber = stack.enter_context(Subscriber(proxy.outward, replay.address, prefix=RESULTS))
+        analyzer.wait_for("ready", 60.0)
+        publisher = Publisher(proxy.inward, RAW)  # open, and its heart beating, until the analysis has ended
+        stack.callback(publisher.close)
+        _publish(publisher, messages, speed, watch, lambda: _collect(subscriber, results, watch, 0.0))
+        end = time.monotonic() + _WITHIN_S
+        ended = "analysis" not in messages[0].doc
+        while not ended and time.monotonic() < end:
+            analyzer.poll("done", 0.0)  # raises when it has died
+            _collect(subscriber, results, watch, 0.2)
+            ended = bool(results) and (results[-1].name == "stop" or messages[-1].name != "stop")
     if "analysis" in messages[0].doc and not results:
         raise FlowlabError("the analyzer gave no result")
     return results
 
 
-def _publish(address: str, messages: list[Message], speed: float | None, watch: Watcher, meanwhile: Any) -> None:
-    publisher = Publisher(address, RAW)
+def _publish(
+    publisher: Publisher, messages: list[Message], speed: float | None, watch: Watcher, meanwhile: Callable[[], int]
+) -> None:
+    """Publish a run's documents, as fast as possible or at ``speed`` times the pace at which they were recorded."""
     began, first = time.monotonic(), float(messages[0].doc["time"])
     for message in messages:
         due = began + (float(message.doc.get("time", first)) - first) / speed if speed else 0.0
@@ -133,7 +138,6 @@ def _publish(address: str, messages: list[Message], speed: float | None, watch: 
             time.sleep(min(0.02, max(0.0, due - time.monotonic())))
         publisher.send(message.run_uid, message.position + 1, message.to_bytes())
         watch(message)
-    publisher.close()
 
 
 def _collect(subscriber: Subscriber, results: list[Message], watch: Watcher, wait_s: float) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Self
 from flowlab.config import InstrumentConfig, load_instrument
 from flowlab.config.paths import find_config
 from flowlab.errors import BadInputError, FlowlabError
-from flowlab.process import Child, ChildDiedError
+from flowlab.process import Child, ChildDiedError, ChildFailedError
 from flowlab.stream import RAW, RESULTS, Message, Proxy, ReplayService, RunStore, StoredRun, Subscriber
 
 _START_WITHIN_S = 60.0
@@ -46,6 +46,14 @@ class Outcome:
     tracks: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+
+class InterruptedRunError(FlowlabError):
+    """A person, or the system, ended the run before its time."""
+
+    def __init__(self, interrupt: KeyboardInterrupt, outcome: str):
+        super().__init__(f"interrupted: {outcome}")
+        self.exit_code = getattr(interrupt, "exit_code", 130)
 
 
 class Session:
@@ -79,7 +87,10 @@ class Session:
         self._addresses: dict[str, str] | None = None
         self._helpers: dict[str, tuple[str, Child]] = {}
         self._restarts: dict[str, int] = {}
+        #: Address of the simulators' control port.
         self.control: str | None = None
+        #: Process id of the worker that runs, or ran last.
+        self.worker_pid = 0
 
     def __enter__(self) -> Self:
         with self._stack as stack:
@@ -108,6 +119,8 @@ class Session:
         if simulators is not None:
             facts = simulators.wait_for("ready", _START_WITHIN_S)
             self._addresses, self.control = facts["addresses"], facts["control"]
+        for _, child in self._helpers.values():
+            child.wait_for("ready", _START_WITHIN_S)
 
     def _simulators(self) -> Child:
         if self.config.simulation is None:
@@ -135,6 +148,16 @@ class Session:
         }
 
     @property
+    def documents(self) -> str:
+        """Where documents can be subscribed to."""
+        return self._proxy.outward
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where the simulated devices are; empty when the instrument is none of ours."""
+        return self._addresses or {}
+
+    @property
     def pids(self) -> dict[str, int]:
         """Process ids of analyzer and writer, as they are now."""
         return {name: child.pid for name, (_, child) in self._helpers.items()}
@@ -154,8 +177,6 @@ class Session:
             BadInputError: plan or parameters are not allowed; nothing moved.
             FlowlabError: the run failed; the message says why, and whether the instrument is safe.
         """
-        for name in self._helpers:
-            self._helpers[name][1].wait_for("ready", _START_WITHIN_S)
         spec = self._spec(plan=plan, parameters=parameters, metadata=metadata or {})
         follower = Follower(watch)
         with (
@@ -164,16 +185,29 @@ class Session:
         ):
             follower.subscribe(raw, results)
             worker = Child("worker", "flowlab.daemon.worker", spec, self._logs / "worker.log")
+            self.worker_pid = worker.pid
             try:
                 self._follow(worker, follower)
             except ChildDiedError as error:
                 raise FlowlabError(f"{error}; {self._make_safe()}") from None
+            except KeyboardInterrupt as interrupt:
+                raise InterruptedRunError(interrupt, self._abort(worker)) from None
             finally:
-                if worker.alive and worker.close(_SAFE_WITHIN_S) < 0:
-                    self._make_safe()  # it had to be killed
                 worker.close()
             self._finish(follower)
         return follower.outcome(self.store)
+
+    def _abort(self, worker: Child) -> str:
+        """Have the worker abort its plan and make the instrument safe; say in words what came of it."""
+        worker.cut()
+        try:
+            worker.wait_for("done", _SAFE_WITHIN_S)
+        except ChildFailedError as error:
+            return str(error)
+        except ChildDiedError:
+            worker.kill()
+            return f"the worker had to be killed; {self._make_safe()}"
+        return "the plan had just ended; the instrument is safe"
 
     def _follow(self, worker: Child, follower: "Follower") -> None:
         """Hand on documents until the worker is done."""

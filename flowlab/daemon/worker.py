@@ -78,7 +78,7 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
         uids = cast("tuple[str, ...]", engine(plan(bench, spec["parameters"])))
     except RunEngineInterrupted:
         engine.abort(reason="ended from outside")
-        failure = AbortedError("ended from outside; the plan was aborted")
+        failure = AbortedError("the plan was aborted")
     except FlowlabError as error:
         failure = error
     except Exception as error:
@@ -121,8 +121,7 @@ def _leave_safe(bench: Bench, failure: FlowlabError | None) -> None:
     if failure is None and not unsafe:
         return
     message = str(failure) if failure else "the plan ended"
-    if unsafe:
-        message += "; NOT SAFE: " + "; ".join(f"{name}: {error}" for name, error in unsafe.items())
+    message += f"; NOT SAFE: {'; '.join(map(str, unsafe.values()))}" if unsafe else "; the instrument is safe"
     kind = type(failure) if failure else FlowlabError
     raise kind(message) from failure
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowlab.analysis.absorbance import Counts, absorbance, smooth_errors
+from flowlab.analysis.absorbance import Baseline, Counts, absorbance, tidy
 from flowlab.config import load_material
 from flowlab.errors import BadInputError
 from flowlab.live import Analyzer
@@ -98,9 +98,7 @@ def _take_documents(run: RunData, messages: Iterable[Message]) -> None:
                     run.wavelength_nm = np.asarray(device["data"][keys["wavelength_nm"]], float)
         elif message.name == "event":
             stream, data = streams[doc["descriptor"]], doc["data"]
-            counts = Counts(
-                np.asarray(data[keys["counts"]], float), smooth_errors(np.asarray(data[keys["counts_err"]]))
-            )
+            counts = tidy(Counts(np.asarray(data[keys["counts"]], float), np.asarray(data[keys["counts_err"]], float)))
             if stream["name"] != "primary":
                 special[stream["name"]] = counts
                 continue
@@ -117,7 +115,7 @@ def _take_documents(run: RunData, messages: Iterable[Message]) -> None:
 def _absorbance(counts: Counts, special: dict[str, Counts]) -> Array:
     if not {"dark", "reference"} <= special.keys():
         return np.full(counts.mean.shape, np.nan)
-    found = absorbance(counts, special["reference"], special["dark"])
+    found = absorbance(counts, Baseline(special["reference"], special["dark"]))
     return np.where(found.usable, found.value, np.nan)
 
 

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 import flowlab
-from flowlab.analysis.absorbance import Counts, absorbance, smooth_errors
+from flowlab.analysis.absorbance import Baseline, Counts, absorbance, tidy
 from flowlab.storage.tables import append, at, group, put
 
 _DEFINITION = "NXoptical_spectroscopy"
@@ -36,8 +36,7 @@ class NexusFile:
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._pending_results: list[tuple[str, dict[str, Any]]] = []
         self._wavelength: Any = None
-        self._dark: Counts | None = None
-        self._reference: Counts | None = None
+        self._baseline_of: dict[str, Counts] = {}
         with h5py.File(path, "w") as file:
             self._begin(file, start)
 
@@ -141,11 +140,7 @@ class NexusFile:
             put(place, "counts", counts.mean, "counts")
             put(place, "counts_errors", counts.err, "counts")
             put(place, "time", _iso(event["time"]))
-            tidy = Counts(counts.mean, smooth_errors(counts.err))
-            if stream == "dark":
-                self._dark = tidy
-            else:
-                self._reference = tidy
+            self._baseline_of[stream] = tidy(counts)
         elif stream == "primary":
             append(at(detector, "raw_data"), "raw", [counts.mean], "counts")
             append(at(detector, "raw_data"), "raw_errors", [counts.err], "counts")
@@ -157,10 +152,10 @@ class NexusFile:
                     append(conditions, key, [value], descriptor["data_keys"][key].get("units"))
 
     def _write_absorbance(self, place: h5py.Group, counts: Counts) -> None:
-        if self._dark is None or self._reference is None:
+        if not {"dark", "reference"} <= self._baseline_of.keys():
             value = err = np.full(counts.mean.shape, np.nan)
         else:
-            found = absorbance(Counts(counts.mean, smooth_errors(counts.err)), self._reference, self._dark)
+            found = absorbance(tidy(counts), Baseline(**self._baseline_of))
             value, err = (np.where(found.usable, array, np.nan) for array in (found.value, found.err))
         append(place, "absorbance", [value])
         append(place, "absorbance_errors", [err])

@@ -16,6 +16,8 @@ from flowlab.stream.codec import CodecError, pack, unpack
 from flowlab.stream.message import HEARTBEAT, RAW, Heartbeat, Message
 
 _REPLY_WITHIN_S = 5.0
+#: When nothing was heard for so long, not even a heartbeat, the publisher may be dead: the journal is asked.
+_SILENCE_S = 2.0
 
 
 class GapError(FlowlabError):
@@ -51,6 +53,8 @@ class Subscriber:
         self._next: dict[str, int] = {}
         self._target: dict[str, int] = {}
         self._ready: deque[Message] = deque()
+        self._open: set[str] = set()
+        self._heard = time.monotonic()
         #: Documents that were lost on the way and fetched from the journal, for whoever wants to know.
         self.fetched = 0
         #: Messages that were not documents of ours and were dropped.
@@ -83,15 +87,29 @@ class Subscriber:
             if behind is not None:
                 self._fetch(behind)
                 continue
-            wait_ms = None if end is None else max(0, round((end - time.monotonic()) * 1000))
-            if not self._socket.poll(wait_ms):
+            left_s = _SILENCE_S if end is None else max(0.0, end - time.monotonic())
+            if self._socket.poll(round(1000 * min(left_s, _SILENCE_S))):
+                self._heard = time.monotonic()
+                self._take(self._socket.recv())
+            elif time.monotonic() - self._heard > _SILENCE_S:
+                self._look()
+            elif left_s < _SILENCE_S:
                 return None
-            self._take(self._socket.recv())
+
+    def _look(self) -> None:
+        """Ask the journal whether runs that have not ended have gone on unheard."""
+        self._heard = time.monotonic()
+        for run in self._open:
+            reply = self._ask({"ask": "documents", "run": run, "first": self._next[run], "most": 1})
+            self._expect(run, cast("int", reply["count"]))
 
     def _deliver(self) -> Message:
         message = self._ready.popleft()
         if message.name == "stop":
             self._target.pop(message.run_uid, None)
+            self._open.discard(message.run_uid)
+        else:
+            self._open.add(message.run_uid)
         return message
 
     def _take(self, data: bytes) -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowlab.analysis.absorbance import Counts, absorbance, smooth_errors
+from flowlab.analysis.absorbance import Baseline, Counts, absorbance, smooth_errors
 from flowlab.analysis.axis import Axis
 from flowlab.analysis.features import find_features
 from flowlab.analysis.steady import drift
@@ -16,7 +16,7 @@ LOW = np.full(WAVELENGTH.shape, 1.0)
 def test_absorbance_comes_out_as_it_went_in_and_its_error_is_its_scatter():
     truth = crystal(520.0)
     reference = counts(0 * truth, seed=1000)
-    found = [absorbance(counts(truth, seed), reference, DARK) for seed in range(200)]
+    found = [absorbance(counts(truth, seed), Baseline(reference, DARK)) for seed in range(200)]
     values = np.array([spectrum.value for spectrum in found])
     assert np.allclose(values.mean(axis=0), truth, atol=0.004)
     # The reference's own noise is common to all: what scatters is the sample's.
@@ -26,7 +26,7 @@ def test_absorbance_comes_out_as_it_went_in_and_its_error_is_its_scatter():
 
 def test_pixels_without_light_are_marked_and_not_guessed():
     dim = np.where(WAVELENGTH < 400, 6.0, 0.2)
-    found = absorbance(counts(dim), counts(0 * dim, seed=1), DARK)
+    found = absorbance(counts(dim), Baseline(counts(0 * dim, seed=1), DARK))
     assert not found.usable[WAVELENGTH < 395].any()
     assert found.usable[WAVELENGTH > 405].all()
     assert np.isinf(found.err[WAVELENGTH < 395]).all()
@@ -53,7 +53,7 @@ def test_the_error_of_a_derivative_is_its_scatter():
     noise = random.normal(0, 0.01, (400, len(WAVELENGTH)))
     middle = slice(200, -200)
     scatter = np.std([AXIS.derivative(row, 2)[middle] for row in noise], axis=0)
-    expected = AXIS.derivative_err(np.full(len(WAVELENGTH), 0.01), 2)[middle]
+    expected = AXIS.derivative_err(np.full(len(WAVELENGTH), 0.01**2), 2)[middle]
     assert np.median(scatter / expected) == pytest.approx(1.0, abs=0.05)
 
 

@@ -1,0 +1,32 @@
+"""Run the benchmarks that are named, or all of them."""
+
+import os
+import platform
+import sys
+
+from benchmarks import analysis, codec, engine, latency, startup
+from benchmarks.table import show
+
+ALL = {
+    "codec": codec.rows,
+    "analysis": analysis.rows,
+    "engine": engine.rows,
+    "latency": latency.rows,
+    "startup": startup.rows,
+}
+
+
+def main() -> None:
+    """Print the table."""
+    names = sys.argv[1:] or list(ALL)
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        sys.exit(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(ALL)}")
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores; medians of one run: compare ratios, not times\n"
+    )
+    show([row for name in names for row in ALL[name]()])
+
+
+if __name__ == "__main__":
+    main()

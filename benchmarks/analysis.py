@@ -1,0 +1,92 @@
+"""Spectra to verdicts: each step, and the whole against the same fit by lmfit."""
+
+import numpy as np
+from lmfit.models import GaussianModel, QuadraticModel
+from scipy.signal import find_peaks, savgol_filter
+
+from benchmarks.table import Row, alone, interleaved
+from flowlab.analysis.absorbance import Baseline, Counts, absorbance
+from flowlab.analysis.axis import Axis
+from flowlab.analysis.features import find_features
+from flowlab.analysis.scan import Knowledge, ScanAnalysis
+from flowlab.analysis.verdict import KnownFamily
+
+WAVELENGTH = np.linspace(300.0, 750.0, 2048)
+ENERGY = 1239.842 / WAVELENGTH
+KNOWLEDGE = Knowledge("CdSe", [KnownFamily("CdSe-437", 437.0, 3.0)], None, "CdSe-437")
+
+
+def sample(exciton_nm: float, seed: int) -> Counts:
+    """Counts behind a crystal with an exciton, its continuum and a cluster."""
+    first = 1239.842 / exciton_nm
+    value = 0.3 * np.exp(-0.5 * ((ENERGY - first) / 0.07) ** 2) + 0.45 * np.clip(ENERGY - first - 0.25, 0, None) ** 1.5
+    value += 0.08 * np.exp(-0.5 * ((ENERGY - 2.837) / 0.05) ** 2)
+    random = np.random.default_rng(seed)
+    mean = 20_000 * 10.0**-value
+    err = np.sqrt(mean / 20)
+    return Counts(1500 + random.normal(mean, err), err)
+
+
+DARK = Counts(np.full(2048, 1500.0), np.full(2048, 2.0))
+REFERENCE = Counts(np.full(2048, 21_500.0), np.full(2048, 30.0))
+BASELINE = Baseline(REFERENCE, DARK)
+
+
+def _by_lmfit(spectrum) -> object:
+    """Exciton and cluster as two Gaussians on a quadratic background, as one would write it with lmfit."""
+    window = (WAVELENGTH > 415) & (WAVELENGTH < 560)
+    x, y, weights = ENERGY[window], spectrum.value[window], 1 / spectrum.err[window]
+    exciton, cluster, background = GaussianModel(prefix="a_"), GaussianModel(prefix="b_"), QuadraticModel(prefix="c_")
+    model = exciton + cluster + background
+    start = model.make_params(
+        a_center=2.39,
+        a_sigma=0.07,
+        a_amplitude=0.05,
+        b_center=2.837,
+        b_sigma=0.05,
+        b_amplitude=0.01,
+        c_a=0,
+        c_b=0,
+        c_c=0.1,
+    )
+    return model.fit(y, start, x=x, weights=weights)
+
+
+def rows() -> list[Row]:
+    """One spectrum of 2048 pixels on one core."""
+    axis = Axis(WAVELENGTH)
+    counts = sample(520.0, 1)
+    spectrum = absorbance(counts, BASELINE)
+    to_absorbance = alone(lambda: absorbance(counts, BASELINE), 30, 200)
+
+    def peaks_by_scipy() -> object:
+        curvature = -savgol_filter(spectrum.value, 71, 3, deriv=2)
+        return find_peaks(curvature, height=5 * np.std(curvature[-200:]))
+
+    features, features_peer = interleaved(lambda: find_features(spectrum, axis), peaks_by_scipy, 30, 20)
+    fit, fit_peer = interleaved(lambda: find_features(spectrum, axis), lambda: _by_lmfit(spectrum), 9, 3)
+
+    scan = [sample(560.0 - 4 * i, i) for i in range(20)]
+
+    def whole_scan() -> None:
+        analysis = ScanAnalysis(WAVELENGTH, KNOWLEDGE)
+        analysis.take_dark(DARK)
+        analysis.take_reference(REFERENCE)
+        for i, one in enumerate(scan):
+            analysis.spectrum(float(i // 10), one)
+
+    whole, whole_peer = interleaved(whole_scan, lambda: _by_lmfit(spectrum), 9, 1)
+    lmfit = "lmfit, two Gaussians and background"
+    return [
+        Row("counts → absorbance with errors, 2048 px", to_absorbance, "µs", "≤ 20 µs"),
+        Row(
+            "bands: found and measured, with errors",
+            features,
+            "µs",
+            "≤ 60 µs",
+            features_peer,
+            "savgol + find_peaks, found only",
+        ),
+        Row("bands measured", fit, "µs", "≤ 1500 µs", fit_peer, lmfit),
+        Row("whole spectrum → tracks and verdicts", whole / 20, "µs", "≤ 2000 µs, ≥ 20 ×", whole_peer, lmfit),
+    ]

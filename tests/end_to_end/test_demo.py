@@ -1,0 +1,159 @@
+"""``flowlab demo`` as its user runs it, whole, and everything that comes of it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import event_model
+import h5py
+import numpy as np
+import pytest
+
+from flowlab.stream import read_journal
+from tests.flowlab.cli.test_cli import flowlab
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> dict:
+    """One full demo: eighty points."""
+    out = tmp_path_factory.mktemp("demo")
+    result = flowlab_demo("--out", out, "--seed", 1)
+    assert result.returncode == 0, result.stderr
+    (line,) = result.stdout.splitlines()
+    return {**json.loads(line), "stderr": result.stderr, "out": out}
+
+
+def flowlab_demo(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flowlab", "demo", "--json", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.timeout(600)
+def test_it_prints_the_answer_of_palencia_2020(demo):
+    assert demo["window_c"] == [270, 300]
+    assert demo["points"] == 80
+    assert re.fullmatch(r"[0-9a-f-]{36}", demo["run_uid"])
+    assert demo["seconds"] > 0
+    for key in ("nexus", "report", "journal"):
+        assert Path(demo[key]).is_file()
+    assert "Traceback" not in demo["stderr"]
+
+
+@pytest.mark.timeout(600)
+def test_another_seed_gives_other_noise_and_the_same_window(demo, tmp_path):
+    result = flowlab_demo("--out", tmp_path, "--seed", 2)
+    facts = json.loads(result.stdout)
+    assert facts["window_c"] == [270, 300]
+    first, other = (next(_spectra(Path(f["journal"]))) for f in (demo, facts))
+    assert (first != other).any()
+
+
+def _spectra(journal: Path):
+    for message in read_journal(journal):
+        if message.name == "event":
+            yield message.doc["data"]["spectrometer_counts"]
+
+
+def test_every_document_of_run_and_analysis_is_valid(demo):
+    for path in (Path(demo["journal"]), Path(demo["journal"]).with_name("results.journal")):
+        messages = list(read_journal(path))
+        assert messages[-1].name == "stop"
+        assert messages[-1].doc["exit_status"] == "success"
+        assert [m.position for m in messages] == list(range(len(messages)))
+        for message in messages:
+            validator = event_model.schema_validators[event_model.DocumentNames[message.name]]
+            validator.validate(event_model.sanitize_doc(message.doc))
+
+
+def test_what_is_recorded_are_raw_counts_with_dark_and_reference_as_streams_of_their_own(demo):
+    messages = list(read_journal(Path(demo["journal"])))
+    streams = {m.doc["uid"]: m.doc["name"] for m in messages if m.name == "descriptor"}
+    count = dict.fromkeys(streams.values(), 0)
+    for message in messages:
+        if message.name == "event":
+            count[streams[message.doc["descriptor"]]] += 1
+            counts = message.doc["data"]["spectrometer_counts"]
+            assert counts.shape == (2068,)
+            assert 0 <= counts.min() <= counts.max() <= 65535
+    assert (count["dark"], count["reference"], count["primary"]) == (1, 1, 80)
+
+
+def test_points_are_those_of_the_paper_in_its_order(demo):
+    with h5py.File(demo["nexus"]) as file:
+        conditions = file["entry/conditions"]
+        nucleation = conditions["reactor_nucleation_setpoint_c"][:]
+        growth = conditions["reactor_growth_setpoint_c"][:]
+        assert nucleation.tolist() == [float(t) for t in range(250, 330, 10) for _ in range(10)]
+        assert (nucleation - growth).tolist() == [10.0 * k for _ in range(8) for k in range(10)]
+        assert np.abs(conditions["reactor_growth_c"][:] - growth).max() < 1.5
+        assert conditions["reactor_residence_time_s"][:] == pytest.approx(np.full(80, 14.0), rel=2e-3)
+        assert conditions["steady"][:].mean() > 0.8
+
+
+def test_the_file_says_where_everything_comes_from(demo):
+    with h5py.File(demo["nexus"]) as file:
+        provenance = file["entry/provenance"]
+        assert json.loads(provenance["simulation"][()]) == {"seed": 1, "speed": 200.0}
+        assert json.loads(provenance["config"][()])["name"] == "simulated-flow"
+        start = json.loads(provenance["start_document"][()])
+        assert start["software"]["packages"]["bluesky"]
+        assert provenance["exit_status"][()] == b"success"
+        assert file["entry/data/absorbance"].shape == (80, 2068)
+        assert file["entry/results/window/found"][:].tolist() == [270.0, 280.0, 290.0, 300.0]
+
+
+def test_the_exciton_moves_and_the_cluster_stays_in_every_panel_of_the_window(demo):
+    messages = list(read_journal(Path(demo["journal"]).with_name("results.journal")))
+    tracks = [m.doc["data"] for m in messages if m.name == "event" and "kind" in m.doc["data"]]
+    for panel in range(250, 330, 10):
+        here = [t for t in tracks if t["panel"] == panel and t["transition"] == "E1"]
+        (exciton,) = [t for t in here if t["kind"] == "nc"]
+        assert len(exciton["wavelength_nm"]) >= 9
+        assert exciton["wavelength_nm"][0] - exciton["wavelength_nm"][-1] > 15.0
+        assert (exciton["wavelength_err_nm"] > 0).all()
+        clusters = [t for t in here if t["family"] == "CdSe-437"]
+        assert len(clusters) == (270 <= panel <= 300)
+        for cluster in clusters:
+            assert cluster["wavelength_nm"] == pytest.approx(np.full(len(cluster["wavelength_nm"]), 437.0), abs=3.0)
+            assert cluster["probability"] > 0.9
+
+
+def test_a_replay_gives_the_same_results_to_the_last_byte(demo):
+    result = flowlab("replay", demo["run_uid"][:8], "--data", demo["out"], "--json")
+    facts = json.loads(result.stdout)
+    assert facts["identical"] is True
+    assert facts["window_c"] == [270.0, 300.0]
+
+
+def test_the_report_can_be_made_again_from_the_journal_alone(demo, tmp_path):
+    out = tmp_path / "again.html"
+    result = flowlab("report", demo["journal"], "-o", out)
+    assert result.returncode == 0, result.stderr
+    sentence = "CdSe-437 accumulates at nucleation temperatures from 270 to 300 °C, and not at 250, 260, 310, 320 °C."
+    assert sentence in result.stdout
+    assert sentence in out.read_text(encoding="utf-8")
+    assert sentence in Path(demo["report"]).read_text(encoding="utf-8")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("run", [1, 2, 5, 7])
+def test_a_measured_series_played_back_gives_an_exciton_that_is_followed_and_no_cluster(
+    measured_spectra, tmp_path, run
+):
+    path = measured_spectra / f"run-{run}.csv"
+    result = flowlab_demo("--out", tmp_path, "--speed", 1000, "--playback", path)
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts["window_c"] is None
+    messages = list(read_journal(Path(facts["journal"]).with_name("results.journal")))
+    events = [m.doc["data"] for m in messages if m.name == "event"]
+    tracks = [e for e in events if "kind" in e]
+    assert not [t for t in tracks if t["kind"] == "msc"]
+    (exciton,) = [t for t in tracks if t["kind"] == "nc" and t["transition"] == "E1"]
+    # From the first spectrum in which it is seen, it is seen in nine of ten.
+    assert len(exciton["spectrum"]) >= 0.9 * (facts["points"] - exciton["spectrum"][0])
+    assert exciton["spectrum"][0] <= 2
+    assert 15.0 < exciton["wavelength_nm"][-1] - exciton["wavelength_nm"][0] < 80.0
+    assert np.median(np.diff(exciton["wavelength_nm"])) > 0.5, "growth moves it to the red"

@@ -1,0 +1,255 @@
+"""The command line as its user meets it: a process, its output, its exit code."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowlab.config.paths import shipped_config
+from flowlab.stream import Recorder, RunStore
+from tests.simulators.benches import served
+from tests.support import PANELS, documents_of_a_scan
+
+SCAN = {"temperatures_c": [40.0], "residence_times_s": [4.5, 5.0, 5.5, 6.0], "steady": {"flush_volumes": 1.2}}
+
+
+def flowlab(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flowlab", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=100)
+
+
+def complaint(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a failed command writes."""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    assert lines[0].startswith("flowlab: ")
+    return lines[0]
+
+
+@pytest.fixture
+def kept(tmp_path):
+    recorder = Recorder(RunStore(tmp_path).open_documents)
+    for name, doc in documents_of_a_scan(PANELS, clusters=(270.0,)):
+        recorder(name, doc)
+    recorder.close()
+    return tmp_path
+
+
+def addressed(path: Path, addresses: dict[str, str], speed: float = 400.0) -> Path:
+    """The shipped instrument with other addresses, as a user would write it."""
+    text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+    head, *tables = text.replace("speed = 200.0", f"speed = {speed}").split("[devices.")
+    for i, table in enumerate(tables):
+        name = table.split("]")[0]
+        if name in addresses and "address = " in table:
+            before, _, rest = table.partition('address = "')
+            tables[i] = f'{before}address = "{addresses[name]}"{rest[rest.index(chr(34)) + 1 :]}'
+    path.write_text("[devices.".join([head, *tables]), encoding="utf-8")
+    return path
+
+
+def test_help_tells_every_command():
+    result = flowlab("--help")
+    assert result.returncode == 0
+    for command in ("demo", "simulate", "run", "replay", "report", "check", "plans", "safe-state"):
+        assert command in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["chek"], "No such command 'chek'"),
+        (["demo", "--speed", "fast"], "Invalid value for '--speed'"),
+        (["demo", "--speed", "0"], "Invalid value for '--speed'"),
+        (["demo", "--playback", "nowhere.csv"], "nowhere.csv: cannot be read: No such file or directory"),
+        (
+            ["check", "nowhere.toml"],
+            "nowhere.toml: there is no such file; instruments that are shipped: simulated-flow",
+        ),
+        (["replay", "nowhere"], "nowhere: there is no such file, nor a run of that uid"),
+        (["report", "nowhere", "-o", "x.html"], "nowhere: there is no such file, nor a run of that uid"),
+        (["report", "nowhere"], "Missing option '--out' / '-o'"),
+        (["plans", "boil"], "no plan 'boil'; there are residence_time_scan, temperature_scan"),
+        (["run", "simulated-flow", "boil"], "no plan 'boil'"),
+        (["run", "simulated-flow", "temperature_scan", "{"], "the parameters are not JSON"),
+        (["run", "simulated-flow", "temperature_scan", "[]"], "the parameters are a list; give a JSON object"),
+        (["run", "simulated-flow", "temperature_scan", "{}"], "nucleation_c: this key is missing"),
+        (["simulate", "nowhere"], "nowhere: there is no such file"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, message):
+    result = flowlab(*arguments, cwd=tmp_path)
+    assert message in complaint(result)
+    assert result.returncode == 2
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("speed = 200.0", "sped = 200.0", "clock.sped: there is no such key"),
+        (
+            "unit = 1",
+            'unit = "one"',
+            "devices.nucleation_heater.settings.unit = 'one': input should be a valid integer",
+        ),
+        ("unit = 1", "unnit = 1", "devices.nucleation_heater.settings.unnit: there is no such key"),
+        ("safe_c = 20.0", "safe_c = 500.0", "safe_c 500"),
+        ('syringe = "glass_50ml"', 'syringe = "glass"', "there is no such syringe; there are glass_50ml"),
+        ("devices.ocean:OceanHdx", "devices.ocean:Spectro", "devices.ocean has no Spectro"),
+        ("devices.ocean:OceanHdx", "devices.ozean:OceanHdx", "there is no module 'devices.ozean'"),
+        ('"tcp://127.0.0.1:57357"', '"127.0.0.1:57357"', "is not of the form tcp://"),
+        ('material = "CdSe"', 'material = "CdX"', "CdX: there is no such file; materials that are shipped: CdSe"),
+    ],
+)
+def test_check_finds_mistakes_anywhere_in_an_instrument_file(tmp_path, old, new, message):
+    text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+    path = tmp_path / "my.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    result = flowlab("check", path)
+    assert message in complaint(result)
+    assert result.returncode == 2
+
+
+def test_check_says_that_a_good_file_is_well():
+    result = flowlab("check", "simulated-flow")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "is well: 6 devices, 2 plans, material CdSe, simulated" in result.stdout
+
+
+def test_plans_gives_json_schemas():
+    schemas = json.loads(flowlab("plans", "--json").stdout)
+    assert schemas["temperature_scan"]["properties"]["nucleation_c"]["units"] == "°C"
+    assert json.loads(flowlab("plans", "temperature_scan", "--json").stdout) == schemas["temperature_scan"]
+    assert "nucleation_c [°C]" in flowlab("plans", "temperature_scan").stdout
+
+
+def test_safe_state_can_be_rehearsed_without_an_instrument():
+    result = flowlab("safe-state", "-c", "simulated-flow", "--dry-run")
+    assert result.returncode == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        "nucleation_heater",
+        "growth_heater",
+        "cadmium_pump",
+        "selenium_pump",
+        "spectrometer",
+    ]
+
+
+def test_report_and_replay_of_a_kept_run(kept, tmp_path):
+    out = tmp_path / "out" / "report.html"
+    (uid,) = [stored.name.rpartition("-")[2] for stored in kept.iterdir() if stored.is_dir()]
+    result = flowlab("report", uid, "-o", out, "--data", kept)
+    assert result.returncode == 0, result.stderr
+    assert "270 °C" in result.stdout
+    assert out.is_file()
+    replayed = json.loads(flowlab("replay", uid, "--data", kept, "--json").stdout)
+    assert replayed["identical"] is None
+    assert replayed["window_c"] == [270.0, 270.0]
+
+
+def test_a_port_in_use_is_said_with_device_and_address(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = addressed(tmp_path / "my.toml", {"spectrometer": f"tcp://127.0.0.1:{port}"})
+        # The other addresses are free ones too: another test may use the shipped ports.
+        free = {name: f"socket://127.0.0.1:{free_port()}" for name in ("cadmium_pump", "selenium_pump")}
+        heaters = f"socket://127.0.0.1:{free_port()}"
+        path = addressed(
+            path,
+            {**free, "nucleation_heater": heaters, "growth_heater": heaters, "spectrometer": f"tcp://127.0.0.1:{port}"},
+        )
+        result = flowlab("simulate", path)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "spectrometer" in line
+    assert str(port) in line
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_an_instrument_that_is_not_there_is_one_line_and_exit_code_1(tmp_path):
+    nowhere = {
+        name: f"socket://127.0.0.1:{free_port()}"
+        for name in ("cadmium_pump", "selenium_pump", "nucleation_heater", "growth_heater")
+    }
+    path = addressed(tmp_path / "my.toml", {**nowhere, "spectrometer": f"tcp://127.0.0.1:{free_port()}"})
+    result = flowlab("run", path, "residence_time_scan", json.dumps(SCAN), "--data", tmp_path / "data")
+    assert "cadmium_pump: cannot open socket://127.0.0.1:" in complaint(result)
+    assert "is it switched on" in result.stderr
+    assert result.returncode == 1
+    assert flowlab("safe-state", "-c", path).returncode == 1
+
+
+def is_safe(lab) -> bool:
+    truth = lab.ask(truth=True)
+    heaters = [truth["instruments"][name]["working_set_point_c"] for name in ("nucleation_heater", "growth_heater")]
+    return heaters == [20.0, 20.0] and all(pump["rate_ml_min"] == 0 for pump in truth["pumps"].values())
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with served("simulated-flow", "--any-port", "--speed", "400") as lab:
+        yield lab
+
+
+def test_a_plan_runs_on_an_instrument_that_somebody_else_started(lab, tmp_path):
+    path = addressed(tmp_path / "my.toml", lab.addresses)
+    result = flowlab("run", path, "residence_time_scan", json.dumps(SCAN), "--data", tmp_path / "data", "--json")
+    assert result.returncode == 0, result.stderr
+    folder = Path(json.loads(result.stdout)["folder"])
+    assert {"documents.journal", "results.journal", "run.nxs", "report.html"} <= {p.name for p in folder.iterdir()}
+    assert is_safe(lab)
+    safe = flowlab("safe-state", "-c", path)
+    assert (safe.returncode, safe.stderr) == (0, "")
+    assert all(line.endswith(" safe") for line in safe.stdout.splitlines())
+
+
+def test_a_limit_is_refused_with_exit_code_2_and_nothing_moves(lab, tmp_path):
+    path = addressed(tmp_path / "my.toml", lab.addresses)
+    before = lab.ask(truth=True)["instruments"]["nucleation_heater"]["working_set_point_c"]
+    scan = {**SCAN, "temperatures_c": [500.0]}
+    result = flowlab("run", path, "residence_time_scan", json.dumps(scan), "--data", tmp_path / "data")
+    assert "nucleation_heater: set point 500 °C is outside 15…360 °C" in complaint(result)
+    assert result.returncode == 2
+    assert lab.ask(truth=True)["instruments"]["nucleation_heater"]["working_set_point_c"] == before
+    assert is_safe(lab)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_interrupted_ends_safe_with_its_stop_document(lab, tmp_path, number, code):
+    path = addressed(tmp_path / "my.toml", lab.addresses)
+    scan = {**SCAN, "temperatures_c": [60.0], "residence_times_s": [4.5 + 0.1 * i for i in range(60)]}
+    command = [sys.executable, "-m", "flowlab", "run", path, "residence_time_scan", json.dumps(scan)]
+    data = tmp_path / "data"
+    with subprocess.Popen([*map(str, command), "--data", str(data)], stderr=subprocess.PIPE, text=True) as process:
+        while not heated(lab):
+            assert process.poll() is None
+        os.kill(process.pid, number)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert stderr.splitlines()[-1] == "flowlab: interrupted: the plan was aborted; the instrument is safe"
+    assert "Traceback" not in stderr
+    assert is_safe(lab)
+    (stored,) = [RunStore(data).find(str(path.parent)) for path in data.glob("*/documents.journal")]
+    assert last_document(stored.journal)[1]["exit_status"] == "abort"
+
+
+def last_document(journal: Path) -> tuple[str, dict]:
+    from flowlab.stream import read_journal
+
+    *_, last = read_journal(journal)
+    return last.name, last.doc
+
+
+def heated(lab) -> bool:
+    return lab.ask(truth=True)["instruments"]["nucleation_heater"]["working_set_point_c"] == 60.0
