@@ -35,9 +35,11 @@ _ANYWHERE_NM = 100.0
 # Full widths at half maximum in eV: clusters are narrow, excitons of crystals broad.
 _CLUSTER_EV, _CRYSTAL_EV = (0.10, 0.03), (0.17, 0.045)
 _MOST_WIDTH_EVIDENCE = 3.0
+_NARROWEST_CLUSTER_NM = 6.0  # what is narrower is a line of the lamp, or an edge
 # A cluster's higher transitions lie so far above its first one, and keep their share of its height.
 _COMPANION_EV = (0.25, 0.85)
 _CONSTANT_RATIO = 0.4  # σ of the logarithm
+_TOGETHER = 0.75  # of the sightings of the one; a weak band beside it hides the other now and then
 _FAMILY_EVIDENCE, _NO_FAMILY_EVIDENCE = 1.0, -2.0
 
 
@@ -118,15 +120,17 @@ def judge(track: Track, first: Track | None, families: list[KnownFamily]) -> Ver
     fixed = _log_likelihood(positions, errors**2 + _FIXED_NM**2, steps)
     moving = _log_likelihood(positions, errors**2 + _MOVING_NM**2, steps, slope_nm=_SLOPE_NM, walk_nm=_WALK_NM)
     following = _following(track, first)
-    width = float(np.median([s.feature.fwhm_ev for s in track.sightings]))
-    narrow = _narrow(width)
+    heights = [s.feature.height for s in track.sightings]
+    narrow = _narrow(float(np.average([s.feature.fwhm_ev for s in track.sightings], weights=heights)))
+    nm = float(np.average([s.feature.fwhm_nm for s in track.sightings], weights=heights))
     odds = fixed + narrow + (_FAMILY_EVIDENCE if family else _NO_FAMILY_EVIDENCE)
     against = [moving - narrow, *([following - narrow] if following is not None else [])]
     log_odds = odds - float(np.logaddexp.reduce(against))
     cluster = 1 / (1 + math.exp(-min(max(log_odds, -500.0), 500.0)))
     spread = float(np.std(positions))
-    nm = float(np.median([s.feature.fwhm_nm for s in track.sightings]))
     seen = f"over {count} spectra; FWHM {nm:.0f} nm"
+    if cluster >= DECIDED and nm < _NARROWEST_CLUSTER_NM:
+        return Verdict("unknown", cluster, None, None, f"fixed, but narrower than any cluster's band {seen}")
     if cluster >= DECIDED:
         name = family.name if family else None
         return Verdict("msc", cluster, "E1", name, f"fixed within {spread:.1f} nm {seen}" + _near(family))
@@ -141,12 +145,15 @@ def judge(track: Track, first: Track | None, families: list[KnownFamily]) -> Ver
 
 
 def _is_companion(track: Track, redder: Track) -> bool:
-    """Whether a fixed band is a higher transition of a redder, stronger one: seen only with it, at a constant ratio."""
+    """Whether a fixed band is a higher transition of a redder, stronger one: seen with it, at a constant ratio."""
     distance = HC_EV_NM / _position(track) - HC_EV_NM / _position(redder)
-    heights = {s.index: s.feature.height for s in redder.sightings}
-    if not _COMPANION_EV[0] < distance < _COMPANION_EV[1] or not all(s.index in heights for s in track.sightings):
+    if not _COMPANION_EV[0] < distance < _COMPANION_EV[1]:
         return False
-    ratios = np.array([s.feature.height / heights[s.index] for s in track.sightings])
+    heights = {s.index: s.feature.height for s in redder.sightings}
+    together = [s for s in track.sightings if s.index in heights]
+    if len(together) < max(2.0, _TOGETHER * len(track.sightings)):
+        return False
+    ratios = np.array([s.feature.height / heights[s.index] for s in together])
     return bool(np.all(ratios < 1) and np.std(np.log(ratios)) < _CONSTANT_RATIO)
 
 

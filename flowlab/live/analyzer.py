@@ -56,6 +56,7 @@ TRACK_KEYS = {
     "height": numbers(),
     "height_err": numbers(),
     "diameter_nm": numbers("nm"),
+    "diameter_fit_err_nm": numbers("nm"),
 }
 WINDOW_KEYS = {
     "family": text(),
@@ -242,7 +243,7 @@ class RunAnalysis:
     def _track_data(self, scan: ScanAnalysis, track: Track, verdict: Verdict) -> dict[str, Any]:
         features = [s.feature for s in track.sightings]
         sized = verdict.kind in ("msc", "nc") and verdict.transition == "E1"
-        diameters = [scan.size(f).diameter_nm if sized else None for f in features]
+        sizes = [scan.size(f) if sized else None for f in features]
         indices = [s.index for s in track.sightings]
         return {
             "track": track.id,
@@ -259,7 +260,8 @@ class RunAnalysis:
             "fwhm_nm": np.array([f.fwhm_nm for f in features]),
             "height": np.array([f.height for f in features]),
             "height_err": np.array([f.height_err for f in features]),
-            "diameter_nm": np.array([_or_nan(d) for d in diameters]),
+            "diameter_nm": np.array([_or_nan(s and s.diameter_nm) for s in sizes]),
+            "diameter_fit_err_nm": np.array([_or_nan(s and s.fit_err_nm) for s in sizes]),
         }
 
 

@@ -15,6 +15,7 @@ from flowlab.report.words import axis_name
 _SHOWN_NM = (370.0, 640.0)
 _BAND_NM = 9.0  # half the width of a cluster's band, for the shading
 _COLOURS = "turbo"
+_STYLE = {"ms": 3.0, "lw": 1.0, "elinewidth": 1.0, "capsize": 2.0}
 
 
 def draw_all(run: RunData) -> dict[str, Figure]:
@@ -142,9 +143,9 @@ def excitons(run: RunData) -> Figure:
         label = f"{symbol} = {track['panel']:g} {slow_unit}"
         x = track["coordinate"]
         left.errorbar(
-            x, track["wavelength_nm"], track["wavelength_err_nm"], fmt="o-", ms=3.5, lw=1, color=colour, label=label
+            x, track["wavelength_nm"], track["wavelength_err_nm"], fmt="o-", color=colour, label=label, **_STYLE
         )
-        right.errorbar(x, track["diameter_nm"], fmt="o-", ms=3.5, lw=1, color=colour)
+        right.errorbar(x, track["diameter_nm"], track["diameter_fit_err_nm"], fmt="o-", color=colour, **_STYLE)
     diameters = np.concatenate([t["diameter_nm"] for t in tracks]) if tracks else np.empty(0)
     known = [e for e in curve_err.values() if not math.isnan(e)]
     if np.isfinite(diameters).any() and known:

@@ -3,20 +3,21 @@
 import base64
 import html
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
 import flowlab
 from flowlab.report.figures import draw_all, save
 from flowlab.report.load import RunData, load_run
-from flowlab.report.words import answer, details
+from flowlab.report.words import answer, axis_name, details
 from flowlab.stream import StoredRun
 
 _CAPTIONS = {
-    "panels": "In situ absorption spectra. Each panel is one value of the slow axis, colours are the fast one. "
+    "panels": "In situ absorption spectra: one panel for each {slow}, colours are {fast}s. "
     "A shaded band marks a fixed cluster.",
     "map": "Where the cluster was found, and how strong its band is there. Open squares: measured, not found.",
-    "excitons": "The first exciton moves: its position and the diameter from the sizing curve. "
+    "excitons": "The first exciton moves: its position, and the diameter from the sizing curve, against {fast}. "
     "Error bars are one sigma of the position.",
 }
 
@@ -56,21 +57,20 @@ def write_report(stored: StoredRun, out: Path) -> RunData:
 def page(run: RunData, pictures: dict[str, Path]) -> str:
     """The page as text."""
     when = datetime.fromtimestamp(run.start["time"]).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    slow, fast = (axis_name(run.start["analysis"]["axes"][i])[0] for i in (0, -1))
     figures = "\n".join(
         f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
-        f"<figcaption>{_CAPTIONS[name]}</figcaption></figure>"
+        f"<figcaption>{_CAPTIONS[name].format(slow=slow, fast=fast)}</figcaption></figure>"
         for name, path in sorted(pictures.items(), key=lambda item: list(_CAPTIONS).index(item[0]))
     )
-    found = (
-        "\n".join(f"<li>{html.escape(sentence)}</li>" for sentence in details(run)) or "<li>nothing was decided</li>"
-    )
+    found = "\n".join(f"<li>{_unbroken(sentence)}</li>" for sentence in details(run)) or "<li>nothing was decided</li>"
     rows = "\n".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in _facts(run).items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{html.escape(answer(run))}</title><style>{_STYLE}</style></head>
 <body>
 <h1>{html.escape(str(run.start.get("plan_name", "run")))} on {html.escape(str(run.start.get("instrument", "?")))}</h1>
 <p class="what">{when}, {len(run.spectra)} spectra</p>
-<p class="answer">{html.escape(answer(run))}</p>
+<p class="answer">{_unbroken(answer(run))}</p>
 {figures}
 <h2>What was found</h2>
 <ul>{found}</ul>
@@ -80,6 +80,11 @@ def page(run: RunData, pictures: dict[str, Path]) -> str:
 <pre>{html.escape(json.dumps(run.start.get("config", {}), indent=1, ensure_ascii=False))}</pre></details>
 </body></html>
 """
+
+
+def _unbroken(text: str) -> str:
+    """Text in which no line ends between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=°C|nm|s\b|%)", "&nbsp;", html.escape(text))
 
 
 def _facts(run: RunData) -> dict[str, str]:

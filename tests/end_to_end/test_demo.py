@@ -133,8 +133,8 @@ def test_the_report_can_be_made_again_from_the_journal_alone(demo, tmp_path):
     assert result.returncode == 0, result.stderr
     sentence = "CdSe-437 accumulates at nucleation temperatures from 270 to 300 °C, and not at 250, 260, 310, 320 °C."
     assert sentence in result.stdout
-    assert sentence in out.read_text(encoding="utf-8")
-    assert sentence in Path(demo["report"]).read_text(encoding="utf-8")
+    for page in (out, Path(demo["report"])):
+        assert sentence in page.read_text(encoding="utf-8").replace("&nbsp;", " ")
 
 
 @pytest.mark.timeout(300)
