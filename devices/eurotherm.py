@@ -53,9 +53,9 @@ class EurothermSettings(LineSettings):
     refresh_every_s: Annotated[float, Field(gt=0)] = Field(
         default=1.0, description="real seconds between refreshes of the remote set point; the manual wants less than 5"
     )
-    select_register: Annotated[int, Field(ge=0)] | None = Field(
+    select_register: Annotated[int, Field(ge=0)] = Field(
         default=276,
-        description="register that selects the remote set point when 1 is written; None: it is selected on the panel",
+        description="register that selects the remote set point when 1 is written; 0: it is selected on the panel",
     )
 
     @model_validator(mode="after")
@@ -152,7 +152,7 @@ class Eurotherm3216(Instrument):
             self._write_register(REMOTE_SET_POINT, round(value_c * self._scale))
             self._held_c = value_c
         if self._refresher is None:
-            if self.settings.select_register is not None:
+            if self.settings.select_register:
                 self._write_register(self.settings.select_register, 1)
             self._refresher = Refresher(self, self.settings.refresh_every_s)
         working = self.ask_setpoint_c()

@@ -54,10 +54,10 @@ class OceanHdxSettings(Model):
         default=2, description="how often a spectrum is tried before giving up; each new attempt connects anew"
     )
     reply_within_s: Annotated[float, Field(gt=0)] = Field(default=2.0, description="real seconds beyond the exposure")
-    shutter_message: Annotated[int, Field(ge=0)] | None = Field(
+    shutter_message: Annotated[int, Field(ge=0)] = Field(
         default=0x00110410,
         description="OBP message that switches the lamp-enable line, to which the lamp's shutter is wired; "
-        "None: there is no such shutter, and no dark spectrum can be taken",
+        "0: there is no such shutter, and no dark spectrum can be taken",
     )
 
 
@@ -109,7 +109,7 @@ class OceanHdx(Instrument):
             self._set_integration_ms(self.settings.integration_ms)
             self.scans.put(self.settings.scans)
             self.serial_number.put(cast("Any", self._spectrometer).serial_number)
-        if self.settings.shutter_message is not None:
+        if self.settings.shutter_message:
             self.set_shutter(is_open=True)
 
     def _open(self) -> None:
@@ -171,8 +171,8 @@ class OceanHdx(Instrument):
             DeviceError: there is none that can be switched, or it was refused.
         """
         message = self.settings.shutter_message
-        if message is None:
-            raise DeviceError(f"{self.name}: shutter_message is not set: there is no shutter that could be switched")
+        if not message:
+            raise DeviceError(f"{self.name}: shutter_message is 0: there is no shutter that could be switched")
         with self._lock:
             self._send("shutter", message, bytes([is_open]))
         self.shutter_open.put(is_open)

@@ -31,6 +31,22 @@ def documents_of_a_run(events: int, pixels: int = 8) -> Iterator[Document]:
     yield "stop", run.compose_stop()
 
 
+def documents_of_two_streams(events: int) -> Iterator[Document]:
+    """A run with events of a stream ``a``, and after the last of them events of a stream ``b``."""
+    run = compose_run(metadata={"plan_name": "made_up"})
+    yield "start", run.start_doc
+    bundles = {}
+    for name in ("a", "b"):
+        bundles[name] = run.compose_descriptor(
+            name=name, data_keys={name: {"dtype": "number", "shape": [], "source": "test"}}
+        )
+        yield "descriptor", bundles[name].descriptor_doc
+    for name in ("a", "b"):
+        for i in range(events):
+            yield "event", bundles[name].compose_event(data={name: float(i)}, timestamps={name: 0.0}, time=0.0)
+    yield "stop", run.compose_stop()
+
+
 class Cable:
     """A TCP connection to ``address`` through a local port, which can be cut and mended."""
 

@@ -62,8 +62,8 @@ def test_a_rate_outside_the_limits_is_refused_before_anything_is_sent(bench, lab
 
 def test_a_syringe_is_refilled_from_its_reservoir_and_counted_anew(bench, lab):
     pump = bench.devices["selenium_pump"]
-    pump.set(20.0).wait(WAIT_S)
-    assert bench.clock.wait_until(lambda: pump.ask_content_ml() < 45, every_s=1, limit_s=600)
+    pump.set(2.0).wait(WAIT_S)
+    assert bench.clock.wait_until(lambda: pump.ask_content_ml() < 49, every_s=1, limit_s=600)
     pump.refill().wait(WAIT_S)
     assert pump.ask_content_ml() == pytest.approx(50.0, abs=0.05)
     truth = lab.ask(truth=True)["pumps"]["selenium_pump"]
@@ -73,12 +73,12 @@ def test_a_syringe_is_refilled_from_its_reservoir_and_counted_anew(bench, lab):
 
 def test_a_reservoir_that_holds_too_little_is_said_before_anything_moves(bench, lab, monkeypatch):
     pump = bench.devices["selenium_pump"]
-    pump.set(20.0).wait(WAIT_S)
+    pump.set(2.0).wait(WAIT_S)
     assert bench.clock.wait_until(lambda: pump.ask_content_ml() < 49, every_s=1, limit_s=600)
     monkeypatch.setattr(pump, "reservoir_ml", 0.5)
     with pytest.raises(LimitError, match="0.5 mL of selenium are left"):
         pump.refill()
-    assert lab.ask(truth=True)["pumps"]["selenium_pump"]["rate_ml_min"] == pytest.approx(20.0, rel=1e-3)
+    assert lab.ask(truth=True)["pumps"]["selenium_pump"]["rate_ml_min"] == pytest.approx(2.0, rel=1e-3)
 
 
 def test_a_stalled_pump_is_an_error_that_names_it(bench, lab):

@@ -14,6 +14,7 @@ from flowlab.stream import (
     RAW,
     RESULTS,
     GapError,
+    Journal,
     Message,
     Proxy,
     Publisher,
@@ -26,7 +27,7 @@ from flowlab.stream import (
     read_journal,
     unpack,
 )
-from tests.support import Cable, documents_of_a_run
+from tests.support import Cable, documents_of_a_run, documents_of_two_streams
 
 
 class Hub:
@@ -119,27 +120,30 @@ def test_a_consumer_whose_socket_is_cut_receives_what_it_missed(hub):
     cable.close()
 
 
-def test_a_lost_event_of_another_stream_is_noticed_before_a_later_document_is_delivered(hub):
+def test_a_lost_event_is_fetched_before_an_event_of_another_stream_is_delivered(hub):
     """Numbers of events count within a stream; only the position within the run shows the order between streams."""
-    context = zmq.Context()
-    socket = context.socket(zmq.PUB)
-    socket.connect(hub.proxy.inward)
-    documents = list(documents_of_a_run(10))
+    documents = list(documents_of_two_streams(10))
     hub.recorder.close()
     quiet = Recorder(hub.store.open_documents)
     for name, doc in documents:
         quiet(name, doc)
     quiet.close()
     journal = hub.journal()
+    last_of_a = max(i for i, (name, doc) in enumerate(documents) if name == "event" and "a" in doc["data"])
+    context = zmq.Context()
+    socket = context.socket(zmq.PUB)
+    socket.connect(hub.proxy.inward)
     with hub.subscriber() as subscriber:
         received = []
         while not received:  # until the subscription has reached the socket
             socket.send(b"raw " + journal[0])
             if (message := subscriber.receive(0.02)) is not None:
                 received.append(message.to_bytes())
-        for record in journal[7:]:
-            socket.send(b"raw " + record)
+        for position, record in enumerate(journal[1:], 1):
+            if position != last_of_a:  # lost, and no later event of its stream will show it
+                socket.send(b"raw " + record)
         assert received + receive_run(subscriber) == journal
+        assert subscriber.fetched > 0
     socket.close()
     context.term()
 
@@ -260,3 +264,19 @@ def test_a_stock_remote_dispatcher_receives_every_document(hub):
     thread.join()
     names = [name for name, doc in received if doc.get("uid") != "hello"]
     assert names == [name for name, _ in documents]
+
+
+def test_when_the_publisher_dies_the_journal_is_asked_for_what_was_written_but_never_sent(hub, monkeypatch):
+    monkeypatch.setattr("flowlab.stream.subscriber._SILENCE_S", 0.2)
+    documents = list(documents_of_a_run(20))
+    with hub.subscriber() as subscriber:
+        hub.record(documents[:10])
+        received = [subscriber.receive(30).to_bytes() for _ in range(10)]
+        hub.recorder.close()
+        hub.publisher.close()
+        (path,) = hub.store.journals()
+        journal = Journal(path, documents[0][1]["uid"])
+        for position, (name, doc) in enumerate(documents[10:], 10):
+            journal.append(Message(documents[0][1]["uid"], position, name, doc).to_bytes())
+        journal.close()
+        assert received + receive_run(subscriber) == hub.journal()
