@@ -6,9 +6,11 @@ Commands import what they need when they run, so that ``flowlab --help`` is ther
 import signal
 import sys
 from types import FrameType
+from typing import Annotated
 
 import typer
 
+import flowlab
 from flowlab.cli import demo, inspect, runs, simulate
 from flowlab.errors import FlowlabError
 
@@ -24,12 +26,28 @@ USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__base__  # type: ign
 
 app = typer.Typer(
     name="flowlab",
-    help="Instrument control and in situ acquisition for continuous-flow nanocrystal synthesis.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and leave, when asked to."""
+    if asked:
+        typer.echo(f"flowlab {flowlab.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Instrument control and in situ acquisition for continuous-flow nanocrystal synthesis."""
+
+
 app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.command()(runs.run)
@@ -44,7 +62,7 @@ def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except FlowlabError as error:
         complain(str(error))
         code = error.exit_code

@@ -25,7 +25,10 @@ def demo(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Scan the simulated flow reactor over real wires and find where CdSe-437 accumulates (Palencia 2020, Fig. 1)."""
+    """Scan a simulated reactor and find where CdSe-437 accumulates.
+
+    The temperature scan of Palencia 2020, Fig. 1: simulators, plans, analysis, file and report, over real wires.
+    """
     from flowlab.cli.progress import RunProgress
     from flowlab.daemon.session import Session
     from flowlab.report.page import write_report

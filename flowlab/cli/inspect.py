@@ -10,7 +10,10 @@ from flowlab.cli.options import Config, ConfigOption, Json
 
 
 def check(config: Config) -> None:
-    """Check an instrument file: keys, values, classes, settings of every device, plans. Nothing is connected."""
+    """Check an instrument file without connecting anything.
+
+    Keys, values, limits, the class and settings of every device, plans, material.
+    """
     from flowlab.bench import Bench
     from flowlab.config import load_instrument, load_material
     from flowlab.daemon.plans import Plan

@@ -20,7 +20,10 @@ def run(
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
-    """Run one plan on an instrument, real or simulated elsewhere, with analysis, file and report."""
+    """Run one plan, with live analysis, file and report.
+
+    The instrument is a real one, or one that `flowlab simulate` runs elsewhere.
+    """
     from flowlab.cli.progress import RunProgress
     from flowlab.daemon.session import Session
     from flowlab.report.page import write_report
@@ -54,7 +57,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="The page to write; figures go beside it.")],
     data: Data = DATA,
 ) -> None:
-    """Write the report of a run as one self-contained HTML page, and its figures as PNG."""
+    """Write the report of a run: one HTML page, figures as PNG."""
     from flowlab.report.page import write_report
     from flowlab.report.words import answer
     from flowlab.stream import RunStore
@@ -72,7 +75,10 @@ def replay(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Publish the documents of a run again, analyse them live, and compare with the analysis that was recorded."""
+    """Publish a run again, analyse it live, and compare.
+
+    The answer is compared with the analysis that was recorded: identical, or where they differ.
+    """
     from flowlab.cli.progress import RunProgress
     from flowlab.daemon.replay import replay_run
     from flowlab.stream import RunStore

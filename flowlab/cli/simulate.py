@@ -21,7 +21,10 @@ def simulate(
         Path | None, typer.Option(help="Show the spectrometer a measured series instead.", metavar="FILE.csv")
     ] = None,
 ) -> None:
-    """Start the simulators of an instrument, print their addresses, and run until Ctrl-C."""
+    """Run the simulators of an instrument until Ctrl-C.
+
+    Their addresses are printed when they listen.
+    """
     from flowlab.config import load_instrument
     from flowlab.config.paths import find_config
 
@@ -58,7 +61,10 @@ def safe_state(
     config: ConfigOption,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be done, in which order.")] = False,
 ) -> None:
-    """Bring the instrument into its safe state: heaters to their safe temperature, then pumps off."""
+    """Bring the instrument into its safe state.
+
+    Heaters go to their safe temperature, then pumps stop; each is read back.
+    """
     from flowlab.bench import Bench
     from flowlab.config import load_instrument
 

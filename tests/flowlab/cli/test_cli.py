@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flowlab import __version__
 from flowlab.config.paths import shipped_config
 from flowlab.stream import Recorder, RunStore
 from tests.simulators.benches import served
@@ -52,6 +53,15 @@ def addressed(path: Path, addresses: dict[str, str], speed: float = 400.0) -> Pa
             tables[i] = f'{before}address = "{addresses[name]}"{rest[rest.index(chr(34)) + 1 :]}'
     path.write_text("[devices.".join([head, *tables]), encoding="utf-8")
     return path
+
+
+def test_version():
+    result = flowlab("--version")
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"flowlab {__version__}\n", "")
+
+
+def test_nothing_asked_is_help():
+    assert flowlab().stdout == flowlab("--help").stdout
 
 
 def test_help_tells_every_command():
