@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_EXTRAS := serial,ocean
 TEST_EXTRAS := $(RUN_EXTRAS),test
 
-.PHONY: demo test lint bench wheel lock clean
+.PHONY: demo test lint bench wheel check-nexus lock clean
 
 demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
 	$(BIN)/flowlab demo
@@ -26,6 +26,18 @@ bench: $(VENV)/.test                ## ratios against what users have elsewhere
 wheel: $(VENV)/.test                ## dist/flowlab-*.whl
 	$(BIN)/python -m build --wheel
 
+# pynxtools wants other versions of what flowlab uses, so it lives in an environment of its own. It tells
+# whether a file is valid in words only, never by its exit code.
+check-nexus: .venv-nexus/.ready     ## hold a file against its NeXus definition: make check-nexus FILE=…/run.nxs
+	@test -f "$(FILE)" || { echo "check-nexus needs a file: make check-nexus FILE=…/run.nxs" >&2; exit 2; }
+	@.venv-nexus/bin/pynx validate "$(FILE)" > .venv-nexus/said 2>&1; \
+	  grep "is valid according to" .venv-nexus/said || { cat .venv-nexus/said; exit 1; }
+
+.venv-nexus/.ready: Makefile
+	$(PYTHON) -m venv .venv-nexus
+	.venv-nexus/bin/pip install --quiet pynxtools==0.16.0
+	@touch $@
+
 lock: pyproject.toml                ## renew constraints.txt from the newest versions that fit pyproject.toml
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
@@ -34,7 +46,7 @@ lock: pyproject.toml                ## renew constraints.txt from the newest ver
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-nexus dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

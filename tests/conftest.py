@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ pytest.register_assert_rewrite("tests.simulators.benches")
 # Wall-clock deadlines would make tests depend on the machine's speed.
 settings.register_profile("flowlab", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 settings.load_profile("flowlab")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and what they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _open_things() -> set[str]:

@@ -188,12 +188,19 @@ class Session:
             self.worker_pid = worker.pid
             try:
                 self._follow(worker, follower)
+            except (ChildFailedError, BadInputError):  # in its own words: it left the instrument safe, or untouched
+                raise
             except ChildDiedError as error:
                 raise FlowlabError(f"{error}; {self._make_safe()}") from None
             except KeyboardInterrupt as interrupt:
                 raise InterruptedRunError(interrupt, self._abort(worker)) from None
+            except FlowlabError as error:
+                raise FlowlabError(f"{error}; {self._abort(worker)}") from None
+            except Exception:
+                self._abort(worker)
+                raise
             finally:
-                worker.close()
+                worker.close(_SAFE_WITHIN_S)
             self._finish(follower)
         return follower.outcome(self.store)
 

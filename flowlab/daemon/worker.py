@@ -14,7 +14,7 @@ from typing import Any, cast
 from bluesky import RunEngine
 from bluesky._vendor.super_state_machine.errors import TransitionError
 from bluesky.protocols import Status
-from bluesky.utils import RunEngineInterrupted
+from bluesky.utils import MsgGenerator, RunEngineInterrupted
 
 import flowlab
 from flowlab.bench import Bench
@@ -75,7 +75,7 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
     failure: FlowlabError | None = None
     uids: tuple[str, ...] = ()
     try:
-        uids = cast("tuple[str, ...]", engine(plan(bench, spec["parameters"])))
+        uids = cast("tuple[str, ...]", engine(_unless_cut(lifeline, plan(bench, spec["parameters"]))))
     except RunEngineInterrupted:
         engine.abort(reason="ended from outside")
         failure = AbortedError("the plan was aborted")
@@ -93,8 +93,15 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
 
 def _interrupt(engine: RunEngine) -> None:
     """End the plan from another thread: the main thread goes on behind ``engine(…)``."""
-    with contextlib.suppress(TransitionError):  # no plan is running: nothing to end
+    with contextlib.suppress(TransitionError):  # it has ended, or has not begun: see _unless_cut
         engine.request_pause(defer=False)
+
+
+def _unless_cut(lifeline: Lifeline, plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+    """The plan, but not when it was to end before it began: from its first message on, it can be interrupted."""
+    if lifeline.cut:
+        raise AbortedError("the plan was aborted before it began")
+    return (yield from plan)
 
 
 def ours(error: BaseException) -> FlowlabError | None:

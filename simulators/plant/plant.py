@@ -54,6 +54,7 @@ class Plant:
         #: Called with each step in plant seconds before the step; returns nothing.
         self.controllers: list[Callable[[float], None]] = []
         self.time_s = 0.0
+        self._exposed: PlugHistory | None = None
 
     def advance_to(self, time_s: float) -> None:
         """Move on to a time in plant seconds, in steps of :attr:`STEP_S`; what is left over waits."""
@@ -86,7 +87,8 @@ class Plant:
 
     def expose(self, integration_ms: float) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
         """Counts of one scan of the optical cell."""
-        absorbance = self.absorber.absorbance(self.plug_in_cell(), self.light.wavelength_nm)
+        self._exposed = self.plug_in_cell()
+        absorbance = self.absorber.absorbance(self._exposed, self.light.wavelength_nm)
         return self.light.expose(absorbance, integration_ms)
 
     def truth(self) -> dict[str, Any]:
@@ -114,6 +116,8 @@ class Plant:
                 "bubble": self.light.bubble,
             },
             "species": self.absorber.truth(plug),
+            # In the cell when the last spectrum was taken: what an analysis of it should find.
+            "exposed_species": None if self._exposed is None else self.absorber.truth(self._exposed),
         }
 
 

@@ -12,7 +12,7 @@ from bluesky.callbacks.zmq import RemoteDispatcher
 from flowlab.daemon.replay import replay_run
 from flowlab.daemon.session import Session
 from flowlab.errors import FlowlabError
-from flowlab.process import ChildFailedError
+from flowlab.process import Child, ChildFailedError
 from flowlab.stream import RAW, deserialize, read_journal
 from tests.simulators.benches import Served
 
@@ -56,7 +56,7 @@ def test_the_exciton_is_followed_within_3_nm_of_the_plants_truth(session):
 
     def watch(message):
         if is_spectrum(message):
-            truth.append(lab(session).ask(truth=True)["species"]["exciton_nm"])
+            truth.append(lab(session).ask(truth=True)["exposed_species"]["exciton_nm"])
 
     outcome = session.run("temperature_scan", SCAN, watch)
     (exciton,) = [t for t in outcome.tracks if t["kind"] == "nc" and t["transition"] == "E1"]
@@ -108,6 +108,50 @@ def test_a_worker_that_is_killed_leaves_the_instrument_safe_and_the_journal_read
     assert names[0] == "start"
     assert "stop" not in names
     assert "event" in names
+
+
+@pytest.mark.timeout(180)
+def test_whatever_fails_while_a_run_is_watched_leaves_the_instrument_safe(session):
+    def watch(message):
+        if is_spectrum(message):
+            raise OSError("the terminal is gone")
+
+    with pytest.raises(OSError, match="the terminal is gone"):
+        session.run("temperature_scan", SCAN, watch)
+    assert safe(lab(session).ask(truth=True))
+
+
+@pytest.mark.timeout(180)
+def test_a_helper_that_keeps_dying_ends_the_run_safely(session, monkeypatch):
+    monkeypatch.setattr("flowlab.daemon.session._MOST_RESTARTS", 0)
+
+    def watch(message):
+        if is_spectrum(message):
+            os.kill(session.pids["analyzer"], signal.SIGKILL)
+
+    with pytest.raises(
+        FlowlabError, match=r"^analyzer: died 1 times; .*; the plan was aborted; the instrument is safe$"
+    ):
+        session.run("temperature_scan", SCAN, watch)
+    assert safe(lab(session).ask(truth=True))
+
+
+@pytest.mark.timeout(180)
+def test_a_worker_that_is_cut_before_its_plan_begins_moves_nothing(session, tmp_path):
+    with Child(
+        "worker",
+        "flowlab.daemon.worker",
+        session._spec(plan="temperature_scan", parameters=SCAN),
+        tmp_path / "worker.log",
+    ) as worker:
+        worker.cut()
+        with pytest.raises(
+            ChildFailedError, match="the plan was aborted before it began; the instrument is safe"
+        ) as failure:
+            worker.wait_for("done", 60)
+    assert failure.value.exit_code == 130
+    assert not list(session.store.journals())
+    assert all(pump["rate_ml_min"] == 0 for pump in lab(session).ask(truth=True)["pumps"].values())
 
 
 @pytest.mark.timeout(180)
