@@ -75,6 +75,9 @@ class FlowReactor:
             self._record(walls, mixture_mmol_l, flow_ml_s)
 
     def _record(self, walls: tuple[float, float], mixture: dict[str, float], flow_ml_s: float) -> None:
+        if self._stands_still(walls, mixture):
+            self._times[-1] = self._time_s
+            return
         self._times.append(self._time_s)
         self._volumes.append(self.pumped_ml)
         self._walls.append(walls)
@@ -84,6 +87,14 @@ class FlowReactor:
         if forgotten > 1000:
             for records in (self._times, self._volumes, self._walls, self._mixtures):
                 del records[:forgotten]
+
+    def _stands_still(self, walls: tuple[float, float], mixture: dict[str, float]) -> bool:
+        """Whether the last record can go on: nothing was pumped in it or since, and it would be the same again."""
+        return (
+            self._volumes[-2:] == [self.pumped_ml, self.pumped_ml]
+            and walls == self._walls[-1]
+            and mixture == self._mixtures[-1]
+        )
 
     def plug_at(self, position_ml: float) -> PlugHistory:
         """History of the plug that is ``position_ml`` downstream of the mixer's inlet now."""

@@ -54,24 +54,24 @@ class LightPath:
     Args:
         wavelength_nm: of each pixel.
         properties: how good lamp and detector are.
-        seed: of noise, drift and bubbles.
+        seed: of noise, drift and bubbles. With one seed the lamp is the same at the same plant time, the bubbles
+            at the same volume pumped, and the noise in the same exposure, counted from the first.
     """
 
     def __init__(self, wavelength_nm: Array, properties: LightProperties | None = None, seed: int = 0):
         self.properties = properties or LightProperties()
         self.wavelength_nm = wavelength_nm
         self.shutter_open = True
-        noise, self._disturbance = np.random.default_rng(seed).spawn(2)
-        self._noise = noise
+        self._lamp_noise, self._bubbles = np.random.default_rng(seed).spawn(2)
+        self._seed, self._exposures = seed, 0
         self._lamp = lamp_spectrum(wavelength_nm)
         self._drift = 0.0
         self._tilt = 0.0
         self._to_next_bubble_ml = self._next_bubble_ml()
-        self.lamp_factor = 1.0
 
     def _next_bubble_ml(self) -> float:
         rate = self.properties.bubbles_per_ml
-        return float(self._disturbance.exponential(1 / rate)) if rate > 0 else float("inf")
+        return float(self._bubbles.exponential(1 / rate)) if rate > 0 else float("inf")
 
     @property
     def bubble(self) -> bool:
@@ -83,8 +83,8 @@ class LightPath:
         p = self.properties
         share = dt_s / p.lamp_drift_s
         kick = p.lamp_drift * np.sqrt(2 * share)
-        self._drift += -share * self._drift + kick * float(self._disturbance.normal())
-        self._tilt += -share * self._tilt + 0.3 * kick * float(self._disturbance.normal())
+        self._drift += -share * self._drift + kick * float(self._lamp_noise.normal())
+        self._tilt += -share * self._tilt + 0.3 * kick * float(self._lamp_noise.normal())
         self._to_next_bubble_ml -= flow_ml
         if self._to_next_bubble_ml < -p.bubble_ml:
             self._to_next_bubble_ml = self._next_bubble_ml()
@@ -103,10 +103,12 @@ class LightPath:
         if self.bubble:
             absorbance = absorbance + p.bubble_absorbance
         colour = 1 + self._drift + self._tilt * (self.wavelength_nm - 500) / 300
-        light = p.brightest_per_ms * integration_ms * self.lamp_factor * self._lamp * colour
+        light = p.brightest_per_ms * integration_ms * self._lamp * colour
         passed = light * np.nan_to_num(10.0**-absorbance, nan=0.0)
         stray = p.stray_fraction * float(passed.mean())
         counts = (passed + stray if self.shutter_open else 0.0) + p.dark_per_ms * integration_ms
-        electrons = self._noise.poisson(np.clip(counts * p.electrons_per_count, 0, None) * np.ones_like(self._lamp))
-        read = self._noise.normal(p.dark_level, p.read_noise, self._lamp.shape)
+        self._exposures += 1
+        noise = np.random.default_rng([self._seed, self._exposures])
+        electrons = noise.poisson(np.clip(counts * p.electrons_per_count, 0, None) * np.ones_like(self._lamp))
+        read = noise.normal(p.dark_level, p.read_noise, self._lamp.shape)
         return np.clip(np.rint(electrons / p.electrons_per_count + read), 0, FULL_SCALE).astype(np.uint16)
