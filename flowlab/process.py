@@ -42,6 +42,10 @@ class Lifeline:
     """
 
     def __init__(self) -> None:
+        # Whatever prints, a library for instance, prints into the log: what the parent reads is said here alone,
+        # and a parent that is gone breaks nobody's print.
+        self._says = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
         line = sys.stdin.buffer.readline()
         try:
             self.spec: dict[str, Any] = json.loads(line)
@@ -98,12 +102,11 @@ class Lifeline:
         """Tell the parent what went wrong."""
         self.tell({"failed": str(error), "exit_code": error.exit_code})
 
-    @staticmethod
-    def tell(message: dict[str, Any]) -> None:
+    def tell(self, message: dict[str, Any]) -> None:
         """Tell the parent anything, as a line of JSON."""
         with contextlib.suppress(BrokenPipeError):  # the parent is gone; the lifeline tells
-            sys.stdout.write(json.dumps(message) + "\n")
-            sys.stdout.flush()
+            self._says.write(json.dumps(message) + "\n")
+            self._says.flush()
 
 
 class Child:

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 import signal
 import threading
 import time
@@ -12,7 +13,10 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
-SHARED_SPECTRA = Path(__file__).parents[2] / "shared" / "data" / "cdse-hot-injection"
+#: Measured absorption series, where there are any: a folder beside the checkout, or where the variable points.
+MEASURED_SPECTRA = Path(
+    os.environ.get("FLOWLAB_MEASURED_SPECTRA") or Path(__file__).parents[2] / "shared" / "data" / "cdse-hot-injection"
+)
 
 pytest.register_assert_rewrite("tests.simulators.benches")
 
@@ -26,7 +30,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def _open_things() -> set[str]:
     """Threads, child processes, sockets and files that are open now."""
-    things = {f"thread {t.name} ({t.ident})" for t in threading.enumerate()}
+    threads = [t for t in threading.enumerate() if not t.name.startswith("pytest_timeout ")]
+    things = {f"thread {t.name} ({t.ident})" for t in threads}
     things |= {f"process {p.pid} {p.name()}" for p in psutil.Process().children(recursive=True)}
     for descriptor in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # the one that iterdir itself had open
@@ -37,6 +42,16 @@ def _open_things() -> set[str]:
 @pytest.fixture(autouse=True)
 def nothing_is_left_open() -> Iterator[None]:
     """Fail a test that leaves a thread, process, socket or file open."""
+    yield from _leave_nothing_open()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_is_left_open_by_fixtures() -> Iterator[None]:
+    """The same for what the tests of a module share."""
+    yield from _leave_nothing_open()
+
+
+def _leave_nothing_open() -> Iterator[None]:
     before = _open_things()
     yield
     end = time.monotonic() + 5
@@ -50,6 +65,6 @@ def nothing_is_left_open() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def measured_spectra() -> Path:
     """The folder of measured absorption series; the test is skipped where it is not there."""
-    if not SHARED_SPECTRA.is_dir():
-        pytest.skip("the measured spectra of cdse-hot-injection are not here")
-    return SHARED_SPECTRA
+    if not MEASURED_SPECTRA.is_dir():
+        pytest.skip(f"there are no measured spectra in {MEASURED_SPECTRA}")
+    return MEASURED_SPECTRA

@@ -4,9 +4,11 @@ The session itself holds the proxy and the replay service. Simulators, analyzer,
 processes of their own; analyzer and writer are started again when they die, the run goes on meanwhile.
 """
 
+import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +48,21 @@ class Outcome:
     tracks: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no Ctrl-C and no SIGTERM interrupt what makes the instrument safe; it ends within its own time limits."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's business
+        return
+    # A function, not SIG_IGN: processes started meanwhile would inherit that.
+    previous = {n: signal.signal(n, lambda *_: None) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class InterruptedRunError(FlowlabError):
@@ -190,28 +207,29 @@ class Session:
                 self._follow(worker, follower)
             except (ChildFailedError, BadInputError):  # in its own words: it left the instrument safe, or untouched
                 raise
-            except ChildDiedError as error:
-                raise FlowlabError(f"{error}; {self._make_safe()}") from None
-            except KeyboardInterrupt as interrupt:
-                raise InterruptedRunError(interrupt, self._abort(worker)) from None
-            except FlowlabError as error:
-                raise FlowlabError(f"{error}; {self._abort(worker)}") from None
-            except Exception:
-                self._abort(worker)
+            except BaseException as error:
+                with undisturbed():
+                    outcome = self._abort(worker)
+                if isinstance(error, KeyboardInterrupt):
+                    raise InterruptedRunError(error, outcome) from None
+                if isinstance(error, FlowlabError):
+                    raise FlowlabError(f"{error}; {outcome}") from None
                 raise
             finally:
-                worker.close(_SAFE_WITHIN_S)
+                worker.close()
             self._finish(follower)
         return follower.outcome(self.store)
 
     def _abort(self, worker: Child) -> str:
-        """Have the worker abort its plan and make the instrument safe; say in words what came of it."""
+        """Have the instrument made safe, by the worker or without it; say in words what came of it."""
         worker.cut()
         try:
             worker.wait_for("done", _SAFE_WITHIN_S)
-        except ChildFailedError as error:
+        except (ChildFailedError, BadInputError) as error:
             return str(error)
         except ChildDiedError:
+            if not worker.alive:
+                return self._make_safe()
             worker.kill()
             return f"the worker had to be killed; {self._make_safe()}"
         return "the plan had just ended; the instrument is safe"

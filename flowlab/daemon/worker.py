@@ -7,6 +7,7 @@ short of being killed, the devices are in their safe state; when it is killed, t
 import contextlib
 import platform
 import sys
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -77,15 +78,9 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
     try:
         uids = cast("tuple[str, ...]", engine(_unless_cut(lifeline, plan(bench, spec["parameters"]))))
     except RunEngineInterrupted:
-        engine.abort(reason="ended from outside")
-        failure = AbortedError("the plan was aborted")
-    except FlowlabError as error:
-        failure = error
-    except Exception as error:
-        failure = ours(error)
-        if failure is None:
-            _leave_safe(bench, None)
-            raise
+        failure = _abort(engine)
+    except Exception as error:  # noqa: BLE001  whatever it is, the devices are made safe next
+        failure = in_words(error)
     engine._loop.call_soon_threadsafe(engine._loop.stop)
     _leave_safe(bench, failure)
     return {"run_uids": list(uids)}
@@ -102,6 +97,24 @@ def _unless_cut(lifeline: Lifeline, plan: MsgGenerator[Any]) -> MsgGenerator[Any
     if lifeline.cut:
         raise AbortedError("the plan was aborted before it began")
     return (yield from plan)
+
+
+def _abort(engine: RunEngine) -> AbortedError:
+    """Abort the plan; what goes wrong in its clean-up is told, and must not keep the devices from being made safe."""
+    try:
+        engine.abort(reason="ended from outside")
+    except Exception as error:  # noqa: BLE001  whatever it is, the devices are made safe next
+        return AbortedError(f"the plan was aborted; {in_words(error)}")
+    return AbortedError("the plan was aborted")
+
+
+def in_words(error: Exception) -> FlowlabError:
+    """What a person should read of an error; the traceback of one that is none of ours goes to the log."""
+    known = ours(error)
+    if known is not None:
+        return known
+    traceback.print_exception(error)
+    return FlowlabError(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def ours(error: BaseException) -> FlowlabError | None:

@@ -6,6 +6,7 @@ instrument. Instruments act on the parts (a pump on its :class:`SyringeDrive`, a
 :attr:`Plant.controllers`.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,7 @@ class Plant:
     """
 
     STEP_S = 0.1
+    REMEMBERED_EXPOSURES = 400
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class Plant:
         #: Called with each step in plant seconds before the step; returns nothing.
         self.controllers: list[Callable[[float], None]] = []
         self.time_s = 0.0
-        self._exposed: PlugHistory | None = None
+        self._exposed_exciton_nm: deque[object] = deque(maxlen=self.REMEMBERED_EXPOSURES)
 
     def advance_to(self, time_s: float) -> None:
         """Move on to a time in plant seconds, in steps of :attr:`STEP_S`; what is left over waits."""
@@ -87,8 +89,9 @@ class Plant:
 
     def expose(self, integration_ms: float) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
         """Counts of one scan of the optical cell."""
-        self._exposed = self.plug_in_cell()
-        absorbance = self.absorber.absorbance(self._exposed, self.light.wavelength_nm)
+        plug = self.plug_in_cell()
+        self._exposed_exciton_nm.append(self.absorber.truth(plug).get("exciton_nm"))
+        absorbance = self.absorber.absorbance(plug, self.light.wavelength_nm)
         return self.light.expose(absorbance, integration_ms)
 
     def truth(self) -> dict[str, Any]:
@@ -116,8 +119,8 @@ class Plant:
                 "bubble": self.light.bubble,
             },
             "species": self.absorber.truth(plug),
-            # In the cell when the last spectrum was taken: what an analysis of it should find.
-            "exposed_species": None if self._exposed is None else self.absorber.truth(self._exposed),
+            # What an analysis of the latest scans of the detector should find, the last of them last.
+            "exposed_exciton_nm": list(self._exposed_exciton_nm),
         }
 
 

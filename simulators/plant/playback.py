@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from flowlab.config import InstrumentConfig
 from flowlab.storage.series import read_series
 from simulators.plant.parts import Array, PlugHistory
 
@@ -19,13 +18,12 @@ class Playback:
 
     Args:
         path: wide CSV, see :func:`flowlab.storage.series.read_series`.
-        config: of the instrument; not needed so far.
 
     Raises:
         BadInputError: the file is no such series.
     """
 
-    def __init__(self, path: Path, config: InstrumentConfig):
+    def __init__(self, path: Path):
         self._path = path
         self._series = read_series(path)
         # A spline, because straight lines between the measured points would show as bands in the second derivative.

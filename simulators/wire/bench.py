@@ -155,7 +155,7 @@ def _simulator(name: str, entry: DeviceEntry, config: InstrumentConfig) -> type[
 def _absorber(config: InstrumentConfig, playback: Path | None) -> Absorber:
     if playback is not None:
         # Imported only when it is asked for: it reads whatever kind of file was recorded.
-        return importlib.import_module("simulators.plant.playback").Playback(playback, config)
+        return importlib.import_module("simulators.plant.playback").Playback(playback)
     material = load_material(config.material)
     if material.sizing is None:
         raise BadInputError(f"{config.name}: material = {config.material!r}: it has no sizing curve to simulate by")

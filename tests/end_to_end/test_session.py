@@ -1,20 +1,25 @@
 """Processes that die, lines that are lost, consumers that nobody here wrote: on whole runs."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
+import psutil
 import pytest
 from bluesky.callbacks.best_effort import BestEffortCallback
 from bluesky.callbacks.zmq import RemoteDispatcher
 
 from flowlab.daemon.replay import replay_run
-from flowlab.daemon.session import Session
+from flowlab.daemon.session import InterruptedRunError, Session
 from flowlab.errors import FlowlabError
 from flowlab.process import Child, ChildFailedError
 from flowlab.stream import RAW, deserialize, read_journal
-from tests.simulators.benches import Served
+from tests.flowlab.cli.test_cli import addressed
+from tests.simulators.benches import Served, served
 
 QUICK = {"flush_volumes": 1.2, "most_spectra": 4}
 SCAN = {
@@ -52,25 +57,25 @@ def ignore(message) -> None:
 
 @pytest.mark.timeout(180)
 def test_the_exciton_is_followed_within_3_nm_of_the_plants_truth(session):
-    truth: list[float] = []
-
-    def watch(message):
-        if is_spectrum(message):
-            truth.append(lab(session).ask(truth=True)["exposed_species"]["exciton_nm"])
-
-    outcome = session.run("temperature_scan", SCAN, watch)
+    outcome = session.run("temperature_scan", SCAN, ignore)
     (exciton,) = [t for t in outcome.tracks if t["kind"] == "nc" and t["transition"] == "E1"]
     assert len(exciton["spectrum"]) == 6
-    streams = _streams_of_spectra(outcome.stored.journal)
-    at_points = [t for t, stream in zip(truth, streams, strict=True) if stream == "primary"]
-    assert np.abs(exciton["wavelength_nm"] - at_points).max() < 3.0
+    truth = _truth_at_points(outcome.stored.journal, lab(session).ask(truth=True)["exposed_exciton_nm"])
+    assert np.abs(exciton["wavelength_nm"] - truth).max() < 3.0
     assert outcome.problems == []
 
 
-def _streams_of_spectra(journal) -> list[str]:
+def _truth_at_points(journal, exposed_nm: list[float]) -> list[float]:
+    """The plant's exciton when the spectrum of each point was taken: the last exposures belong to the last of them."""
     messages = list(read_journal(journal))
-    streams = {m.doc["uid"]: m.doc["name"] for m in messages if m.name == "descriptor"}
-    return [streams[m.doc["descriptor"]] for m in messages if is_spectrum(m)]
+    descriptors = {m.doc["uid"]: m.doc for m in messages if m.name == "descriptor"}
+    spectra = [descriptors[m.doc["descriptor"]] for m in messages if is_spectrum(m)]
+    truth: list[float] = []
+    for spectrum in reversed(spectra):
+        if spectrum["name"] == "primary":
+            truth.insert(0, exposed_nm[-1])
+        del exposed_nm[-spectrum["configuration"]["spectrometer"]["data"]["spectrometer_scans"] :]
+    return truth
 
 
 @pytest.mark.timeout(180)
@@ -134,6 +139,51 @@ def test_a_helper_that_keeps_dying_ends_the_run_safely(session, monkeypatch):
     ):
         session.run("temperature_scan", SCAN, watch)
     assert safe(lab(session).ask(truth=True))
+
+
+@pytest.mark.timeout(180)
+def test_a_second_ctrl_c_does_not_keep_the_instrument_from_being_made_safe(session, monkeypatch):
+    """The worker hangs; the first Ctrl-C waits for it, the second comes meanwhile."""
+    monkeypatch.setattr("flowlab.daemon.session._SAFE_WITHIN_S", 5.0)
+    normal = signal.getsignal(signal.SIGINT)
+
+    def press_again():
+        while signal.getsignal(signal.SIGINT) is normal:
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    again = threading.Thread(target=press_again)
+
+    def watch(message):
+        if is_spectrum(message) and not again.ident:
+            os.kill(session.worker_pid, signal.SIGSTOP)
+            again.start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError, match="the worker had to be killed; safe: nucleation_heater, "):
+        session.run("temperature_scan", SCAN, watch)
+    again.join()
+    assert signal.getsignal(signal.SIGINT) is normal
+    assert safe(lab(session).ask(truth=True))
+
+
+@pytest.mark.timeout(180)
+def test_a_session_that_is_killed_has_its_worker_make_the_instrument_safe(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")  # every print goes to a parent that is gone, at once
+    with served("simulated-flow", "--any-port", "--speed", str(SPEED)) as bench:
+        path = addressed(tmp_path / "my.toml", bench.addresses, SPEED)
+        command = [sys.executable, "-m", "flowlab", "run", path, "temperature_scan", json.dumps(SCAN)]
+        with subprocess.Popen([*map(str, command), "--data", str(tmp_path / "data")]) as process:
+            while safe(bench.ask(truth=True)):
+                assert process.poll() is None
+            family = psutil.Process(process.pid).children()
+            process.kill()
+        _, left = psutil.wait_procs(family, timeout=60)
+        assert not left
+        assert safe(bench.ask(truth=True))
+    (journal,) = (tmp_path / "data").glob("*/documents.journal")
+    *_, last = read_journal(journal)
+    assert (last.name, last.doc["exit_status"]) == ("stop", "abort")
 
 
 @pytest.mark.timeout(180)
@@ -222,3 +272,20 @@ def test_two_runs_in_one_session_are_kept_apart(session):
     assert first.run_uid != second.run_uid
     assert first.stored.folder != second.stored.folder
     assert second.problems == []
+
+
+@pytest.mark.timeout(180)
+def test_one_seed_gives_one_noise(tmp_path):
+    """Dark spectra: the only ones that do not depend on how fast wires and machine were."""
+    darks: list[np.ndarray] = []
+
+    def watch(message):
+        if message.name == "event" and not message.doc["data"].get("spectrometer_shutter_open", True):
+            darks.append(message.doc["data"]["spectrometer_counts"])
+
+    for seed in (3, 3, 4):
+        with Session("simulated-flow", tmp_path, simulate=True, speed=SPEED, seed=seed) as session:
+            session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [4.5]}, watch)
+    first, again, other = darks
+    assert (first == again).all()
+    assert (first != other).any()

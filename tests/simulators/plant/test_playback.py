@@ -1,13 +1,11 @@
 import numpy as np
 import pytest
 
-from flowlab.config import load_instrument
 from flowlab.errors import BadInputError
 from flowlab.storage.series import read_series
 from simulators.plant.parts import PlugHistory
 from simulators.plant.playback import Playback
 
-CONFIG = load_instrument("simulated-flow")
 WAVELENGTH = np.linspace(200, 800, 2068)
 
 
@@ -25,7 +23,7 @@ def series(tmp_path):
 
 
 def test_the_column_nearest_in_time_is_shown(series):
-    playback = Playback(series, CONFIG)
+    playback = Playback(series)
     inside = (WAVELENGTH > 351) & (WAVELENGTH < 599)
     for residence, factor in ((20.0, 0.001), (22.0, 0.001), (118.0, 0.002)):
         assert playback.absorbance(plug(residence), WAVELENGTH)[inside] == pytest.approx(factor * WAVELENGTH[inside])
@@ -33,7 +31,7 @@ def test_the_column_nearest_in_time_is_shown(series):
 
 
 def test_no_light_passes_outside_the_measured_range_and_solvent_is_clear(series):
-    playback = Playback(series, CONFIG)
+    playback = Playback(series)
     for seen in (playback.absorbance(plug(20.0), WAVELENGTH), playback.absorbance(plug(0.0, {}), WAVELENGTH)):
         assert np.isnan(seen[(WAVELENGTH < 349) | (WAVELENGTH > 601)]).all()
     assert (playback.absorbance(plug(0.0, {}), WAVELENGTH)[(WAVELENGTH > 351) & (WAVELENGTH < 599)] == 0).all()
@@ -60,7 +58,7 @@ def test_a_file_that_is_no_series_is_refused_in_one_line(tmp_path, text, message
     path = tmp_path / "x.csv"
     path.write_text(text)
     with pytest.raises(BadInputError, match="x.csv: ") as error:
-        Playback(path, CONFIG)
+        Playback(path)
     assert message in str(error.value)
 
 
