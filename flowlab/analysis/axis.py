@@ -90,6 +90,16 @@ class Axis:
         """One sigma of :meth:`derivative` for independent pixels of these variances: σ(dⁿ) = √(Σ c²·σ²)."""
         return np.sqrt(self._filtered(variance, self.kernel(order) ** 2)) / self.step_nm**order
 
+    def derivative_covariance(self, variance: Array, one: int, other: int) -> Array:
+        """Covariance of two derivatives at the same pixel: both are made from the same noise."""
+        product = self.kernel(one) * self.kernel(other)
+        return self._filtered(variance, product) / self.step_nm ** (one + other)
+
+    @cached_property
+    def smoothing_nm(self) -> Array:
+        """σ of the smoothing at each pixel: a kernel spans the same number of pixels everywhere."""
+        return SMOOTHING_NM * self.step_nm / float(np.median(self.step_nm))
+
     def covered(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Pixels whose whole kernel lies on usable ones."""
         unusable = np.concatenate([[0], np.cumsum(~usable)])

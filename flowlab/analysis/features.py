@@ -27,6 +27,9 @@ _MOST_FEATURES = 16
 #: A band as strong as the strongest is pulled by its neighbours by about this much, a weaker one by more.
 OVERLAP_NM = 0.1
 _MOST_OVERLAP_NM = 5.0
+#: A crystal's second transition pulls the maximum of its first exciton to the blue, by up to about this much: how
+#: much depends on a shape that is not known.
+EXCITON_PULL_NM = 1.0
 _FWHM = float(2 * np.sqrt(2 * np.log(2)))
 #: σ of a band; what comes out narrower than the spectrum can resolve is given the lower value.
 _NARROWEST_NM, _WIDEST_NM = 2.0, 60.0
@@ -80,19 +83,25 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
         return []
     third, fourth = coarse.derivative(value, 3), coarse.derivative(value, 4)
     third_err, fourth_err = coarse.derivative_err(variance, 3), coarse.derivative_err(variance, 4)
+    covariance = -coarse.derivative_covariance(variance, 2, 4)
     features: list[Feature] = []
     for i in peaks:
         if fourth[i] <= 0:
             continue  # the top of a ramp, not of a band
         # s² = 3·(−d²)/d⁴ and h = (−d²)·s³/σ
         s_nm = float(np.sqrt(3 * curvature[i] / fourth[i]))
-        sigma_nm = float(np.sqrt(max(s_nm**2 - SMOOTHING_NM**2, _NARROWEST_NM**2)))
+        resolved = s_nm**2 - float(coarse.smoothing_nm[i]) ** 2 > _NARROWEST_NM**2
+        sigma_nm = float(np.sqrt(s_nm**2 - coarse.smoothing_nm[i] ** 2)) if resolved else _NARROWEST_NM
         if sigma_nm > _WIDEST_NM:
             continue
         height = float(curvature[i]) * s_nm**3 / sigma_nm
         # The centre is where d³ passes zero, d³/d⁴ away from the pixel (d⁵ ≈ 0 there).
         wavelength = float(coarse.wavelength_nm[i] - third[i] / fourth[i])
-        relative_err = np.hypot(2.5 * curvature_err[i] / curvature[i], 1.5 * fourth_err[i] / fourth[i])
+        # d ln h = d ln(−d²) + (3 − s²/σ²)·½·(d ln(−d²) − d ln d⁴), where σ follows s as long as it is resolved
+        half = (3 - (s_nm / sigma_nm) ** 2 if resolved else 3) / 2
+        by_curvature, by_fourth = (1 + half) / curvature[i], -half / fourth[i]
+        relative_variance = (by_curvature * curvature_err[i]) ** 2 + (by_fourth * fourth_err[i]) ** 2
+        relative_variance += 2 * by_curvature * by_fourth * covariance[i]
         features.append(
             Feature(
                 wavelength_nm=wavelength,
@@ -101,7 +110,7 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
                 fwhm_nm=_FWHM * sigma_nm,
                 fwhm_ev=_FWHM * sigma_nm * HC_EV_NM / wavelength**2,
                 height=height,
-                height_err=height * float(relative_err),
+                height_err=height * float(np.sqrt(max(relative_variance, 0.0))),
                 snr=float(curvature[i] / curvature_err[i]),
             )
         )

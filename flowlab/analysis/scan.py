@@ -14,7 +14,7 @@ from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
 from flowlab.analysis.tracks import Track, Tracker
 from flowlab.analysis.verdict import KnownFamily, Verdict, judge_panel
-from flowlab.analysis.window import Window, accumulation_window
+from flowlab.analysis.window import Panel, Window, accumulation_window
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,14 @@ class SpectrumResult:
     verdicts: list[Verdict]
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """A dark or reference spectrum as it was taken."""
+
+    counts: Counts
+    saturated_pixels: int
+
+
 class ScanAnalysis:
     """Counts to absorbance to features to tracks to verdicts.
 
@@ -64,10 +72,12 @@ class ScanAnalysis:
     def __init__(self, wavelength_nm: "np.ndarray[tuple[int], np.dtype[np.float64]]", knowledge: Knowledge):
         self.axis = Axis(wavelength_nm)
         self.knowledge = knowledge
-        self._dark: Counts | None = None
-        self._reference: Counts | None = None
+        self._dark: _Taken | None = None
+        self._reference: _Taken | None = None
         self._baseline: Baseline | None = None
+        self._baseline_why = "no dark spectrum was taken before it"
         self.panels: list[float] = []
+        self._usable_spectra: list[int] = []
         self._tracker = Tracker()
         self._count = 0
 
@@ -88,10 +98,12 @@ class ScanAnalysis:
         self._count += 1
         if not self.panels or self.panels[-1] != panel:
             self.panels.append(panel)
+            self._usable_spectra.append(0)
             self._tracker.begin_panel()
-        why = self._unusable(sample, saturated_pixels)
+        why = self._baseline_why if self._baseline is None else self._unusable(sample, saturated_pixels)
         if why is not None or self._baseline is None:
             return SpectrumResult(index, False, why, None, [], [], [])
+        self._usable_spectra[-1] += 1
         found = absorbance(tidy(sample), self._baseline)
         features = find_features(found, self.axis)
         tracks = self._tracker.follow(index, features)
@@ -101,19 +113,28 @@ class ScanAnalysis:
             index, True, None, found, features, [t.id for t in tracks], [verdicts[t.id] for t in tracks]
         )
 
-    def take_dark(self, counts: Counts) -> None:
+    def take_dark(self, counts: Counts, saturated_pixels: int = 0) -> None:
         """The dark spectrum of what follows."""
-        self._dark = tidy(counts)
+        self._dark = _Taken(counts, saturated_pixels)
         self._renew_baseline()
 
-    def take_reference(self, counts: Counts) -> None:
+    def take_reference(self, counts: Counts, saturated_pixels: int = 0) -> None:
         """The reference spectrum of what follows."""
-        self._reference = tidy(counts)
+        self._reference = _Taken(counts, saturated_pixels)
         self._renew_baseline()
 
     def _renew_baseline(self) -> None:
-        if self._dark is not None and self._reference is not None:
-            self._baseline = Baseline(self._reference, self._dark)
+        self._baseline = None
+        if self._dark is None or self._reference is None:
+            missing = "dark" if self._dark is None else "reference"
+            self._baseline_why = f"no {missing} spectrum was taken before it"
+            return
+        for name, taken in (("dark", self._dark), ("reference", self._reference)):
+            why = self._unusable(taken.counts, taken.saturated_pixels)
+            if why is not None:
+                self._baseline_why = f"the {name} spectrum before it has {why}"
+                return
+        self._baseline = Baseline(tidy(self._reference.counts), tidy(self._dark.counts))
 
     def verdicts(self) -> dict[int, Verdict]:
         """On every track, by its id."""
@@ -123,24 +144,27 @@ class ScanAnalysis:
             result |= judge_panel(here, self.knowledge.families)
         return result
 
-    def size(self, feature: Feature) -> Size:
-        """Diameter of the crystals whose first exciton a feature is."""
-        return size(feature.wavelength_nm, feature.position_err_nm, self.knowledge.sizing)
+    def size(self, feature: Feature, verdict: Verdict) -> Size:
+        """Diameter of the particles whose lowest band a feature is."""
+        return size(feature.wavelength_nm, verdict.position_err_nm(feature), self.knowledge.sizing)
 
     def window(self) -> Window | None:
         """Where the material's accumulating family is found; None when it has none."""
-        family = self.knowledge.accumulating_family
-        return None if family is None else accumulation_window(family, self.panels, self.tracks, self.verdicts())
+        wanted = [family for family in self.knowledge.families if family.name == self.knowledge.accumulating_family]
+        if not wanted:
+            return None
+        verdicts = self.verdicts()
+        panels = [
+            Panel(coordinate, usable, [(track, verdicts[track.id]) for track in self.tracks if track.panel == number])
+            for number, (coordinate, usable) in enumerate(zip(self.panels, self._usable_spectra, strict=True))
+        ]
+        return accumulation_window(wanted[0], panels)
 
     def _unusable(self, sample: Counts, saturated_pixels: int) -> str | None:
-        if self._dark is None:
-            return "no dark spectrum was taken before it"
-        if self._reference is None:
-            return "no reference spectrum was taken before it"
         if sample.mean.shape != self.axis.wavelength_nm.shape:
             return f"{len(sample.mean)} pixels instead of {len(self.axis.wavelength_nm)}"
         if not np.all(np.isfinite(sample.mean)) or not np.all(np.isfinite(sample.err)):
             return "counts that are not numbers"
         if saturated_pixels:
-            return f"{saturated_pixels} pixels are saturated"
+            return f"{saturated_pixels} saturated pixels"
         return None

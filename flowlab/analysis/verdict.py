@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.analysis.axis import HC_EV_NM
+from flowlab.analysis.features import EXCITON_PULL_NM, Feature
 from flowlab.analysis.tracks import Track
 
 Array = NDArray[np.float64]
@@ -36,6 +37,9 @@ _ANYWHERE_NM = 100.0
 _CLUSTER_EV, _CRYSTAL_EV = (0.10, 0.03), (0.17, 0.045)
 _MOST_WIDTH_EVIDENCE = 3.0
 _NARROWEST_CLUSTER_NM = 6.0  # what is narrower is a line of the lamp, or an edge
+_BROADEST_CLUSTER_EV = 0.15  # what is broader and stands still may be crystals that do not grow
+#: Neighbours pull a weak band along as they move, smoothly: so much of scatter they may explain, or may not.
+_MOST_SPREAD_NM = 2.0
 # A cluster's higher transitions lie so far above its first one, and keep their share of its height.
 _COMPANION_EV = (0.25, 0.85)
 _CONSTANT_RATIO = 0.4  # σ of the logarithm
@@ -57,7 +61,7 @@ class Verdict:
     """What a track is.
 
     Attributes:
-        kind: msc (fixed cluster), nc (moving exciton), other (follows the exciton, or is broad and fixed), unknown.
+        kind: msc (fixed cluster), nc (moving exciton), other (follows the exciton), unknown.
         probability: of the kind; of the likeliest one when it is unknown.
         transition: E1 for the first exciton or a cluster's band, E2 for a higher transition, None if not known.
         family: name of the cluster's family, None if it is no cluster or not a known one.
@@ -69,6 +73,11 @@ class Verdict:
     transition: str | None
     family: str | None
     why: str
+
+    def position_err_nm(self, feature: Feature) -> float:
+        """One sigma of a sighting's position: noise, neighbours, and for an exciton its own second transition."""
+        is_exciton = self.kind == "nc" and self.transition == "E1"
+        return float(np.hypot(feature.position_err_nm, EXCITON_PULL_NM if is_exciton else 0.0))
 
     def is_cluster_of(self, family: str) -> bool:
         """Whether this is the lowest band of a family's clusters."""
@@ -121,7 +130,8 @@ def judge(track: Track, first: Track | None, families: list[KnownFamily]) -> Ver
     moving = _log_likelihood(positions, errors**2 + _MOVING_NM**2, steps, slope_nm=_SLOPE_NM, walk_nm=_WALK_NM)
     following = _following(track, first)
     heights = [s.feature.height for s in track.sightings]
-    narrow = _narrow(float(np.average([s.feature.fwhm_ev for s in track.sightings], weights=heights)))
+    fwhm_ev = float(np.average([s.feature.fwhm_ev for s in track.sightings], weights=heights))
+    narrow = _narrow(fwhm_ev)
     nm = float(np.average([s.feature.fwhm_nm for s in track.sightings], weights=heights))
     odds = fixed + narrow + (_FAMILY_EVIDENCE if family else _NO_FAMILY_EVIDENCE)
     against = [moving - narrow, *([following - narrow] if following is not None else [])]
@@ -129,8 +139,9 @@ def judge(track: Track, first: Track | None, families: list[KnownFamily]) -> Ver
     cluster = 1 / (1 + math.exp(-min(max(log_odds, -500.0), 500.0)))
     spread = float(np.std(positions))
     seen = f"over {count} spectra; FWHM {nm:.0f} nm"
-    if cluster >= DECIDED and nm < _NARROWEST_CLUSTER_NM:
-        return Verdict("unknown", cluster, None, None, f"fixed, but narrower than any cluster's band {seen}")
+    doubt = _doubt(nm, fwhm_ev, spread)
+    if cluster >= DECIDED and doubt is not None:
+        return Verdict("unknown", cluster, None, None, f"{doubt} {seen}")
     if cluster >= DECIDED:
         name = family.name if family else None
         return Verdict("msc", cluster, "E1", name, f"fixed within {spread:.1f} nm {seen}" + _near(family))
@@ -142,6 +153,17 @@ def judge(track: Track, first: Track | None, families: list[KnownFamily]) -> Ver
             return Verdict("other", 1 - cluster, "E2", None, f"keeps its distance to the first exciton {seen}")
         return Verdict("nc", 1 - cluster, None, None, moved)
     return Verdict("unknown", max(cluster, 1 - cluster), None, None, f"neither clearly fixed nor clearly moving {seen}")
+
+
+def _doubt(fwhm_nm: float, fwhm_ev: float, spread_nm: float) -> str | None:
+    """What keeps a track that seems fixed from being called a cluster; None when nothing does."""
+    if fwhm_nm < _NARROWEST_CLUSTER_NM:
+        return "fixed, but narrower than any cluster's band"
+    if fwhm_ev > _BROADEST_CLUSTER_EV:
+        return "fixed, but as broad as the exciton of crystals that do not grow"
+    if spread_nm > _MOST_SPREAD_NM:
+        return f"fixed only if its neighbours pull it about by {spread_nm:.1f} nm"
+    return None
 
 
 def _is_companion(track: Track, redder: Track) -> bool:

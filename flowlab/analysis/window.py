@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from flowlab.analysis.tracks import Track
-from flowlab.analysis.verdict import Verdict
+from flowlab.analysis.verdict import LEAST_SIGHTINGS, KnownFamily, Verdict
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class Window:
         low: lowest coordinate at which it is found; None when it is found nowhere.
         high: highest.
         found: every coordinate at which it is found.
-        not_found: every other coordinate of the scan.
+        not_found: every coordinate at which it would have been found, and is not.
+        undecided: every other: too few usable spectra, or a band in its place that may be it or not.
         why: in words.
     """
 
@@ -24,27 +27,61 @@ class Window:
     high: float | None
     found: tuple[float, ...]
     not_found: tuple[float, ...]
+    undecided: tuple[float, ...]
     why: str
 
 
-def accumulation_window(
-    family: str, coordinates: list[float], tracks: list[Track], verdicts: dict[int, Verdict]
-) -> Window:
-    """The window of a family.
+@dataclass(frozen=True)
+class Panel:
+    """What a scan saw at one coordinate of its slow axis.
 
-    Args:
-        family: name.
-        coordinates: of the panels, in the order in which they were measured.
-        tracks: of all panels.
-        verdicts: on them.
+    Attributes:
+        coordinate: on the slow axis; two panels may have the same.
+        usable_spectra: how many there were.
+        tracks: each with its verdict.
     """
-    panels = {t.panel for t in tracks if verdicts[t.id].is_cluster_of(family)}
-    found = tuple(sorted(c for panel, c in enumerate(coordinates) if panel in panels))
-    missing = tuple(sorted(c for panel, c in enumerate(coordinates) if panel not in panels))
+
+    coordinate: float
+    usable_spectra: int
+    tracks: list[tuple[Track, Verdict]]
+
+    def shows(self, family: KnownFamily) -> bool | None:
+        """Whether the family's cluster is there; None when that is not decided."""
+        if any(verdict.is_cluster_of(family.name) for _, verdict in self.tracks):
+            return True
+        if self.usable_spectra < LEAST_SIGHTINGS or any(_may_be(family, *judged) for judged in self.tracks):
+            return None
+        return False
+
+
+def _may_be(family: KnownFamily, track: Track, verdict: Verdict) -> bool:
+    """Whether a band stands often enough in the family's place, and what it is was left open."""
+    position = float(np.median([sighting.feature.wavelength_nm for sighting in track.sightings]))
+    in_place = abs(position - family.wavelength_nm) <= family.tolerance_nm
+    return verdict.kind == "unknown" and len(track.sightings) >= LEAST_SIGHTINGS and in_place
+
+
+def accumulation_window(family: KnownFamily, panels: list[Panel]) -> Window:
+    """The window of a family; a coordinate that was measured twice shows it when it did once."""
+    shown: dict[float, set[bool | None]] = {}
+    for panel in panels:
+        shown.setdefault(panel.coordinate, set()).add(panel.shows(family))
+    found = tuple(sorted(c for c, seen in shown.items() if True in seen))
+    undecided = tuple(sorted(c for c, seen in shown.items() if True not in seen and None in seen))
+    missing = tuple(sorted(c for c, seen in shown.items() if seen == {False}))
+    low, high = (found[0], found[-1]) if found else (None, None)
+    return Window(family.name, low, high, found, missing, undecided, _why(family.name, found, missing, undecided))
+
+
+def _why(family: str, found: tuple[float, ...], missing: tuple[float, ...], undecided: tuple[float, ...]) -> str:
     if not found:
-        return Window(family, None, None, found, missing, f"{family} was found nowhere")
-    holes = [c for c in missing if found[0] < c < found[-1]]
-    why = f"{family} found from {found[0]:g} to {found[-1]:g}"
-    if holes:
-        why += f", but not at {', '.join(f'{c:g}' for c in holes)}"
-    return Window(family, found[0], found[-1], found, missing, why)
+        why = f"{family} was found nowhere"
+    else:
+        why = f"{family} found from {found[0]:g} to {found[-1]:g}"
+        holes = [c for c in missing if found[0] < c < found[-1]]
+        why += f", but not at {_listed(holes)}" if holes else ""
+    return why + (f"; undecided at {_listed(undecided)}" if undecided else "")
+
+
+def _listed(coordinates: list[float] | tuple[float, ...]) -> str:
+    return ", ".join(f"{c:g}" for c in coordinates)

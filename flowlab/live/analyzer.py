@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.analysis.absorbance import Counts
-from flowlab.analysis.features import Feature
 from flowlab.analysis.scan import ScanAnalysis, SpectrumResult
 from flowlab.analysis.tracks import Track
 from flowlab.analysis.verdict import Verdict
 from flowlab.config import Material
-from flowlab.errors import FlowlabError
 from flowlab.live.documents import AnalysisRun, Document, boolean, integers, number, numbers, text
 from flowlab.live.knowledge import knowledge_of
 
@@ -64,6 +62,7 @@ WINDOW_KEYS = {
     "high": number(),
     "found": numbers(),
     "not_found": numbers(),
+    "undecided": numbers(),
     "why": text(),
 }
 
@@ -85,14 +84,15 @@ class Analyzer:
 
         A run whose documents make no sense ends its own analysis, with the reason in the stop document.
         """
-        run = self._run_of(name, doc)
-        if run is None:
-            return
+        run: RunAnalysis | None = None
         try:
-            yield from run.take(name, doc)
-        except (KeyError, TypeError, ValueError, FlowlabError) as error:
-            yield from run.fail(f"{type(error).__name__} in the analysis of a {name}: {error}")
-        if run.ended:
+            run = self._run_of(name, doc)
+            if run is not None:
+                yield from run.take(name, doc)
+        except Exception as error:  # noqa: BLE001  documents come from outside: whatever is in them ends one analysis
+            if run is not None:
+                yield from run.fail(f"{type(error).__name__} in the analysis of a {name}: {error}")
+        if run is not None and run.ended:
             self._forget(run)
 
     def _run_of(self, name: str, doc: dict[str, Any]) -> "RunAnalysis | None":
@@ -101,10 +101,8 @@ class Analyzer:
                 wanted = doc.get("analysis")
                 if not isinstance(wanted, dict) or wanted.get("kind") != "absorbance":
                     return None
-                try:
-                    self._runs[doc["uid"]] = RunAnalysis(doc, self._load_material(str(doc.get("material"))))
-                except (KeyError, TypeError, FlowlabError):
-                    return None  # it does not say as what it is to be analysed
+                # One that does not say as what it is to be analysed raises here, and is not analysed.
+                self._runs[doc["uid"]] = RunAnalysis(doc, self._load_material(str(doc.get("material"))))
                 return self._runs[doc["uid"]]
             case "descriptor":
                 run = self._runs.get(doc["run_start"])
@@ -130,7 +128,8 @@ class RunAnalysis:
         wanted = start["analysis"]
         self._counts_key, self._err_key = str(wanted["counts"]), str(wanted["counts_err"])
         self._saturated_key, self._axis_key = str(wanted["saturated"]), str(wanted["wavelength_nm"])
-        self._axes = [str(axis) for axis in wanted["axes"]]
+        axes = [str(axis) for axis in wanted["axes"]]
+        self._slow, self._fast = axes[0], axes[-1]
         self._material = material
         self._composer = AnalysisRun(start, material)
         self._streams: dict[str, str] = {}
@@ -176,25 +175,28 @@ class RunAnalysis:
         if self._scan is None or self._counts_key not in data:
             return
         counts = Counts(np.asarray(data[self._counts_key], float), np.asarray(data[self._err_key], float))
+        saturated = int(data[self._saturated_key])
         match self._streams[doc["descriptor"]]:
             case "dark":
-                self._scan.take_dark(counts)
+                self._scan.take_dark(counts, saturated)
             case "reference":
-                self._scan.take_reference(counts)
+                self._scan.take_reference(counts, saturated)
             case "primary":
-                panel, coordinate = (float(data[axis]) for axis in (self._axes[0], self._axes[-1]))
-                result = self._scan.spectrum(panel, counts, int(data.get(self._saturated_key, 0)))
+                panel, coordinate = float(data[self._slow]), float(data[self._fast])
+                result = self._scan.spectrum(panel, counts, saturated)
                 self._coordinates.append(coordinate)
                 yield self._composer.event("spectra", self._spectrum_data(result, panel, doc["uid"]), doc["time"])
             case _:
                 pass  # spectra on the way to a steady state are recorded, not analysed
 
     def _spectrum_data(self, result: SpectrumResult, panel: float, event_uid: str) -> dict[str, Any]:
-        exciton = _newest(result, "nc", "E1")
+        judged = list(zip(result.features, result.verdicts, strict=True))
         family = self._material.accumulating_family or ""
-        judged = zip(result.features, result.verdicts, strict=True)
         cluster = next((feature for feature, verdict in judged if verdict.is_cluster_of(family)), None)
-        size = None if exciton is None or self._scan is None else self._scan.size(exciton)
+        exciton, verdict = next(((f, v) for f, v in judged if v.kind == "nc" and v.transition == "E1"), (None, None))
+        size = error_nm = None
+        if exciton is not None and verdict is not None and self._scan is not None:
+            size, error_nm = self._scan.size(exciton, verdict), verdict.position_err_nm(exciton)
         return {
             "panel": panel,
             "coordinate": self._coordinates[-1],
@@ -203,7 +205,7 @@ class RunAnalysis:
             "why": result.why or "",
             "verdict": summary(result),
             "exciton_nm": _or_nan(exciton and exciton.wavelength_nm),
-            "exciton_err_nm": _or_nan(exciton and exciton.position_err_nm),
+            "exciton_err_nm": _or_nan(error_nm),
             "diameter_nm": _or_nan(size and size.diameter_nm),
             "diameter_fit_err_nm": _or_nan(size and size.fit_err_nm),
             "diameter_curve_err_nm": _or_nan(size and size.curve_err_nm),
@@ -235,6 +237,7 @@ class RunAnalysis:
                     "high": _or_nan(window.high),
                     "found": np.array(window.found),
                     "not_found": np.array(window.not_found),
+                    "undecided": np.array(window.undecided),
                     "why": window.why,
                 }
                 yield self._composer.event("window", data, self._time)
@@ -243,7 +246,7 @@ class RunAnalysis:
     def _track_data(self, scan: ScanAnalysis, track: Track, verdict: Verdict) -> dict[str, Any]:
         features = [s.feature for s in track.sightings]
         sized = verdict.kind in ("msc", "nc") and verdict.transition == "E1"
-        sizes = [scan.size(f) if sized else None for f in features]
+        sizes = [scan.size(f, verdict) if sized else None for f in features]
         indices = [s.index for s in track.sightings]
         return {
             "track": track.id,
@@ -256,7 +259,7 @@ class RunAnalysis:
             "spectrum": np.array(indices, dtype=np.int64),
             "coordinate": np.array([self._coordinates[i] for i in indices]),
             "wavelength_nm": np.array([f.wavelength_nm for f in features]),
-            "wavelength_err_nm": np.array([f.position_err_nm for f in features]),
+            "wavelength_err_nm": np.array([verdict.position_err_nm(f) for f in features]),
             "fwhm_nm": np.array([f.fwhm_nm for f in features]),
             "height": np.array([f.height for f in features]),
             "height_err": np.array([f.height_err for f in features]),
@@ -277,13 +280,6 @@ def summary(result: SpectrumResult) -> str:
         elif verdict.kind == "nc" and verdict.transition == "E1":
             words.append(f"exciton {at}")
     return "; ".join(words) or "nothing decided yet"
-
-
-def _newest(result: SpectrumResult, kind: str, transition: str) -> Feature | None:
-    for feature, verdict in zip(result.features, result.verdicts, strict=True):
-        if verdict.kind == kind and verdict.transition == transition:
-            return feature
-    return None
 
 
 def _or_nan(value: float | None) -> float:

@@ -65,11 +65,20 @@ def test_a_single_band_is_measured_right(at):
     assert feature.height == pytest.approx(0.1, rel=0.05)
 
 
-def test_its_position_error_is_its_scatter():
-    found = [find_features(spectrum(band(437.0, 0.05), seed=seed), AXIS) for seed in range(200)]
+@pytest.mark.parametrize("fwhm_ev", [0.07, 0.12, 0.2])
+def test_errors_of_position_and_height_are_their_scatter(fwhm_ev):
+    found = [find_features(spectrum(band(437.0, 0.1, fwhm_ev), seed=seed), AXIS) for seed in range(400)]
     (features,) = zip(*found, strict=True)
     scatter = np.std([f.wavelength_nm for f in features])
-    assert scatter == pytest.approx(np.mean([f.wavelength_err_nm for f in features]), rel=0.25)
+    assert scatter == pytest.approx(np.mean([f.wavelength_err_nm for f in features]), rel=0.2)
+    scatter = np.std([f.height for f in features])
+    assert scatter == pytest.approx(np.mean([f.height_err for f in features]), rel=0.2)
+
+
+def test_a_band_is_as_high_on_an_axis_whose_pixels_grow():
+    wavelength = 300.0 + 450.0 * np.linspace(0, 1, 1500) ** 1.4
+    (feature,) = find_features(spectrum(band(400.0, 0.1, wavelength=wavelength), noise=1e-4), Axis(wavelength))
+    assert feature.height == pytest.approx(0.1, rel=0.05)
 
 
 def test_a_band_of_a_hundredth_is_found_every_time_and_noise_alone_never():

@@ -7,10 +7,11 @@ from flowlab.analysis.scan import Knowledge, ScanAnalysis
 from flowlab.analysis.sizing import SizingCurve, size
 from flowlab.analysis.tracks import Tracker
 from flowlab.analysis.verdict import KnownFamily, judge_panel
-from flowlab.analysis.window import accumulation_window
+from flowlab.analysis.window import Panel, accumulation_window
 from tests.flowlab.analysis.spectra import DARK, WAVELENGTH, band, counts, crystal
 
-FAMILIES = [KnownFamily("CdSe-437", 437.0, 3.0), KnownFamily("CdSe-403", 403.0, 3.0)]
+CDSE_437 = KnownFamily("CdSe-437", 437.0, 3.0)
+FAMILIES = [CDSE_437, KnownFamily("CdSe-403", 403.0, 3.0)]
 YU = SizingCurve("Yu 2003, CdSe", (1.6122e-9, -2.6575e-6, 1.6242e-3, -0.4277, 41.57), (350.0, 680.0), 0.10)
 KNOWLEDGE = Knowledge("CdSe", FAMILIES, YU, "CdSe-437")
 
@@ -103,18 +104,53 @@ def test_a_broad_band_that_hardly_moves_is_not_called_a_cluster():
     assert verdicts(tracker)[0].kind != "msc"
 
 
-def test_a_window_is_told_with_its_holes():
-    tracker = Tracker()
-    for panel in range(4):
-        tracker.begin_panel()
-        for i in range(6):
-            tracker.follow(6 * panel + i, [feature(437.0)] if panel in (0, 3) else [])
+def test_a_band_that_stands_as_broad_as_an_exciton_is_not_called_a_cluster():
+    """A scan in which nothing changes: crystals that do not grow."""
+    tracker = follow(*([feature(527.0 + 0.05 * i, 0.165, 0.3, 0.3)] for i in range(10)))
+    (verdict,) = verdicts(tracker)
+    assert verdict.kind == "unknown"
+    assert "as broad as the exciton of crystals that do not grow" in verdict.why
+
+
+def test_a_weak_shoulder_that_moves_steadily_is_not_called_a_cluster_for_the_pull_of_its_neighbours():
+    tracker = follow(*([feature(432.5 + i, 0.10, 0.02, 5.0)] for i in range(10)))
+    (verdict,) = verdicts(tracker)
+    assert verdict.kind != "msc"
+
+
+def panel(coordinate: float, *spectra: list[Feature], usable: int = 6) -> Panel:
+    tracker = follow(*spectra)
     judged = judge_panel(tracker.tracks, FAMILIES)
-    window = accumulation_window("CdSe-437", [270.0, 280.0, 290.0, 300.0], tracker.tracks, judged)
-    assert (window.low, window.high) == (270.0, 300.0)
-    assert "but not at 280, 290" in window.why
-    nowhere = accumulation_window("CdSe-403", [270.0], [], {})
-    assert (nowhere.low, nowhere.high, nowhere.why) == (None, None, "CdSe-403 was found nowhere")
+    return Panel(coordinate, usable, [(track, judged[track.id]) for track in tracker.tracks])
+
+
+def test_a_window_is_told_with_its_holes():
+    there, gone = [[feature(437.0)]] * 6, [[]] * 6
+    panels = [panel(270.0, *there), panel(280.0, *gone), panel(290.0, *gone), panel(300.0, *there)]
+    window = accumulation_window(CDSE_437, panels)
+    assert (window.low, window.high, window.undecided) == (270.0, 300.0, ())
+    assert window.why == "CdSe-437 found from 270 to 300, but not at 280, 290"
+    nowhere = accumulation_window(CDSE_437, [panel(270.0, *gone)])
+    assert (nowhere.low, nowhere.high, nowhere.why) == (None, None, "CdSe-437 was found nowhere")
+
+
+def test_where_nothing_could_be_decided_absence_is_not_claimed():
+    there, gone, open_to_doubt = [[feature(437.0)]] * 6, [[]] * 6, [[feature(437.0, 0.17)]] * 6
+    panels = [
+        panel(260.0, *gone, usable=2),
+        panel(270.0, *there),
+        panel(280.0, *open_to_doubt),
+        panel(290.0, *gone),
+    ]
+    window = accumulation_window(CDSE_437, panels)
+    assert (window.found, window.not_found, window.undecided) == ((270.0,), (290.0,), (260.0, 280.0))
+    assert window.why == "CdSe-437 found from 270 to 270; undecided at 260, 280"
+
+
+def test_a_coordinate_that_was_measured_twice_shows_what_it_showed_once():
+    there, gone = [[feature(437.0)]] * 6, [[]] * 6
+    window = accumulation_window(CDSE_437, [panel(280.0, *there), panel(300.0, *gone), panel(280.0, *gone)])
+    assert (window.found, window.not_found) == ((280.0,), (300.0,))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +193,10 @@ def test_a_scan_of_made_up_spectra_gives_window_and_excitons():
     assert len(excitons) == 4
     for track in excitons:
         truth = [560.0 - 7 * s.step for s in track.sightings]
-        assert np.abs(np.array([s.feature.wavelength_nm for s in track.sightings]) - truth).max() < 3.0
+        seen = np.array([s.feature.wavelength_nm for s in track.sightings])
+        errors = np.array([judged[track.id].position_err_nm(s.feature) for s in track.sightings])
+        assert np.abs(seen - truth).max() < 3.0
+        assert (np.abs(seen - truth) < 2 * errors).all(), "what is said of the error is true"
 
 
 def test_the_same_spectra_give_the_same_results():
@@ -173,7 +212,7 @@ def test_the_same_spectra_give_the_same_results():
     [
         (lambda c: (Counts(c.mean[:100], c.err[:100]), 0), "100 pixels instead of 1500"),
         (lambda c: (Counts(np.where(WAVELENGTH > 500, np.nan, c.mean), c.err), 0), "not numbers"),
-        (lambda c: (c, 12), "12 pixels are saturated"),
+        (lambda c: (c, 12), "12 saturated pixels"),
     ],
 )
 def test_a_spectrum_that_cannot_be_used_says_why(spoil, why):
@@ -181,6 +220,24 @@ def test_a_spectrum_that_cannot_be_used_says_why(spoil, why):
     result = scan().spectrum(1.0, sample, saturated)
     assert not result.usable
     assert why in result.why
+
+
+@pytest.mark.parametrize("name", ["dark", "reference"])
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [(lambda c: (c, 900), "900 saturated pixels"), (lambda c: (Counts(c.mean * np.nan, c.err), 0), "not numbers")],
+)
+def test_a_dark_or_reference_that_cannot_be_used_spoils_what_follows_until_the_next(name, spoil, why):
+    analysis = scan()
+    good = DARK if name == "dark" else counts(0 * WAVELENGTH, seed=999)
+    take = getattr(analysis, f"take_{name}")
+    take(*spoil(good))
+    result = analysis.spectrum(1.0, counts(crystal(520.0)))
+    assert not result.usable
+    assert result.why.startswith(f"the {name} spectrum before it has ")
+    assert why in result.why
+    take(good)
+    assert analysis.spectrum(1.0, counts(crystal(520.0))).usable
 
 
 def test_without_dark_and_reference_there_is_no_absorbance():

@@ -106,10 +106,37 @@ def test_documents_that_make_no_sense_end_their_own_analysis_with_the_reason(doc
         doc["data"].pop("reactor_growth_setpoint_c", None)
     else:
         doc["configuration"]["spec"]["data"]["spec_wavelength_nm"] = np.full(1500, 400.0)
+        doc["configuration"]["else"] = None
     results = analyse(spoilt)
     assert results[-1][0] == "stop"
     assert results[-1][1]["exit_status"] == "fail"
     assert f"in the analysis of a {name}: " in results[-1][1]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "doc"),
+    [
+        ("event", {}),
+        ("descriptor", {"run_start": []}),
+        ("stop", {}),
+        ("start", {"analysis": {"kind": "absorbance"}}),
+        ("start", {"uid": "x", "time": "noon", "analysis": None}),
+        ("no such document", {}),
+    ],
+)
+def test_documents_of_no_run_are_passed_over(name, doc):
+    assert analyse([(name, doc)]) == []
+
+
+@pytest.mark.parametrize("spoil", [{"axes": []}, {"axes": None}, {"counts": None, "wavelength_nm": []}])
+def test_a_start_that_makes_no_sense_does_not_end_the_analysis_of_others(documents, results, spoil):
+    name, start = copy.deepcopy(documents[0])
+    start["uid"] = "00000000-0000-0000-0000-000000000000"
+    start["analysis"].update(spoil)
+    analyzer = Analyzer(load_material)
+    list(analyzer.take(name, start))
+    found = [result for name, doc in documents for result in analyzer.take(name, doc)]
+    assert [pack(list(r)) for r in found] == [pack(list(r)) for r in results]
 
 
 def test_memory_of_a_run_is_let_go_of_when_it_ends(documents):
