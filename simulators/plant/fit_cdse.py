@@ -218,6 +218,12 @@ def misfit(seen: Observed) -> Array:
     return cost + 100 * np.abs(seen.cadmium - 1).max(axis=1)
 
 
+def misfit_of(parameters: dict[str, float]) -> float:
+    """How far one set of parameters misses the observations."""
+    columns = {name: np.array([[value]]) for name, value in parameters.items()}
+    return float(misfit(Observed(simulate(columns, experiments())))[0])
+
+
 def bounds(name: str, value: float) -> tuple[float, float]:
     """Where a parameter may go."""
     if name.startswith("log10_"):
@@ -225,8 +231,8 @@ def bounds(name: str, value: float) -> tuple[float, float]:
     return max(8.0, value - 60.0), value + 60.0
 
 
-def fit(start: dict[str, float], generations: int, seed: int) -> tuple[dict[str, float], float]:
-    """Improve on ``start``; return the best parameters and their misfit."""
+def fit(start: dict[str, float], generations: int, seed: int) -> dict[str, float]:
+    """Improve on ``start``; return the best parameters, rounded as they are written."""
     names, rows = list(start), experiments()
 
     def objective(x: Array) -> Array:
@@ -262,7 +268,7 @@ def fit(start: dict[str, float], generations: int, seed: int) -> tuple[dict[str,
         seed=seed,
         callback=report,
     )
-    return dict(zip(names, result.x, strict=True)), float(result.fun)
+    return {name: float(f"{value:.5g}") for name, value in zip(names, result.x, strict=True)}
 
 
 def main() -> None:
@@ -273,12 +279,12 @@ def main() -> None:
     parser.add_argument("--start", type=Path, default=None, help="parameters to start from (default: those in use)")
     parser.add_argument("--out", type=Path, required=True, help="where to write the parameters")
     arguments = parser.parse_args()
-    best, cost = fit(load_parameters(arguments.start), arguments.generations, arguments.seed)
-    lines = [f"{name} = {value:.5g}" for name, value in best.items()]
+    best = fit(load_parameters(arguments.start), arguments.generations, arguments.seed)
     arguments.out.write_text(
         "# Rate constants at 280 °C (log10, per second or per second and relative concentration) and activation\n"
-        "# energies. Written by fit_cdse.py, which names the observations they were fitted to.\n"
-        f"# Misfit {cost:.2f}.\n\n[parameters]\n" + "\n".join(lines) + "\n"
+        "# energies. Written by fit_cdse.py, which names the observations they were fitted to, and the misfit.\n"
+        f"\nmisfit = {misfit_of(best):.3f}\n\n[parameters]\n"
+        + "".join(f"{name} = {value:.5g}\n" for name, value in best.items())
     )
 
 

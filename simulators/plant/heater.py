@@ -8,7 +8,7 @@ Two heat capacities, so that the element leads and the body overshoots, as real 
 
 from dataclasses import dataclass
 
-WATER_LIKE_J_ML_K = 1.7  # heat capacity of a non-polar solvent per volume
+SOLVENT_J_ML_K = 1.7  # heat capacity of a non-polar solvent per volume
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,6 @@ class HeaterBlock:
             self.power_w = 0.0  # the thermal fuse of a real block
         exchange_w = p.element_w_k * (self.element_c - self.temperature_c)
         loss_w = p.loss_w_k * (self.temperature_c - p.room_c)
-        liquid_w = flow_ml_s * WATER_LIKE_J_ML_K * (self.temperature_c - inlet_c)
+        liquid_w = flow_ml_s * SOLVENT_J_ML_K * (self.temperature_c - inlet_c)
         self.element_c += dt_s * (self.power_w - exchange_w) / p.element_j_k
         self.temperature_c += dt_s * (exchange_w - loss_w - liquid_w) / p.body_j_k

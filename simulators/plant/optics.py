@@ -52,7 +52,7 @@ class CadmiumSelenideAbsorption:
 
     Args:
         chemistry: gives the populations.
-        material: gives the sizing curve and the families' wavelengths.
+        material: gives the sizing curve.
         optical_path_mm: path through the optical cell.
     """
 

@@ -205,15 +205,22 @@ def test_a_worker_that_is_cut_before_its_plan_begins_moves_nothing(session, tmp_
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("device", ["cadmium_pump", "growth_heater", "spectrometer"])
-def test_an_instrument_that_is_unplugged_is_named_and_everything_else_is_made_safe(session, device):
+@pytest.mark.parametrize(
+    ("device", "named"),
+    # The two heaters share a line: whichever is asked first finds it dead.
+    [
+        ("cadmium_pump", "cadmium_pump"),
+        ("growth_heater", "(nucleation|growth)_heater"),
+        ("spectrometer", "spectrometer"),
+    ],
+)
+def test_an_instrument_that_is_unplugged_is_named_and_everything_else_is_made_safe(session, device, named):
     def watch(message):
         if is_spectrum(message):
             lab(session).ask(fault="unplug", device=device)
 
-    with pytest.raises(ChildFailedError) as failure:
+    with pytest.raises(ChildFailedError, match=named) as failure:
         session.run("temperature_scan", SCAN, watch)
-    assert device in str(failure.value) or "nucleation_heater" in str(failure.value)  # they share a line
     lab(session).ask(fault="none", device=device)
     truth = lab(session).ask(truth=True)
     pumps = [name for name in truth["pumps"] if name != device]

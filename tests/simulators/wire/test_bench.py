@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from flowlab.config import InstrumentConfig
 from flowlab.errors import BadInputError
 from simulators.wire.bench import Bench
 from tests.simulators.benches import StandingClock, bench, shipped
@@ -25,14 +24,14 @@ def test_the_properties_in_the_file_are_those_of_the_plant() -> None:
 
 def test_playback_takes_the_place_of_the_chemistry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Playback:
-        def __init__(self, path: Path, config: InstrumentConfig):
-            self.made_of: Any = (path, config.name)
+        def __init__(self, path: Path):
+            self.made_of: Any = path
 
     module = ModuleType("simulators.plant.playback")
     monkeypatch.setattr(module, "Playback", Playback, raising=False)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     absorber: Any = Bench(shipped(), StandingClock(), playback=tmp_path).plant.absorber
-    assert absorber.made_of == (tmp_path, "simulated-flow")
+    assert absorber.made_of == tmp_path
 
 
 def test_the_same_seed_gives_the_same_noise_and_each_heater_its_own() -> None:

@@ -22,9 +22,7 @@ FEED = {"cadmium": 10.0}
 CELL_ML = PATH.reaction_ml + PATH.transfer_ml + PATH.cell_ml / 2
 
 
-def run(
-    reactor: FlowReactor, seconds: float, flow_ml_s: float, nucleation_c: float, growth_c: float, feed=FEED
-) -> None:
+def run(reactor: FlowReactor, seconds: float, flow_ml_s: float, nucleation_c: float, growth_c: float) -> None:
     for _ in range(round(seconds / 0.1)):
         reactor.advance(0.1, flow_ml_s, FEED, nucleation_c, growth_c)
 
@@ -84,6 +82,20 @@ def test_liquid_follows_the_wall_with_its_time_constant():
     enters = 0.01 / (0.4 / 14)
     at = np.interp([enters, enters + 0.1, enters + 1.0], plug.time_s, plug.temperature_c)
     assert at == pytest.approx([23.0, 280 - 257 / np.e, 280.0], abs=2.0)
+
+
+def test_a_reactor_that_stands_records_nothing_and_remembers_what_is_in_it():
+    reactor = FlowReactor(PATH)
+    run(reactor, 60.0, 0.4 / 14, 280.0, 230.0)
+    before = reactor.plug_at(CELL_ML)
+    run(reactor, 1.0, 0.0, 280.0, 230.0)
+    records = len(reactor._times)
+    for _ in range(200):
+        run(reactor, 10.0, 0.0, 280.0, 230.0)
+        standing = reactor.plug_at(CELL_ML)
+    assert len(reactor._times) <= records + 2
+    assert standing.residence_s == pytest.approx(before.residence_s, abs=0.02)
+    assert standing.time_s[-1] == pytest.approx(before.time_s[-1] + 2001.0, abs=0.2)
 
 
 def test_records_are_forgotten_once_everything_that_saw_them_has_left():
