@@ -76,7 +76,7 @@ def main() -> None:
         code = getattr(interrupt, "exit_code", 130)
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # whoever read along has had enough, and needs no complaint
-            complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            complain(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
         _finish_output()
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

@@ -245,6 +245,13 @@ def test_a_reader_that_has_had_enough_is_told_nothing_more():
     assert (result.returncode, result.stderr) == (1, "")
 
 
+def test_output_that_finds_no_room_is_one_line_and_exit_code_1():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "flowlab", "plans"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (result.returncode, result.stderr) == (1, "flowlab: No space left on device\n")
+
+
 def test_a_material_that_nobody_knows_is_bad_input_before_anything_is_started(tmp_path):
     text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
     path = tmp_path / "my.toml"
