@@ -24,7 +24,7 @@ bench: $(VENV)/.test                ## ratios against what users have elsewhere
 	$(BIN)/python -m benchmarks
 
 wheel: $(VENV)/.test                ## dist/flowlab-*.whl
-	$(BIN)/python -m build --wheel
+	$(BIN)/python -m build --wheel --no-isolation
 
 # pynxtools wants other versions of what flowlab uses, so it lives in an environment of its own. It tells
 # whether a file is valid in words only, never by its exit code.
@@ -55,10 +55,14 @@ $(BIN)/python:
 	  || { echo "flowlab needs Python's venv; on Debian: apt install python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
+# What builds flowlab is pinned, too; older pips take the constraints for it from the one variable, newer from the other.
+$(VENV)/.run $(VENV)/.test: export PIP_CONSTRAINT := constraints.txt
+$(VENV)/.run $(VENV)/.test: export PIP_BUILD_CONSTRAINT := constraints.txt
+
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(RUN_EXTRAS)]'
+	$(BIN)/pip install --quiet -e '.[$(RUN_EXTRAS)]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(TEST_EXTRAS)]'
+	$(BIN)/pip install --quiet -e '.[$(TEST_EXTRAS)]'
 	@touch $@ $(VENV)/.run

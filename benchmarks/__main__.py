@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, codec, engine, latency, startup
+from benchmarks import analysis, codec, demo, engine, latency, startup
 from benchmarks.table import show
 
 ALL = {
@@ -13,6 +13,7 @@ ALL = {
     "engine": engine.rows,
     "latency": latency.rows,
     "startup": startup.rows,
+    "demo": demo.rows,
 }
 
 

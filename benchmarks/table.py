@@ -1,5 +1,6 @@
 """Timing and the table that is printed."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ class Row:
         unit: of both.
         goal: in words.
         higher_is_better: for rates.
+        missing: samples, ours and the peer's, that should have come and did not.
     """
 
     task: str
@@ -27,11 +29,12 @@ class Row:
     peer: float | None = None
     peer_name: str = ""
     higher_is_better: bool = False
+    missing: int = 0
 
     @property
     def ratio(self) -> float | None:
         """How many times better than the peer."""
-        if self.peer is None or self.ours == 0 or self.peer == 0:
+        if self.peer is None or math.isnan(self.ours) or math.isnan(self.peer) or 0 in (self.ours, self.peer):
             return None
         return self.ours / self.peer if self.higher_is_better else self.peer / self.ours
 
@@ -55,7 +58,9 @@ def alone(call: Callable[[], object], rounds: int, each: int) -> float:
 
 
 def quantile(values: list[float], share: float) -> float:
-    """A quantile of measured values."""
+    """A quantile of measured values; nan where there are none."""
+    if not values:
+        return math.nan
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
@@ -65,4 +70,6 @@ def show(rows: list[Row]) -> None:
     for row in rows:
         peer = f"{row.peer:10.4g}" if row.peer is not None else f"{'':10}"
         ratio = f"{row.ratio:12.3g}" if row.ratio is not None else f"{'':12}"
-        print(f"{row.task:58} {row.ours:10.4g} {peer} {row.unit:9} {ratio}  {row.goal}; {row.peer_name or 'no peer'}")
+        lost = f"; {row.missing} SAMPLES MISSING" if row.missing else ""
+        who = row.peer_name or "no peer"
+        print(f"{row.task:58} {row.ours:10.4g} {peer} {row.unit:9} {ratio}  {row.goal}; {who}{lost}")

@@ -65,8 +65,23 @@ def load_object(reference: str, where: str) -> Any:
         raise ConfigError(
             f"{where}: {reference!r} cannot be loaded: there is no module {error.name!r}; is its extra installed?"
         ) from None
+    except ImportError as error:
+        raise ConfigError(f"{where}: {reference!r} cannot be loaded: {error}") from None
     except AttributeError:
         raise ConfigError(f"{where}: {reference!r} cannot be loaded: {module} has no {name}") from None
+
+
+def load_device_class(reference: str, where: str) -> DeviceClass:
+    """Load the class of a device as a configuration names it.
+
+    Raises:
+        ConfigError: as :func:`load_object`, or what is there is no class with a model of its settings.
+    """
+    found = load_object(reference, where)
+    settings = getattr(found, "Settings", None)
+    if not (isinstance(found, type) and isinstance(settings, type) and issubclass(settings, Model)):
+        raise ConfigError(f"{where}: {reference!r} is no class of a device: it must be a class with Settings")
+    return found  # type: ignore[return-value]  # it has Settings; how it is called cannot be seen before it is
 
 
 class Bench:
@@ -90,7 +105,7 @@ class Bench:
             entry = config.devices[name]
             if addresses and name in addresses:
                 entry = entry.model_copy(update={"address": addresses[name]})
-            cls: DeviceClass = load_object(entry.class_, f"{source}: devices.{name}.class")
+            cls = load_device_class(entry.class_, f"{source}: devices.{name}.class")
             settings = validate(cls.Settings, entry.settings, source, ("devices", name, "settings"))
             try:
                 self.devices[name] = cls(name, entry, settings, self)

@@ -3,6 +3,7 @@
 Commands import what they need when they run, so that ``flowlab --help`` is there at once.
 """
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -63,6 +64,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
     except FlowlabError as error:
         complain(str(error))
         code = error.exit_code
@@ -72,11 +74,24 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort) as interrupt:
         complain("interrupted")
         code = getattr(interrupt, "exit_code", 130)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # whoever read along has had enough, and needs no complaint
+            complain(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
+        _finish_output()
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise TerminatedError
+
+
+def _finish_output() -> None:
+    """Write out what is left, or have it forgotten where nobody takes it: the interpreter would try again, aloud."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(text: str) -> None:

@@ -38,10 +38,12 @@ def demo(
     plan, parameters = _playback_scan(playback) if playback else _recipe()
     with (
         Session(_CONFIG, out, simulate=True, speed=speed, seed=seed, playback=playback) as session,
-        RunProgress() as progress,
+        RunProgress(session.documents) as progress,
     ):
         metadata = _metadata(session, speed, seed, playback)
         outcome = session.run(plan, parameters, progress.watch, metadata)
+    for problem in outcome.problems:
+        sys.stderr.write(f"flowlab: {problem}\n")
     run = write_report(outcome.stored, outcome.stored.report)
     facts = {
         "window_c": _window(outcome.window),
@@ -52,8 +54,6 @@ def demo(
         "journal": str(outcome.stored.journal),
         "seconds": outcome.seconds,
     }
-    for problem in outcome.problems:
-        sys.stderr.write(f"flowlab: {problem}\n")
     if as_json:
         sys.stdout.write(json.dumps(facts) + "\n")
         return

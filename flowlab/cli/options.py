@@ -15,6 +15,13 @@ Speed = Annotated[
     float | None,
     typer.Option(min=0.1, max=2000.0, help="Plant seconds per second, instead of the configured ones."),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of noise and disturbances, instead of the configured one.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Seed of noise, lamp drift and bubbles, instead of the configured one. Runs with one seed agree within "
+        "the noise, not to the last byte: wires take the time they take.",
+    ),
+]
 
 DATA = Path("flowlab-data")

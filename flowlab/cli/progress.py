@@ -14,9 +14,13 @@ class RunProgress:
     """A progress bar on standard error; where that is no terminal, a line for each panel of the scan.
 
     Use as a context; give its :meth:`watch` every document.
+
+    Args:
+        documents: address at which anybody may listen in, told when the run has begun; None: there is no such.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, documents: str | None = None) -> None:
+        self._documents = documents
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -39,6 +43,8 @@ class RunProgress:
         if message.name == "start" and "parent_run" not in doc:
             self._of = int(doc.get("num_points") or 0)
             self._progress.update(self._task, description=str(doc.get("plan_name", "run")), total=self._of or None)
+            if self._documents is not None:
+                sys.stderr.write(f"documents  {self._documents}\n")
         elif message.name == "event" and "verdict" in doc["data"]:
             self._spectrum(doc["data"])
 

@@ -3,12 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flowlab.cli.options import DATA, Config, Data, Json
 from flowlab.errors import BadInputError
+
+if TYPE_CHECKING:
+    from flowlab.stream import StoredRun
 
 Run = Annotated[str, typer.Argument(help="uid of a run, or the beginning of it, or a path to its folder or journal.")]
 
@@ -25,16 +28,19 @@ def run(
     The instrument is a real one, or one that `flowlab simulate` runs elsewhere.
     """
     from flowlab.cli.progress import RunProgress
+    from flowlab.config import load_material
     from flowlab.daemon.session import Session
     from flowlab.report.page import write_report
     from flowlab.report.words import answer
 
     wanted = _json_object(parameters)
-    with Session(config, data, simulate=False) as session, RunProgress() as progress:
+    session = Session(config, data, simulate=False)
+    load_material(session.config.material)  # or nobody would analyse what the plan measures
+    with session, RunProgress(session.documents) as progress:
         outcome = session.run(plan, wanted, progress.watch)
-    reported = write_report(outcome.stored, outcome.stored.report)
     for problem in outcome.problems:
         sys.stderr.write(f"flowlab: {problem}\n")
+    reported = write_report(outcome.stored, outcome.stored.report)
     if as_json:
         facts = {"run_uid": outcome.run_uid, "folder": str(outcome.stored.folder), "seconds": outcome.seconds}
         sys.stdout.write(json.dumps(facts) + "\n")
@@ -47,9 +53,20 @@ def _json_object(text: str) -> dict[str, Any]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise BadInputError(f"the parameters are not JSON: {error}") from None
+    except RecursionError:
+        raise BadInputError("the parameters are nested too deeply") from None
     if not isinstance(value, dict):
         raise BadInputError(f'the parameters are a {type(value).__name__}; give a JSON object: {{"name": value}}')
     return value
+
+
+def _find(run: str, data: Path) -> "StoredRun":
+    from flowlab.stream import RunStore
+
+    try:
+        return RunStore(data).find(run)
+    except OSError as error:
+        raise BadInputError(f"{run}: cannot be looked up: {error.strerror}") from None
 
 
 def report(
@@ -60,9 +77,8 @@ def report(
     """Write the report of a run: one HTML page, figures as PNG."""
     from flowlab.report.page import write_report
     from flowlab.report.words import answer
-    from flowlab.stream import RunStore
 
-    reported = write_report(RunStore(data).find(run), out)
+    reported = write_report(_find(run, data), out)
     sys.stdout.write(f"{answer(reported)}\n{out}\n")
 
 
@@ -77,16 +93,17 @@ def replay(
 ) -> None:
     """Publish a run again, analyse it live, and compare.
 
-    The answer is compared with the analysis that was recorded: identical, or where they differ.
+    The results are compared with those that were recorded; where they are not the same, the exit code is 1.
     """
     from flowlab.cli.progress import RunProgress
     from flowlab.daemon.replay import replay_run
-    from flowlab.stream import RunStore
 
-    stored = RunStore(data).find(run)
+    stored = _find(run, data)
     with RunProgress() as progress:
         outcome = replay_run(stored, speed, progress.watch)
     if as_json:
         sys.stdout.write(json.dumps(outcome.facts()) + "\n")
     else:
         sys.stdout.write(f"{outcome.describe()}\n")
+    if outcome.identical is False:
+        raise typer.Exit(1)

@@ -13,7 +13,8 @@ class FlowPath(Model):
     """Volumes that a plug of liquid passes, in order, from the mixer to the optical flow cell.
 
     The reaction (residence) time runs from the mixer to the end of the growth oven; what follows is
-    transport, at ambient temperature.
+    transport, at ambient temperature. The tubing's diameter enters no calculation: it is kept with every run,
+    as a part of the configuration, for those who want to reckon Reynolds or Péclet numbers.
     """
 
     mixer_ml: Positive = Field(description="dead volume of the mixer, at ambient temperature")

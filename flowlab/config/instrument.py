@@ -1,12 +1,12 @@
 """The instrument file: which devices there are, by class and address, and how they are put together."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
 from flowlab.config.apparatus import FlowPath, Reagent, Syringe
-from flowlab.config.model import Model
+from flowlab.config.model import Model, SchemaVersion
 
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -70,7 +70,7 @@ class SimulationSettings(Model):
 class InstrumentConfig(Model):
     """A whole instrument file."""
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: SchemaVersion = Field(alias="schema")
     name: str
     description: str = ""
     material: str

@@ -25,7 +25,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        ConfigError: there is no such file, or it is not TOML; the message gives line and column.
+        ConfigError: there is no such file, or it is not TOML that can be read; the message gives line and column.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -37,6 +37,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: its tables or lists are nested too deeply") from None
 
 
 def explain(error: ValidationError, where: str, key: Sequence[str | int] = ()) -> str:

@@ -24,11 +24,18 @@ def find_config(kind: str, name: str | Path) -> Path:
         BadInputError: there is neither such a file nor a shipped one of that name.
     """
     path = Path(name)
-    if path.is_file():
+    if _is_file(path):
         return path
     folder = shipped_config() / kind
     shipped = folder / f"{path.name}.toml"
-    if path.name == str(name) and shipped.is_file():
+    if path.name == str(name) and _is_file(shipped):
         return shipped
     names = ", ".join(sorted(file.stem for file in folder.glob("*.toml")))
     raise BadInputError(f"{name}: there is no such file; {kind} that are shipped: {names}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False

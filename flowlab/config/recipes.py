@@ -1,16 +1,16 @@
 """Recipes: a plan's name and its parameters, kept in a file."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
-from flowlab.config.model import Model
+from flowlab.config.model import Model, SchemaVersion
 
 
 class Recipe(Model):
     """What to run: a plan known to the instrument, with its parameters."""
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: SchemaVersion = Field(alias="schema")
     plan: str
     description: str = ""
     source: str = ""

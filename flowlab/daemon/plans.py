@@ -1,17 +1,18 @@
 """Plans as a configuration names them: which parameters they take, checked before anything is done.
 
 A plan is a generator function. Its positional parameters are devices, bound to names by the
-configuration; its keyword-only parameters are what a person asks for.
+configuration; its keyword-only parameters are what a person asks for. What does not go together it
+refuses with a ValueError, before it uses any device.
 """
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import ValidationError, create_model
 
 from flowlab.bench import Bench, load_object
-from flowlab.config import InstrumentConfig
+from flowlab.config import InstrumentConfig, Model
 from flowlab.config.load import ConfigError, explain
 from flowlab.errors import BadInputError
 
@@ -38,7 +39,10 @@ class Plan:
         self.name = name
         self._entry = config.plans[name]
         self._function: Callable[..., Any] = load_object(self._entry.function, f"{source}: plans.{name}.function")
-        signature = inspect.signature(self._function, eval_str=True)
+        try:
+            signature = inspect.signature(self._function, eval_str=True)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{source}: plans.{name}.function: {self._entry.function!r} is no function") from None
         devices = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
         if set(devices) != set(self._entry.devices):
             raise ConfigError(
@@ -50,27 +54,36 @@ class Plan:
             for p in signature.parameters.values()
             if p.kind is p.KEYWORD_ONLY
         }
-        self.Parameters: type[BaseModel] = create_model(
-            name, __config__=ConfigDict(extra="forbid"), __doc__=inspect.getdoc(self._function), **fields
+        self.Parameters: type[Model] = create_model(
+            name, __base__=Model, __doc__=inspect.getdoc(self._function), **fields
         )
 
     def check(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Parameters as the plan wants them.
+        """Parameters as the plan wants them; no device is needed.
 
         Raises:
-            BadInputError: one is missing, unknown, or not allowed.
+            BadInputError: one is missing, unknown, or not allowed, or they do not go together.
         """
         try:
             checked = self.Parameters.model_validate(parameters)
         except ValidationError as error:
             allowed = ", ".join(self.Parameters.model_fields)
             raise BadInputError(f"{explain(error, f'plan {self.name}')}; it takes {allowed}") from None
-        return {name: getattr(checked, name) for name in self.Parameters.model_fields}
+        values = {name: getattr(checked, name) for name in self.Parameters.model_fields}
+        self._try(values)
+        return values
+
+    def _try(self, values: dict[str, Any]) -> None:
+        """Have the plan itself look at its parameters: begin it with devices that are none, and drop it there."""
+        absent = {role: object() for role in self._entry.devices}
+        try:
+            next(iter(self._function(**absent, **values)), None)
+        except ValueError as error:
+            raise BadInputError(f"plan {self.name}: {error}") from None
+        except Exception:  # noqa: BLE001  it has come to its devices, which are not here
+            return
 
     def __call__(self, bench: Bench, parameters: dict[str, Any]) -> Any:
         """The plan's messages, for a RunEngine."""
         devices = {role: bench.devices[name] for role, name in self._entry.devices.items()}
-        try:
-            return self._function(**devices, **self.check(parameters))
-        except ValueError as error:
-            raise BadInputError(f"plan {self.name}: {error}") from None
+        return self._function(**devices, **self.check(parameters))

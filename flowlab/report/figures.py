@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -20,9 +21,10 @@ _STYLE = {"ms": 3.0, "lw": 1.0, "elinewidth": 1.0, "capsize": 2.0}
 
 def draw_all(run: RunData) -> dict[str, Figure]:
     """Every figure that the run allows, by name."""
-    figures = {"panels": panels(run), "excitons": excitons(run)}
-    if run.window is not None and len(run.panels) > 1:
-        figures["map"] = cluster_map(run)
+    with rc_context({"text.parse_math": False}):  # what a run calls its axes and families is text, dollars or not
+        figures = {"panels": panels(run), "excitons": excitons(run)}
+        if run.window is not None and len(run.panels) > 1:
+            figures["map"] = cluster_map(run)
     return figures
 
 

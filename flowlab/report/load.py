@@ -58,18 +58,28 @@ def load_run(stored: StoredRun) -> RunData:
     """Read a run; its analysis too, or compute it where it is missing or unfinished.
 
     Raises:
-        BadInputError: the run holds no spectra that could be reported.
+        BadInputError: the run, or its analysis, holds no spectra that could be reported.
     """
     messages = list(read_journal(stored.journal))
     starts = [m.doc for m in messages if m.name == "start"]
-    if not starts or not isinstance(starts[0].get("analysis"), dict):
+    if not starts or not _says_what_it_holds(starts[0].get("analysis")):
         raise BadInputError(f"{stored.journal}: holds no run with absorption spectra")
     run = RunData(start=starts[0])
     _take_documents(run, messages)
     if not len(run.absorbance):
         raise BadInputError(f"{stored.journal}: the run has no spectrum yet")
-    _take_results(run, _results(stored, messages))
+    results = _results(stored, messages)
+    _take_results(run, results)
+    if not run.spectra:
+        reason = results[-1][1].get("reason") or "it gives no reason"
+        raise BadInputError(f"{stored.journal}: its analysis ended without a spectrum: {reason}")
     return run
+
+
+def _says_what_it_holds(analysis: object) -> bool:
+    """Whether a run tells under which keys its absorption spectra and its axes are."""
+    wanted = {"counts", "counts_err", "wavelength_nm", "axes"}
+    return isinstance(analysis, dict) and analysis.keys() >= wanted and bool(analysis["axes"])
 
 
 def _results(stored: StoredRun, messages: list[Message]) -> list[tuple[str, dict[str, Any]]]:
@@ -96,7 +106,7 @@ def _take_documents(run: RunData, messages: Iterable[Message]) -> None:
             for device in doc["configuration"].values():
                 if keys["wavelength_nm"] in device["data"]:
                     run.wavelength_nm = np.asarray(device["data"][keys["wavelength_nm"]], float)
-        elif message.name == "event":
+        elif message.name == "event" and keys["counts"] in doc["data"]:
             stream, data = streams[doc["descriptor"]], doc["data"]
             counts = tidy(Counts(np.asarray(data[keys["counts"]], float), np.asarray(data[keys["counts_err"]], float)))
             if stream["name"] != "primary":

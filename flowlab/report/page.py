@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import flowlab
+from flowlab.errors import BadInputError
 from flowlab.report.figures import draw_all, save
 from flowlab.report.load import RunData, load_run
 from flowlab.report.words import answer, axis_name, details
@@ -45,8 +46,11 @@ def write_report(stored: StoredRun, out: Path) -> RunData:
         What was reported.
 
     Raises:
-        BadInputError: the run holds nothing to report.
+        BadInputError: the run holds nothing to report, or ``out`` is a folder.
+        OSError: the page or a figure cannot be written.
     """
+    if out.is_dir():
+        raise BadInputError(f"{out}: is a folder; name the page to write in it, report.html for instance")
     run = load_run(stored)
     out.parent.mkdir(parents=True, exist_ok=True)
     pictures = save(draw_all(run), out.parent)
@@ -57,14 +61,14 @@ def write_report(stored: StoredRun, out: Path) -> RunData:
 def page(run: RunData, pictures: dict[str, Path]) -> str:
     """The page as text."""
     when = datetime.fromtimestamp(run.start["time"]).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-    slow, fast = (axis_name(run.start["analysis"]["axes"][i])[0] for i in (0, -1))
+    slow, fast = (html.escape(axis_name(run.start["analysis"]["axes"][i])[0]) for i in (0, -1))
     figures = "\n".join(
         f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
         f"<figcaption>{_CAPTIONS[name].format(slow=slow, fast=fast)}</figcaption></figure>"
         for name, path in sorted(pictures.items(), key=lambda item: list(_CAPTIONS).index(item[0]))
     )
     found = "\n".join(f"<li>{_unbroken(sentence)}</li>" for sentence in details(run)) or "<li>nothing was decided</li>"
-    rows = "\n".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in _facts(run).items())
+    rows = "\n".join(f"<tr><th>{k}</th><td>{html.escape(str(v))}</td></tr>" for k, v in _facts(run).items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{html.escape(answer(run))}</title><style>{_STYLE}</style></head>
 <body>

@@ -1,6 +1,7 @@
 """Measured absorption series from files: one column of wavelengths, one column for each spectrum."""
 
 import csv
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,10 @@ def read_series(path: Path) -> Series:
         raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadInputError(f"{path}: is not a text file") from None
-    rows = list(csv.reader(text.splitlines()))
+    try:
+        rows = list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise BadInputError(f"{path}: is no table: {error}") from None
     header = rows[0] if rows else []
     times = [_time_s(path, label) for label in header[1:]]
     if not times:
@@ -71,7 +75,10 @@ def _time_s(path: Path, label: str) -> float:
     match = _HEADER.fullmatch(label)
     if match is None:
         raise BadInputError(f"{path}: the column {label!r} has no time in its header; allowed: 20 s, 5 min, 1 h")
-    return float(match[1]) * _SECONDS[match[2].lower()]
+    time_s = float(match[1]) * _SECONDS[match[2].lower()]
+    if not 0 < time_s < math.inf:
+        raise BadInputError(f"{path}: line 1: the column {label!r} is of no time after mixing; it must be above 0 s")
+    return time_s
 
 
 def _numbers(row: list[str], count: int) -> list[float] | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from flowlab import __version__
+from flowlab.config import load_material
 from flowlab.config.paths import shipped_config
-from flowlab.stream import Recorder, RunStore
+from flowlab.live import Analyzer
+from flowlab.live.recorder import ResultsRecorder
+from flowlab.stream import Recorder, RunStore, read_journal
 from tests.simulators.benches import served
 from tests.support import PANELS, documents_of_a_scan
 
@@ -91,6 +95,14 @@ def test_help_tells_every_command():
         (["run", "simulated-flow", "temperature_scan", "[]"], "the parameters are a list; give a JSON object"),
         (["run", "simulated-flow", "temperature_scan", "{}"], "nucleation_c: this key is missing"),
         (["simulate", "nowhere"], "nowhere: there is no such file"),
+        (["check", "x" * 300], "x: there is no such file"),
+        (["report", "x" * 300, "-o", "x.html"], "x: cannot be looked up: File name too long"),
+        (["replay", "x" * 300], "x: cannot be looked up: File name too long"),
+        (["run", "simulated-flow", "temperature_scan", "[" * 100_000], "the parameters are nested too deeply"),
+        (
+            ["run", "simulated-flow", "temperature_scan", '{"nucleation_c": [280], "residence_time_s": 14}'],
+            "plan temperature_scan: give the growth temperatures either as growth_offsets_c or as growth_c",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, message):
@@ -98,6 +110,24 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, message):
     assert message in complaint(result)
     assert result.returncode == 2
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Wavelength (nm),0 s,20 s\n", "line 1: the column '0 s' is of no time after mixing"),
+        ("Wavelength (nm),20 s,-5 s\n", "line 1: the column '-5 s' is of no time after mixing"),
+        (f"Wavelength (nm),{'9' * 400} s\n", "is of no time after mixing"),
+        ("Wavelength (nm),20 s\n400," + "1" * 131_073, "is no table: field larger than field limit"),
+    ],
+)
+def test_a_series_that_cannot_be_played_back_is_refused_before_anything_is_started(tmp_path, text, message):
+    path = tmp_path / "series.csv"
+    path.write_text(text, encoding="utf-8")
+    result = flowlab("demo", "--playback", path, "--out", tmp_path / "runs")
+    assert message in complaint(result)
+    assert result.returncode == 2
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -114,6 +144,10 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, message):
         ('syringe = "glass_50ml"', 'syringe = "glass"', "there is no such syringe; there are glass_50ml"),
         ("devices.ocean:OceanHdx", "devices.ocean:Spectro", "devices.ocean has no Spectro"),
         ("devices.ocean:OceanHdx", "devices.ozean:OceanHdx", "there is no module 'devices.ozean'"),
+        ("devices.ocean:OceanHdx", "devices.reactor:_parts", "'devices.reactor:_parts' is no class of a device"),
+        ("devices.ocean:OceanHdx", "fractions:Fraction", "'fractions:Fraction' is no class of a device"),
+        ("devices.ocean:OceanHdx", "wants_more:Spectrometer", "cannot be loaded: cannot import name 'nothing' from"),
+        ("plans.temperature_scan:temperature_scan", "plans.scan:CELSIUS", "'plans.scan:CELSIUS' is no function"),
         ('"tcp://127.0.0.1:57357"', '"127.0.0.1:57357"', "is not of the form tcp://"),
         ('material = "CdSe"', 'material = "CdX"', "CdX: there is no such file; materials that are shipped: CdSe"),
     ],
@@ -122,7 +156,8 @@ def test_check_finds_mistakes_anywhere_in_an_instrument_file(tmp_path, old, new,
     text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
     path = tmp_path / "my.toml"
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    result = flowlab("check", path)
+    (tmp_path / "wants_more.py").write_text("from fractions import nothing\n", encoding="utf-8")
+    result = flowlab("check", path, cwd=tmp_path)
     assert message in complaint(result)
     assert result.returncode == 2
 
@@ -162,6 +197,69 @@ def test_report_and_replay_of_a_kept_run(kept, tmp_path):
     replayed = json.loads(flowlab("replay", uid, "--data", kept, "--json").stdout)
     assert replayed["identical"] is None
     assert replayed["window_c"] == [270.0, 270.0]
+
+
+@pytest.mark.parametrize(("why", "code"), [(None, 0), ("somebody had another opinion", 1)])
+def test_a_replay_fails_when_its_results_are_not_the_recorded_ones(kept, why, code):
+    store = RunStore(kept)
+    (journal,) = kept.glob("*/documents.journal")
+    results, analyzer = ResultsRecorder(store, None), Analyzer(load_material)
+    for message in read_journal(journal):
+        for name, doc in analyzer.take(message.name, message.doc):
+            if why is not None and "not_found" in doc.get("data", {}):
+                doc["data"]["why"] = why
+            results.take(name, doc)
+    results.close()
+    result = flowlab("replay", journal, "--json")
+    assert json.loads(result.stdout)["identical"] is (why is None)
+    assert result.returncode == code
+
+
+def test_a_folder_is_no_page_to_write(kept, tmp_path):
+    (journal,) = kept.glob("*/documents.journal")
+    result = flowlab("report", journal, "-o", tmp_path)
+    assert f"{tmp_path}: is a folder; name the page" in complaint(result)
+    assert result.returncode == 2
+
+
+def test_what_cannot_be_written_is_one_line_and_exit_code_1(kept, tmp_path):
+    (journal,) = kept.glob("*/documents.journal")
+    (tmp_path / "a-file").write_text("")
+    for arguments in (
+        ["report", journal, "-o", tmp_path / "a-file" / "x.html"],
+        ["demo", "--out", tmp_path / "a-file"],
+    ):
+        result = flowlab(*arguments)
+        assert f"{tmp_path / 'a-file'}" in complaint(result)
+        assert result.returncode == 1
+
+
+def test_a_reader_that_has_had_enough_is_told_nothing_more():
+    inward, outward = os.pipe()
+    os.close(inward)
+    try:
+        command = [sys.executable, "-m", "flowlab", "plans"]
+        result = subprocess.run(command, stdout=outward, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(outward)
+    assert (result.returncode, result.stderr) == (1, "")
+
+
+def test_output_that_finds_no_room_is_one_line_and_exit_code_1():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "flowlab", "plans"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (result.returncode, result.stderr) == (1, "flowlab: No space left on device\n")
+
+
+def test_a_material_that_nobody_knows_is_bad_input_before_anything_is_started(tmp_path):
+    text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+    path = tmp_path / "my.toml"
+    path.write_text(text.replace('"CdSe"', '"CdTe"'), encoding="utf-8")
+    result = flowlab("run", path, "residence_time_scan", json.dumps(SCAN), "--data", tmp_path / "data")
+    assert "CdTe: there is no such file; materials that are shipped: CdSe" in complaint(result)
+    assert result.returncode == 2
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_port_in_use_is_said_with_device_and_address(tmp_path):
@@ -216,6 +314,7 @@ def test_a_plan_runs_on_an_instrument_that_somebody_else_started(lab, tmp_path):
     path = addressed(tmp_path / "my.toml", lab.addresses)
     result = flowlab("run", path, "residence_time_scan", json.dumps(SCAN), "--data", tmp_path / "data", "--json")
     assert result.returncode == 0, result.stderr
+    assert re.search(r"^documents  tcp://127\.0\.0\.1:\d+$", result.stderr, re.MULTILINE)
     folder = Path(json.loads(result.stdout)["folder"])
     assert {"documents.journal", "results.journal", "run.nxs", "report.html"} <= {p.name for p in folder.iterdir()}
     assert is_safe(lab)
@@ -255,8 +354,6 @@ def test_a_run_that_is_interrupted_ends_safe_with_its_stop_document(lab, tmp_pat
 
 
 def last_document(journal: Path) -> tuple[str, dict]:
-    from flowlab.stream import read_journal
-
     *_, last = read_journal(journal)
     return last.name, last.doc
 

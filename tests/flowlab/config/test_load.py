@@ -54,6 +54,14 @@ def test_devices_are_built_after_the_ones_they_are_made_of():
         ("[devices.cadmium_pump]", "[devices.Cadmium-Pump]", "must be lower case letters"),
         ("[clock]", "[clock", "is not valid TOML"),
         ('safe_state = ["nucleation_heater"', 'safe_state = ["kettle"', "safe_state names the device 'kettle'"),
+        ("speed = 200.0", "speed = true", "clock.speed = True: input should be a valid number"),
+        ("speed = 200.0", 'speed = "7"', "clock.speed = '7': input should be a valid number"),
+        ("seed = 1", 'seed = "7"', "simulation.seed = '7': input should be a valid integer"),
+        ("seed = 1", "seed = 1.0", "simulation.seed = 1.0: input should be a valid integer"),
+        ("schema = 1", "schema = true", "schema = True: must be a whole number"),
+        ("schema = 1", "schema = 1.0", "schema = 1.0: must be a whole number"),
+        ("schema = 1", "schema_version = 1", "schema_version: there is no such key"),
+        ("class =", "class_ =", "devices.cadmium_pump.class_: there is no such key"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_with_file_key_value_and_what_is_allowed(edited, old, new, message):
@@ -88,6 +96,49 @@ def test_a_file_that_is_not_there_is_said_so_with_what_there_is(name):
         load_instrument(name)
 
 
+def test_a_whole_number_will_do_where_a_fraction_is_allowed(edited):
+    assert load_instrument(edited("speed = 200.0", "speed = 200")).clock.speed == 200.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'accumulating_family = "CdSe-437"',
+            'accumulating_family = "CdSe-473"',
+            "accumulating_family = 'CdSe-473': there is no such family; there are CdSe-350, CdSe-380,",
+        ),
+        ("[350.0, 680.0]", "[680.0, 350.0]", "must be two wavelengths, the shorter one first"),
+        ("[350.0, 680.0]", "[350.0, 680.0, 700.0]", "sizing.valid_nm = [350.0, 680.0, 700.0]: "),
+        ("[350.0, 680.0]", '["350", 680.0]', "sizing.valid_nm.0 = '350': input should be a valid number"),
+        ('name = "CdSe-380"', 'name = "CdSe-350"', "families: two have the name 'CdSe-350'; each must have its own"),
+        ("wavelength_nm = 380.0", "wavelength_nm = 350", "families: two have the wavelength_nm 350.0"),
+        ("units_per_nm3 = 18.31", 'units_per_nm3 = "18.31"', "units_per_nm3 = '18.31': input should be a valid number"),
+    ],
+)
+def test_a_mistake_in_a_material_is_told_as_well(tmp_path, old, new, message):
+    text = (shipped_config() / "materials" / "CdSe.toml").read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BadInputError) as error:
+        load_material(path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_toml_that_is_nested_without_end_is_refused(tmp_path):
+    path = tmp_path / "deep.toml"
+    path.write_text(f"a = {'[' * 5000}{']' * 5000}", encoding="utf-8")
+    with pytest.raises(BadInputError, match="nested too deeply"):
+        load_instrument(path)
+
+
+def test_a_name_that_no_file_can_have_is_that_of_no_file():
+    with pytest.raises(BadInputError, match="there is no such file"):
+        load_material("x" * 300)
+
+
 def test_what_is_no_text_is_refused(tmp_path):
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xff\xfe")
@@ -99,8 +150,10 @@ def test_the_wheel_carries_the_configuration_and_finds_it(tmp_path):
     root = Path(__file__).parents[3]
     if not (root / "pyproject.toml").is_file():
         pytest.skip("not a checkout")
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(root)]
-    subprocess.run(build, check=True, capture_output=True)
+    # With what is installed here: an isolated build would fetch its tools from the network.
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(root)]
+    built = subprocess.run(build, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()

@@ -39,6 +39,8 @@ def test_the_schema_accepts_what_the_plan_accepts():
         ({"residence_time_s": -1}, "residence_time_s = -1: input should be greater than 0"),
         ({"speed": 3}, "speed: there is no such key"),
         ({"steady": {"drift": 0}}, "steady.drift = 0: input should be greater than 0"),
+        ({"residence_time_s": True}, "residence_time_s = True: input should be a valid number"),
+        ({"nucleation_c": [float("nan")]}, "nucleation_c.0 = nan: input should be a finite number"),
     ],
 )
 def test_a_wrong_parameter_is_told_in_one_line_with_what_the_plan_takes(change, message):
@@ -51,6 +53,19 @@ def test_a_wrong_parameter_is_told_in_one_line_with_what_the_plan_takes(change, 
 def test_a_missing_parameter_is_named():
     with pytest.raises(BadInputError, match="residence_time_s: this key is missing"):
         plan().check({"nucleation_c": [250]})
+
+
+@pytest.mark.parametrize("change", [{"growth_offsets_c": None}, {"growth_c": [200]}, {"growth_offsets_c": []}])
+def test_parameters_that_do_not_go_together_are_bad_input_before_there_is_any_device(change):
+    with pytest.raises(BadInputError, match="^plan temperature_scan: give the growth temperatures either as"):
+        plan().check({**SCAN, **change})
+
+
+def test_what_is_no_function_is_no_plan():
+    entry = CONFIG.plans["temperature_scan"].model_copy(update={"function": "plans.scan:CELSIUS"})
+    config = CONFIG.model_copy(update={"plans": {"temperature_scan": entry}})
+    with pytest.raises(ConfigError, match=r"x.toml: plans.temperature_scan.function: 'plans.scan:CELSIUS' is no func"):
+        Plan(config, "temperature_scan", "x.toml")
 
 
 def test_a_plan_that_the_instrument_has_not_is_told_with_those_it_has():

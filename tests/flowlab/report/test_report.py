@@ -1,8 +1,10 @@
+import json
 import re
 
 import pytest
 
 from flowlab.config import load_material
+from flowlab.config.paths import shipped_config
 from flowlab.errors import BadInputError
 from flowlab.live import Analyzer
 from flowlab.live.recorder import ResultsRecorder
@@ -76,6 +78,74 @@ def test_a_run_without_spectra_is_refused_in_one_line(tmp_path):
         load_run(only(kept(tmp_path / "a", documents_of_a_run(3), analysed=False)))
     with pytest.raises(BadInputError, match="has no spectrum yet"):
         load_run(only(kept(tmp_path / "b", list(documents_of_a_scan(PANELS))[:5], analysed=False)))
+
+
+def with_another_stream(documents):
+    """The same run, with events of a device that takes no spectra, recorded between the others."""
+    for name, doc in documents:
+        yield name, doc
+        if name == "start":
+            descriptor = {
+                "uid": "baseline",
+                "run_start": doc["uid"],
+                "time": doc["time"],
+                "name": "baseline",
+                "configuration": {},
+                "data_keys": {"room_c": {"dtype": "number", "shape": [], "source": "test"}},
+            }
+            yield "descriptor", descriptor
+            event = {"uid": "1", "descriptor": "baseline", "time": doc["time"], "seq_num": 1}
+            yield "event", {**event, "data": {"room_c": 21.0}, "timestamps": {"room_c": doc["time"]}}
+
+
+def test_a_stream_without_spectra_is_no_spectrum(tmp_path):
+    documents = with_another_stream(documents_of_a_scan(PANELS, clusters=(270.0,)))
+    run = load_run(only(kept(tmp_path, documents, analysed=True)))
+    assert len(run.spectra) == len(run.absorbance) == 10
+
+
+def test_an_analysis_that_ended_without_spectra_is_refused_with_its_reason(tmp_path):
+    documents = list(documents_of_a_scan(PANELS))
+    documents[0][1]["analysis"]["axes"] = ["kettle_c"]
+    stored = only(kept(tmp_path, documents, analysed=True))
+    with pytest.raises(BadInputError, match=r"its analysis ended without a spectrum: KeyError .*'kettle_c'"):
+        write_report(stored, tmp_path / "report.html")
+
+
+def test_a_run_that_does_not_say_where_its_spectra_are_is_refused(tmp_path):
+    documents = list(documents_of_a_scan(PANELS))
+    documents[0][1]["analysis"] = {"kind": "something else"}
+    with pytest.raises(BadInputError, match="holds no run with absorption spectra"):
+        load_run(only(kept(tmp_path, documents, analysed=False)))
+
+
+@pytest.mark.parametrize("name", ["<script src=//evil.example></script>", r"$\frac{$ & $\nope$", "a\nb"])
+def test_names_in_documents_are_text_and_nothing_else(tmp_path, name):
+    names = {"reactor_nucleation_setpoint_c": name, "reactor_growth_setpoint_c": f"{name} 2"}
+    documents = list(documents_of_a_scan(PANELS, clusters=(270.0,)))
+    for _, doc in documents:
+        for part in ("data", "data_keys"):
+            doc[part] = {names.get(key, key): value for key, value in doc.get(part, {}).items()}
+    material = (shipped_config() / "materials" / "CdSe.toml").read_text(encoding="utf-8")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(material.replace('"CdSe-437"', json.dumps(name)), encoding="utf-8")
+    start = documents[0][1]
+    start.update(plan_name=name, instrument=name, material=str(mine))
+    start["analysis"]["axes"] = list(names.values())
+    stored = only(kept(tmp_path / "runs", documents, analysed=False))
+    run = write_report(stored, tmp_path / "page.html")
+    assert run.window is not None
+    assert run.window["family"] == name
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert page.count("data:image/png;base64,") == 3
+
+
+def test_a_folder_is_no_page(tmp_path):
+    stored = only(kept(tmp_path / "runs", documents_of_a_scan(PANELS), analysed=False))
+    with pytest.raises(BadInputError, match="is a folder; name the page to write in it"):
+        write_report(stored, tmp_path)
+    assert not list(tmp_path.glob("*.png"))
 
 
 def test_axes_have_names_for_people():
