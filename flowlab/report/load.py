@@ -31,6 +31,7 @@ class RunData:
         tracks: data of its track events.
         window: data of its window event.
         analysis_start: start document of the analysis.
+        analysis_stop: stop document of the analysis.
     """
 
     start: dict[str, Any]
@@ -43,6 +44,7 @@ class RunData:
     tracks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     window: dict[str, Any] | None = None
     analysis_start: dict[str, Any] = field(default_factory=dict[str, Any])
+    analysis_stop: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def panels(self) -> list[float]:
@@ -88,10 +90,19 @@ def _results(stored: StoredRun, messages: list[Message]) -> list[tuple[str, dict
         if kept and kept[-1][0] == "stop":
             return kept
     analyzer = Analyzer(load_material)
-    computed = [result for m in messages for result in analyzer.take(m.name, m.doc)]
+    documents = [(m.name, m.doc) for m in messages]
+    if documents[-1][0] != "stop":
+        documents.append(("stop", _end_of_what_there_is(messages)))
+    computed = [result for name, doc in documents for result in analyzer.take(name, doc)]
     if not computed:
         raise BadInputError(f"{stored.journal}: the run does not say as what material it is to be analysed")
     return computed
+
+
+def _end_of_what_there_is(messages: list[Message]) -> dict[str, Any]:
+    """A stop for a run that has none: tracks and window are told at the end, here of what there is so far."""
+    times = [float(m.doc["time"]) for m in messages if "time" in m.doc]
+    return {"run_start": messages[0].run_uid, "time": max(times), "exit_status": "fail", "reason": "no stop document"}
 
 
 def _take_documents(run: RunData, messages: Iterable[Message]) -> None:
@@ -134,6 +145,8 @@ def _take_results(run: RunData, documents: Iterable[tuple[str, dict[str, Any]]])
     for name, doc in documents:
         if name == "start":
             run.analysis_start = doc
+        elif name == "stop":
+            run.analysis_stop = doc
         elif name == "descriptor":
             streams[doc["uid"]] = doc["name"]
         elif name == "event":

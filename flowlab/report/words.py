@@ -1,6 +1,7 @@
 """The verdict on a run in words."""
 
 import math
+from collections.abc import Iterable
 
 from flowlab.report.load import RunData
 
@@ -20,24 +21,47 @@ def axis_name(data_key: str) -> tuple[str, str, str]:
 
 
 def answer(run: RunData) -> str:
-    """What came of it in one sentence, or two."""
+    """What came of it in a sentence, or a few."""
+    return f"{_ending(run)}{_finding(run)}"
+
+
+def _ending(run: RunData) -> str:
+    """How the run ended, when it did not end well; nothing else is said of it."""
+    if run.stop is None:
+        return "The run has not ended; so far: "
+    if run.analysis_stop.get("exit_status") == "fail" and run.stop["exit_status"] != "fail":
+        return f"The analysis ended before the run did ({run.analysis_stop['reason']}); until then: "
+    if run.stop["exit_status"] == "success":
+        return ""
+    ended = "was aborted" if run.stop["exit_status"] == "abort" else "failed"
+    return f"The run {ended}; until then: "
+
+
+def _finding(run: RunData) -> str:
     if len(run.panels) == 1:
         return f"{_clusters(run)} {_exciton(run)}"
-    slow, unit, _ = axis_name(run.start["analysis"]["axes"][0])
     if run.window is None:
         return "No family of clusters was looked for."
+    slow, unit, _ = axis_name(run.start["analysis"]["axes"][0])
     family, low, high = run.window["family"], run.window["low"], run.window["high"]
+    missing, undecided = (_listed(run.window[key], unit) for key in ("not_found", "undecided"))
     if math.isnan(low):
-        return f"{family} does not accumulate at any {slow} of this scan."
+        if not undecided:
+            return f"{family} does not accumulate at any {slow} of this scan."
+        text = f"{family} was found nowhere" + (f": it does not accumulate at {missing}" if missing else "")
+        return f"{text}, and whether it does at {undecided} is undecided."
     where = f"a {slow} of {low:g} {unit}" if low == high else f"{slow}s from {low:g} to {high:g} {unit}"
     text = f"{family} accumulates at {where}"
-    inside = [c for c in run.window["not_found"] if low < c < high]
-    if inside:
-        text += f", except at {', '.join(f'{c:g}' for c in inside)} {unit}"
-    outside = [c for c in run.window["not_found"] if not low < c < high]
-    if outside:
-        text += f", and not at {', '.join(f'{c:g}' for c in outside)} {unit}"
-    return text + "."
+    inside = _listed([c for c in run.window["not_found"] if low < c < high], unit)
+    outside = _listed([c for c in run.window["not_found"] if not low < c < high], unit)
+    text += f", except at {inside}" if inside else ""
+    text += f", and not at {outside}" if outside else ""
+    return text + (f"; undecided at {undecided}." if undecided else ".")
+
+
+def _listed(coordinates: Iterable[float], unit: str) -> str:
+    listed = ", ".join(f"{c:g}" for c in coordinates)
+    return f"{listed} {unit}" if listed else ""
 
 
 def _clusters(run: RunData) -> str:

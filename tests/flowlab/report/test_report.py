@@ -60,6 +60,30 @@ def test_words_for_a_window_with_a_hole_and_for_none(tmp_path):
     assert any("260 °C: CdSe-437 fixed within" in sentence for sentence in details(run))
 
 
+@pytest.mark.parametrize(
+    ("clusters", "words"),
+    [
+        ((260.0,), "CdSe-437 accumulates at a nucleation temperature of 260 °C; undecided at 270 °C."),
+        (
+            (),
+            "CdSe-437 was found nowhere: it does not accumulate at 260 °C, and whether it does at 270 °C is undecided.",
+        ),
+    ],
+)
+def test_a_panel_with_too_few_spectra_is_undecided(tmp_path, clusters, words):
+    panels = {260.0: PANELS[270.0], 270.0: PANELS[270.0][:2]}
+    run = load_run(only(kept(tmp_path, documents_of_a_scan(panels, clusters=clusters), analysed=False)))
+    assert answer(run) == words
+
+
+@pytest.mark.parametrize(("status", "words"), [("abort", "The run was aborted"), ("fail", "The run failed")])
+def test_a_run_that_ended_badly_says_so_first(tmp_path, status, words):
+    documents = list(documents_of_a_scan(PANELS, clusters=(270.0,)))
+    documents[-1][1]["exit_status"] = status
+    run = load_run(only(kept(tmp_path, documents, analysed=True)))
+    assert answer(run).startswith(f"{words}; until then: CdSe-437 accumulates at ")
+
+
 def test_a_single_panel_without_cluster_tells_of_the_exciton(tmp_path):
     run = load_run(only(kept(tmp_path, documents_of_a_scan({270.0: PANELS[270.0]}), analysed=False)))
     assert re.fullmatch(r"No cluster was found\. The first exciton moves from 5\d\d to 5\d\d nm\.", answer(run))
@@ -70,6 +94,9 @@ def test_a_run_that_was_cut_short_can_be_reported_as_far_as_it_went(tmp_path):
     stored = only(kept(tmp_path / "runs", documents, analysed=True))
     run = write_report(stored, tmp_path / "report.html")
     assert len(run.spectra) == 6
+    assert (
+        answer(run) == "The run has not ended; so far: CdSe-437 was found. The first exciton moves from 556 to 525 nm."
+    )
     assert "still going on" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
