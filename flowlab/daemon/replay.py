@@ -1,10 +1,9 @@
 """A recorded run published again: analysed by the live analyzer, compared with what was found when it was live."""
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from flowlab.process import Child
 from flowlab.stream import (
     RAW,
     RESULTS,
+    Journal,
     Message,
     Proxy,
     Publisher,
@@ -81,14 +81,13 @@ def replay_run(stored: StoredRun, speed: float | None, watch: Watcher) -> Replay
         FlowlabError: the analyzer failed.
     """
     messages = list(read_journal(stored.journal))
-    if not messages:
-        raise BadInputError(f"{stored.journal}: holds no document")
+    if not messages or messages[0].name != "start":
+        raise BadInputError(f"{stored.journal}: holds no run")
     with tempfile.TemporaryDirectory(prefix="flowlab-replay-") as folder:
-        root = Path(folder)
-        copy = root / stored.folder.name
-        copy.mkdir()
-        shutil.copy2(stored.journal, copy / stored.journal.name)
-        results = _analyse(root, messages, speed, watch)
+        store = RunStore(Path(folder))
+        # It grows as the run is published, as the run's own journal did: what is not due yet cannot be fetched.
+        with closing(store.open_documents(messages[0].doc)) as journal:
+            results = _analyse(store, journal, messages, speed, watch)
     recorded = list(read_journal(stored.results)) if stored.results.is_file() else []
     finished = bool(recorded) and recorded[-1].name == "stop"
     identical = [m.to_bytes() for m in recorded] == [m.to_bytes() for m in results] if finished else None
@@ -96,25 +95,28 @@ def replay_run(stored: StoredRun, speed: float | None, watch: Watcher) -> Replay
     return ReplayOutcome(messages[0].run_uid, len(messages), results, identical, windows[0] if windows else None)
 
 
-def _analyse(root: Path, messages: list[Message], speed: float | None, watch: Watcher) -> list[Message]:
+def _analyse(
+    store: RunStore, journal: Journal, messages: list[Message], speed: float | None, watch: Watcher
+) -> list[Message]:
     results: list[Message] = []
     with ExitStack() as stack:
         proxy = Proxy()
         stack.callback(proxy.close)
-        replay = ReplayService(RunStore(root))
+        replay = ReplayService(store)
         stack.callback(replay.close)
         spec = {
-            "data": str(root),
+            "data": str(store.root),
             "documents_in": proxy.inward,
             "documents_out": proxy.outward,
             "replay": replay.address,
+            "run": journal.run_uid,
         }
-        analyzer = stack.enter_context(Child("analyzer", "flowlab.live", spec, root / "logs" / "analyzer.log"))
+        analyzer = stack.enter_context(Child("analyzer", "flowlab.live", spec, store.root / "logs" / "analyzer.log"))
         subscriber = stack.enter_context(Subscriber(proxy.outward, replay.address, prefix=RESULTS))
         analyzer.wait_for("ready", 60.0)
-        publisher = Publisher(proxy.inward, RAW)  # open, and its heart beating, until the analysis has ended
-        stack.callback(publisher.close)
-        _publish(publisher, messages, speed, watch, lambda: _collect(subscriber, results, watch, 0.0))
+        with closing(Publisher(proxy.inward, RAW)) as publisher:
+            record = _recorder(journal, publisher, watch)
+            _publish(record, messages, speed, lambda: _collect(subscriber, results, watch, 0.0))
         end = time.monotonic() + _WITHIN_S
         ended = "analysis" not in messages[0].doc
         while not ended and time.monotonic() < end:
@@ -126,18 +128,25 @@ def _analyse(root: Path, messages: list[Message], speed: float | None, watch: Wa
     return results
 
 
-def _publish(
-    publisher: Publisher, messages: list[Message], speed: float | None, watch: Watcher, meanwhile: Callable[[], int]
-) -> None:
-    """Publish a run's documents, as fast as possible or at ``speed`` times the pace at which they were recorded."""
+def _recorder(journal: Journal, publisher: Publisher, watch: Watcher) -> Watcher:
+    def record(message: Message) -> None:
+        data = message.to_bytes()
+        journal.append(data)
+        publisher.send(message.run_uid, journal.count, data)
+        watch(message)
+
+    return record
+
+
+def _publish(record: Watcher, messages: list[Message], speed: float | None, meanwhile: Callable[[], int]) -> None:
+    """Record a run's documents anew, as fast as possible or at ``speed`` times the pace at which it was recorded."""
     began, first = time.monotonic(), float(messages[0].doc["time"])
     for message in messages:
         due = began + (float(message.doc.get("time", first)) - first) / speed if speed else 0.0
         while time.monotonic() < due:
             meanwhile()
             time.sleep(min(0.02, max(0.0, due - time.monotonic())))
-        publisher.send(message.run_uid, message.position + 1, message.to_bytes())
-        watch(message)
+        record(message)
 
 
 def _collect(subscriber: Subscriber, results: list[Message], watch: Watcher, wait_s: float) -> int:

@@ -1,7 +1,8 @@
 """One plan from beginning to end: starts the processes, watches them, and leaves the instrument safe.
 
 The session itself holds the proxy and the replay service. Simulators, analyzer, writer and worker are
-processes of their own; analyzer and writer are started again when they die, the run goes on meanwhile.
+processes of their own; analyzer and writer are started again when they die, the run goes on meanwhile, and
+without them when they keep dying: its journal is the record.
 """
 
 import signal
@@ -18,7 +19,7 @@ from flowlab.config import InstrumentConfig, load_instrument
 from flowlab.config.paths import find_config
 from flowlab.errors import BadInputError, FlowlabError
 from flowlab.process import Child, ChildDiedError, ChildFailedError
-from flowlab.stream import RAW, RESULTS, Message, Proxy, ReplayService, RunStore, StoredRun, Subscriber
+from flowlab.stream import RAW, RESULTS, GapError, Message, Proxy, ReplayService, RunStore, StoredRun, Subscriber
 
 _START_WITHIN_S = 60.0
 _FINISH_WITHIN_S = 120.0
@@ -103,7 +104,6 @@ class Session:
         self._stack = ExitStack()
         self._addresses: dict[str, str] | None = None
         self._helpers: dict[str, tuple[str, Child]] = {}
-        self._restarts: dict[str, int] = {}
         #: Address of the simulators' control port.
         self.control: str | None = None
         #: Process id of the worker that runs, or ran last.
@@ -149,8 +149,8 @@ class Session:
         module = self.config.simulation.module
         return Child("simulators", module, None, self._logs / "simulators.log", arguments)
 
-    def _spawn(self, name: str, module: str) -> Child:
-        return Child(name, module, self._spec(), self._logs / f"{name}.log")
+    def _spawn(self, name: str, module: str, **more: Any) -> Child:
+        return Child(name, module, self._spec(**more), self._logs / f"{name}.log")
 
     def _spec(self, **more: Any) -> dict[str, Any]:
         return {
@@ -248,29 +248,32 @@ class Session:
             follower.step(0.05)
         if not follower.complete:
             follower.problems.append(f"the analysis did not end within {_FINISH_WITHIN_S:g} s")
-        writer = self._helpers["writer"][1]
-        while follower.run_uid and time.monotonic() < end:
+        if not follower.to_be_analysed:
+            return  # there is no file of it
+        while "writer" not in follower.given_up and time.monotonic() < end:
             try:
-                written = writer.poll("written", 0.1)
+                written = self._helpers["writer"][1].poll("written", 0.1)
             except ChildDiedError:
                 self._mend(follower)
-                writer = self._helpers["writer"][1]
                 continue
-            if written and written["run_uid"] == follower.run_uid:
+            if written and written["run_uid"] == follower.run_uid and (written["results"] or not follower.analysed):
                 return
         follower.problems.append("the NeXus file was not finished")
 
     def _mend(self, follower: "Follower") -> None:
-        """Start again what died."""
+        """Start again what died, once there is a run for it to follow; give up what keeps dying."""
         for name, (module, child) in self._helpers.items():
-            if child.alive:
+            if child.alive or follower.run_uid is None or name in follower.given_up:
                 continue
             child.close()
-            self._restarts[name] = self._restarts.get(name, 0) + 1
-            if self._restarts[name] > _MOST_RESTARTS:
-                raise FlowlabError(f"{name}: died {self._restarts[name]} times; its log is {child.log}")
+            follower.deaths[name] = follower.deaths.get(name, 0) + 1
+            if follower.deaths[name] > _MOST_RESTARTS:
+                follower.given_up.add(name)
+                follower.problems.append(f"{name}: died {follower.deaths[name]} times; its log is {child.log}")
+                continue
             follower.problems.append(f"{name}: died and was started again")
-            self._helpers[name] = (module, self._spawn(name, module))
+            again = self._spawn(name, module, run=follower.run_uid, analysis=follower.analysis_uid)
+            self._helpers[name] = (module, again)
 
     def _make_safe(self) -> str:
         """Bring the instrument into its safe state from a fresh process; say in words what came of it."""
@@ -290,50 +293,66 @@ class Follower:
         self._watch = watch
         self._subscribers: tuple[Subscriber, ...] = ()
         self.run_uid: str | None = None
+        self.analysis_uid: str | None = None
+        self.to_be_analysed = False
         self.problems: list[str] = []
-        self._analysis_uid: str | None = None
+        #: How often helpers died during this run, and those that are not started again before the next.
+        self.deaths: dict[str, int] = {}
+        self.given_up: set[str] = set()
         self._descriptors: dict[str, str] = {}
         self._window: dict[str, Any] | None = None
         self._tracks: list[dict[str, Any]] = []
         self._started = self._stopped = 0.0
         self._ended: set[str] = set()
-        self._analysed = False
 
     def subscribe(self, raw: Subscriber, results: Subscriber) -> None:
         """Follow these; runs that were there before are none of ours."""
-        for subscriber, kind in ((raw, "documents"), (results, "results")):
-            for uid in subscriber.runs(kind):
+        for subscriber in (raw, results):
+            for uid in subscriber.runs():
                 subscriber.ignore(uid)
         self._subscribers = (raw, results)
 
     @property
     def complete(self) -> bool:
-        """Whether run and analysis have ended."""
+        """Whether run and analysis have ended, as far as there is an analyzer to end it."""
         if self.run_uid is None:
             return True
-        return "raw" in self._ended and ("analysis" in self._ended or not self._analysed)
+        expected = self.to_be_analysed and "analyzer" not in self.given_up
+        return "raw" in self._ended and (self.analysed or not expected)
+
+    @property
+    def analysed(self) -> bool:
+        """Whether the analysis has ended."""
+        return "analysis" in self._ended
 
     def step(self, wait_s: float) -> None:
-        """Take what has come; wait up to ``wait_s`` when there is nothing."""
+        """Take what has come; wait up to ``wait_s`` when there is nothing.
+
+        What cannot be fetched is a problem beside the run: it is recorded, though it is not shown.
+        """
         came = False
         for subscriber in self._subscribers:
-            while (message := subscriber.receive(0.0)) is not None:
-                came = True
-                self._take(message)
-        if not came and (message := self._subscribers[0].receive(wait_s)) is not None:
-            self._take(message)
+            try:
+                while (message := subscriber.receive(0.0)) is not None:
+                    came = True
+                    self._take(message)
+            except GapError as error:
+                if str(error) not in self.problems:
+                    self.problems.append(str(error))
+        if not came:
+            Subscriber.wait(*self._subscribers, timeout_s=wait_s)
 
     def _take(self, message: Message) -> None:
         doc = message.doc
         match message.name:
             case "start" if "parent_run" in doc:
-                self._analysis_uid = message.run_uid
+                self.analysis_uid = message.run_uid
             case "start":
                 self.run_uid, self._started = message.run_uid, doc["time"]
-                self._analysed = "analysis" in doc
+                self.to_be_analysed = "analysis" in doc
             case "descriptor":
                 self._descriptors[doc["uid"]] = doc["name"]
-            case "event" if message.run_uid == self._analysis_uid:
+            case "event" if message.run_uid == self.analysis_uid:
                 stream = self._descriptors[doc["descriptor"]]
                 if stream == "window":
                     self._window = doc["data"]

@@ -1,7 +1,8 @@
 """The analyzer as a process: ``python -m flowlab.live`` with its addresses as JSON on standard input.
 
-It may die and be started again at any time: it fetches what it missed, comes to the same results, and
-appends to the results' journal what is not there yet.
+It may die and be started again at any time: it is told which run to follow, of which nothing may be
+published any more, fetches it, comes to the same results, and appends to the results' journal what is not
+there yet.
 """
 
 from pathlib import Path
@@ -21,6 +22,8 @@ def main() -> None:
     recorder = ResultsRecorder(RunStore(Path(spec["data"])), publisher)
     analyzer = Analyzer(load_material)
     with Subscriber(spec["documents_out"], spec["replay"], prefix=RAW) as subscriber:
+        if spec.get("run") is not None:
+            subscriber.follow(spec["run"])
         lifeline.ready({})
         while not lifeline.cut:
             try:

@@ -1,6 +1,8 @@
 """The writer as a process: ``python -m flowlab.storage``, its addresses as JSON on standard input.
 
-Makes the NeXus file of every run that says how its spectra are analysed, while the run goes on.
+Makes the NeXus file of every run that says how its spectra are analysed, while the run goes on. A writer that
+takes the place of one that died is told which run, and which analysis of it, to follow: by then nothing of
+them may be published any more.
 """
 
 import time
@@ -52,8 +54,7 @@ class Writer:
         if message.name == "start" and "parent_run" in doc:
             self._run_of_analysis[message.run_uid] = doc["parent_run"]
         elif message.name == "start" and isinstance(doc.get("analysis"), dict):
-            path = self._store.find(message.run_uid).nexus
-            self._files[message.run_uid] = NexusFile(path, doc)
+            self._files[message.run_uid] = NexusFile(self._store.run(message.run_uid).nexus, doc)
             for early in self._early.pop(message.run_uid, []):
                 self.take(early)
         run = self._run_of_analysis.get(message.run_uid, message.run_uid)
@@ -83,21 +84,36 @@ def main() -> None:
         Subscriber(spec["documents_out"], spec["replay"], prefix=RAW) as raw,
         Subscriber(spec["documents_out"], spec["replay"], prefix=RESULTS) as results,
     ):
+        for subscriber, uid in ((raw, spec.get("run")), (results, spec.get("analysis"))):
+            if uid is not None:
+                subscriber.follow(uid)
         lifeline.ready({})
         flush_at = time.monotonic() + _FLUSH_EVERY_S
         while not lifeline.cut:
-            for subscriber in (raw, results):
-                try:
-                    message = subscriber.receive(timeout_s=0.02)
-                except GapError as error:
-                    lifeline.say(str(error))
-                    continue
-                if message is not None and (run := writer.take(message)) is not None:
-                    lifeline.tell({"written": {"run_uid": run, "path": str(writer.finish(run))}})
+            came = [_take_one(subscriber, writer, lifeline) for subscriber in (raw, results)]
+            if not any(came):
+                Subscriber.wait(raw, results, timeout_s=0.05)
             if time.monotonic() >= flush_at:
                 writer.flush()
                 flush_at = time.monotonic() + _FLUSH_EVERY_S
     writer.flush()
+
+
+def _take_one(subscriber: Subscriber, writer: Writer, lifeline: Lifeline) -> bool:
+    """Take in a document that has come; tell when all of a run, and of its analysis, is in its file."""
+    try:
+        message = subscriber.receive(timeout_s=0.0)
+    except GapError as error:
+        lifeline.say(str(error))
+        return False
+    if message is None:
+        return False
+    if (run := writer.take(message)) is not None:
+        lifeline.tell({"written": {"run_uid": run, "path": str(writer.finish(run)), "results": True}})
+    elif message.name == "stop":
+        writer.flush()
+        lifeline.tell({"written": {"run_uid": message.run_uid, "results": False}})
+    return True
 
 
 if __name__ == "__main__":

@@ -2,10 +2,15 @@
 
 Application definition NXoptical_spectroscopy (https://manual.nexusformat.org/classes/). The file is opened
 for a moment whenever documents have come and is whole and closed in between, so that it can be read while
-the run goes on. The journal is the record: when a writer dies, the next one makes the file anew from it.
+the run goes on. A reader that has it open meanwhile, and with that locked, keeps what it has opened: the
+writer goes on in a copy that takes the file's place. The journal is the record: when a writer dies, the next
+one makes the file anew from it.
 """
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +42,7 @@ class NexusFile:
         self._pending_results: list[tuple[str, dict[str, Any]]] = []
         self._wavelength: Any = None
         self._baseline_of: dict[str, Counts] = {}
-        with h5py.File(path, "w") as file:
+        with self._instead() as new, h5py.File(new, "w") as file:
             self._begin(file, start)
 
     def take(self, name: str, doc: dict[str, Any]) -> None:
@@ -56,7 +61,7 @@ class NexusFile:
         """Write what has come since the last time."""
         if not self._pending and not self._pending_results:
             return
-        with h5py.File(self.path, "r+") as file:
+        with self._opened() as file:
             entry = at(file, "entry")
             for name, doc in self._pending:
                 self._write(entry, name, doc)
@@ -64,6 +69,28 @@ class NexusFile:
                 self._write_result(entry, name, doc)
         self._pending.clear()
         self._pending_results.clear()
+
+    @contextmanager
+    def _opened(self) -> Iterator[h5py.File]:
+        """The file, or a copy that takes its place when a reader holds the file."""
+        try:
+            file = h5py.File(self.path, "r+")
+        except BlockingIOError:
+            with self._instead() as new:
+                shutil.copyfile(self.path, new)
+                with h5py.File(new, "r+") as file:
+                    yield file
+        else:
+            with file:
+                yield file
+
+    @contextmanager
+    def _instead(self) -> Iterator[Path]:
+        """Where to make a file that then takes the place of the one that is there, whoever has that one open."""
+        new = self.path.with_name(f"{self.path.name}.new")
+        new.unlink(missing_ok=True)
+        yield new
+        new.replace(self.path)
 
     def _begin(self, file: h5py.File, start: dict[str, Any]) -> None:
         file.attrs["default"] = "entry"

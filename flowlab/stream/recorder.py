@@ -1,10 +1,11 @@
 """Subscribed to a RunEngine: writes every document to the run's journal first, then publishes it."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from flowlab.stream.journal import Journal
+from flowlab.stream.journal import Journal, JournalError
 from flowlab.stream.message import Message
 from flowlab.stream.publisher import Publisher
 from flowlab.stream.runs import RunFinder
@@ -60,7 +61,8 @@ class Recorder:
         while not self._closed.wait(_SYNC_EVERY_S):
             with self._lock:
                 for journal in self._journals.values():
-                    journal.sync()
+                    with contextlib.suppress(JournalError):  # the next append raises it
+                        journal.sync()
 
     def close(self) -> None:
         """Close the journals of runs that did not stop; closing twice is harmless."""

@@ -1,7 +1,7 @@
 """Answers what a subscriber missed: reads the journals and gives any part of any run again."""
 
+import itertools
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,7 @@ class AskDocuments(msgspec.Struct, tag="documents", tag_field="ask", forbid_unkn
 
 
 class AskRuns(msgspec.Struct, tag="runs", tag_field="ask", forbid_unknown_fields=True):
-    """Ask which runs there are, and how many documents each has so far."""
+    """Ask for the uids of the runs, or analyses, that there are; how far they have come is not counted."""
 
     kind: Literal["documents", "results"] = "documents"
 
@@ -74,27 +74,35 @@ class ReplayService:
             match question:
                 case AskDocuments(run, first, most):
                     index = self._index_of(run)
-                    return {"count": index.refresh(), "records": index.read(first, most)}
+                    if index is None:
+                        return {"error": f"there is no run {run[:64]}", "unknown": True}
+                    index.refresh()
+                    return {"records": index.read(first, most)}
                 case AskRuns(kind):
-                    return {"runs": {i.run_uid: i.refresh() for i in self._all() if i.path.stem == kind}}
+                    indexes = [self._index(path) for path in self._store.journals() if path.stem == kind]
+                    return {"runs": [index.run_uid for index in indexes if index is not None]}
         except (CodecError, msgspec.ValidationError, JournalError, OSError) as error:
             return {"error": str(error)}
 
-    def _all(self) -> Iterable[JournalIndex]:
-        for path in self._store.journals():
-            if path not in self._indexes:
-                try:
-                    self._indexes[path] = JournalIndex(path)
-                except JournalError:
-                    continue  # made a moment ago, its first line not yet written; or not a journal at all
-            yield self._indexes[path]
-
-    def _index_of(self, run_uid: str) -> JournalIndex:
-        known = [index for index in self._indexes.values() if index.run_uid == run_uid]
-        for index in known or self._all():
-            if index.run_uid == run_uid:
+    def _index_of(self, run_uid: str) -> JournalIndex | None:
+        known = [path for path, index in self._indexes.items() if index.run_uid == run_uid]
+        for path in itertools.chain(known, self._store.journals()):
+            index = self._index(path)
+            if index is not None and index.run_uid == run_uid:
                 return index
-        raise JournalError(f"there is no run {run_uid[:64]}")
+        return None
+
+    def _index(self, path: Path) -> JournalIndex | None:
+        """The index of a journal, kept from before while the file is the same."""
+        try:
+            now = JournalIndex(path)
+        except JournalError:  # moved away; or made a moment ago, its first line not yet written; or no journal at all
+            self._indexes.pop(path, None)
+            return None
+        kept = self._indexes.get(path)
+        if kept is None or (kept.run_uid, kept.identity) != (now.run_uid, now.identity):
+            self._indexes[path] = kept = now
+        return kept
 
     def close(self) -> None:
         """Stop serving; closing twice is harmless."""

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from flowlab.errors import BadInputError
-from flowlab.stream.journal import Journal, JournalError, JournalIndex
+from flowlab.stream.journal import Journal, JournalError, JournalIndex, run_of, sync_folder
 
 DOCUMENTS = "documents.journal"
 ANALYSIS = "results.journal"
+
+_UID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JournalError(f"{folder}: cannot be made: {error.strerror}") from error
+        sync_folder(self.root)
         return Journal(folder / DOCUMENTS, start["uid"])
 
     def open_results(self, start: dict[str, Any]) -> Journal:
@@ -76,14 +79,27 @@ class RunStore:
 
         The journal of an earlier analysis, by other software or of another material, is kept under its uid.
         """
-        path = self.find(start["parent_run"]).results
-        if path.exists() and (earlier := JournalIndex(path).run_uid) != start["uid"]:
+        path = self.run(start["parent_run"]).results
+        earlier = run_of(path)
+        if earlier is not None and earlier != start["uid"]:
             path.rename(path.with_name(f"results-{earlier[:8]}.journal"))
         return Journal(path, start["uid"])
 
     def journals(self) -> Iterator[Path]:
         """Every journal in the store, oldest run first."""
         yield from sorted(self.root.glob("*/*.journal"))
+
+    def run(self, uid: str) -> StoredRun:
+        """The run of this uid, whoever names it: what is no uid is not looked for, least of all as a path.
+
+        Raises:
+            BadInputError: there is no such run.
+        """
+        if _UID.fullmatch(uid):
+            for journal in self.root.glob(f"*-{uid[:8]}/{DOCUMENTS}"):
+                if run_of(journal) == uid:
+                    return StoredRun(journal.parent)
+        raise BadInputError(f"{uid[:64]!r}: there is no run of that uid in {self.root}")
 
     def find(self, run: str) -> StoredRun:
         """Find a run by its uid, the beginning of it, the path of its folder or of a file in it.
@@ -102,7 +118,7 @@ class RunStore:
             for journal in sorted(self.root.glob(f"*/{DOCUMENTS}"))
             if journal.parent.name.rpartition("-")[2] == run[:8] or len(run) < 8
         ]
-        found = [stored for stored in found if len(run) >= 4 and stored.run_uid.startswith(run)]
+        found = [stored for stored in found if len(run) >= 4 and (run_of(stored.journal) or "").startswith(run)]
         if not found:
             raise BadInputError(f"{run}: there is no such file, nor a run of that uid in {self.root}")
         if len(found) > 1:

@@ -127,17 +127,20 @@ def test_whatever_fails_while_a_run_is_watched_leaves_the_instrument_safe(sessio
 
 
 @pytest.mark.timeout(180)
-def test_a_helper_that_keeps_dying_ends_the_run_safely(session, monkeypatch):
+def test_a_helper_that_keeps_dying_is_a_problem_and_the_run_ends_without_it(session, monkeypatch):
     monkeypatch.setattr("flowlab.daemon.session._MOST_RESTARTS", 0)
+    killed: list[int] = []
 
     def watch(message):
-        if is_spectrum(message):
-            os.kill(session.pids["analyzer"], signal.SIGKILL)
+        if is_spectrum(message) and not killed:
+            killed.append(session.pids["analyzer"])
+            os.kill(killed[0], signal.SIGKILL)
 
-    with pytest.raises(
-        FlowlabError, match=r"^analyzer: died 1 times; .*; the plan was aborted; the instrument is safe$"
-    ):
-        session.run("temperature_scan", SCAN, watch)
+    outcome = session.run("temperature_scan", SCAN, watch)
+    log = session.store.root / "logs" / "analyzer.log"
+    assert outcome.problems == [f"analyzer: died 1 times; its log is {log}"]
+    *_, last = read_journal(outcome.stored.journal)
+    assert (last.name, last.doc["exit_status"]) == ("stop", "success")
     assert safe(lab(session).ask(truth=True))
 
 

@@ -1,4 +1,7 @@
+import contextlib
 import json
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -82,6 +85,66 @@ def test_the_file_can_be_read_while_the_run_goes_on(store, run_and_results):
     writer.flush()
     with h5py.File(path) as file:
         assert file["entry/data/absorbance"].shape[0] == 10
+
+
+@contextlib.contextmanager
+def viewer(path):
+    """Another program that has the file open; a question gives the spectra that it sees."""
+    program = (
+        "import sys, h5py; file = h5py.File(sys.argv[1], 'r'); print('open', flush=True)\n"
+        "for line in sys.stdin:\n"
+        "    data = file['entry/data']; print(len(data['absorbance']) if 'absorbance' in data else 0, flush=True)\n"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "open\n"
+
+        def spectra() -> int:
+            process.stdin.write("?\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        yield spectra
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+def test_a_viewer_that_has_the_file_open_neither_stops_the_writer_nor_loses_what_it_sees(store, run_and_results):
+    documents, results = run_and_results
+    messages = as_messages(documents)
+    path = store.run(documents[0][1]["uid"]).nexus
+    writer = Writer(store)
+    for message in messages[:10]:
+        writer.take(message)
+    writer.flush()
+    with viewer(path) as first:
+        for message in messages[10:12]:
+            writer.take(message)
+        writer.flush()
+        with viewer(path) as second:
+            assert (first(), second()) == (4, 6)
+            for message in messages[12:] + as_messages(results):
+                writer.take(message)
+            writer.flush()
+            with viewer(path) as third:
+                assert (first(), second(), third()) == (4, 6, 10)
+    assert [p.name for p in path.parent.glob("run.nxs*")] == ["run.nxs"]
+
+
+def test_a_viewer_that_has_the_file_open_does_not_stop_a_new_writer_either(store, run_and_results):
+    documents, results = run_and_results
+    messages = as_messages(documents) + as_messages(results)
+    path = store.run(documents[0][1]["uid"]).nexus
+    died = Writer(store)
+    for message in messages[:10]:
+        died.take(message)
+    died.flush()
+    path.with_name("run.nxs.new").write_bytes(b"what a writer that was killed left")
+    with viewer(path) as spectra:
+        assert write(store, messages) == str(path)
+        assert spectra() == 4
+    with h5py.File(path) as file:
+        assert file["entry/data/absorbance"].shape == (10, 1500)
 
 
 def test_results_that_overtake_their_run_are_kept_for_it(store, run_and_results):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import threading
 from urllib.parse import urlparse
 
@@ -9,7 +10,7 @@ import pytest
 import zmq
 from bluesky.callbacks.zmq import RemoteDispatcher
 
-from flowlab.errors import FlowlabError
+from flowlab.errors import BadInputError, FlowlabError
 from flowlab.stream import (
     RAW,
     RESULTS,
@@ -27,6 +28,7 @@ from flowlab.stream import (
     read_journal,
     unpack,
 )
+from flowlab.stream.message import Heartbeat
 from tests.support import Cable, documents_of_a_run, documents_of_two_streams
 
 
@@ -189,6 +191,195 @@ def test_stray_bytes_on_the_socket_are_counted_and_dropped(hub):
         assert receive_run(subscriber) == hub.journal()
     socket.close()
     context.term()
+
+
+GHOSTS = {
+    "an event": b"raw " + Message("ghost", 5, "event", {}).to_bytes(),
+    "a first document": b"raw " + Message("ghost", 0, "start", {"uid": "ghost", "time": 0.0}).to_bytes(),
+    "a heartbeat": b"heartbeat-raw " + Heartbeat({"ghost": 5}).to_bytes(),
+}
+
+
+@pytest.mark.parametrize("ghost", GHOSTS)
+def test_a_run_that_is_in_no_journal_is_dropped_and_holds_up_no_other(hub, ghost):
+    with stray_publisher(hub) as socket, hub.subscriber() as subscriber:
+        while subscriber.refused < 1:
+            socket.send(GHOSTS[ghost])
+            assert subscriber.receive(0.02) is None
+        for name, doc in documents_of_a_run(20):
+            socket.send(GHOSTS[ghost])
+            hub.recorder(name, doc)
+        assert receive_run(subscriber) == hub.journal()
+        assert "ghost" not in subscriber._open
+
+
+@contextlib.contextmanager
+def stray_publisher(hub):
+    with zmq.Context() as context, context.socket(zmq.PUB) as socket:
+        socket.connect(hub.proxy.inward)
+        yield socket
+
+
+def test_a_run_that_cannot_be_fetched_is_an_error_now_and_then_and_holds_up_no_other(hub, monkeypatch):
+    lost, healthy = list(documents_of_a_run(5)), list(documents_of_a_run(50))
+    uid = lost[0][1]["uid"]
+    with hub.subscriber() as subscriber:
+        hub.record(lost[:4])
+        for _ in range(4):
+            subscriber.receive(30)
+        hub.recorder.close()
+        shutil.rmtree(hub.store.run(uid).folder)
+        hub.recorder = Recorder(hub.store.open_documents, hub.publisher)
+        hub.publisher.send(uid, 9, Message(uid, 8, "event", {}).to_bytes())
+        with pytest.raises(GapError, match="there is no run"):
+            subscriber.receive(30)
+        subscriber._retry_at[uid] += 1e6
+        hub.record(healthy)
+        assert receive_run(subscriber) == hub.journal()
+        subscriber._retry_at[uid] = 0.0
+        with pytest.raises(GapError, match="there is no run"):
+            subscriber.receive(30)
+
+
+def test_documents_that_are_claimed_and_not_in_the_journal_are_named_and_the_rest_goes_on(hub):
+    documents = list(documents_of_a_run(20))
+    uid = documents[0][1]["uid"]
+    with stray_publisher(hub) as socket, hub.subscriber() as subscriber:
+        hub.record(documents[:10])
+        received = [subscriber.receive(30).to_bytes() for _ in range(10)]
+        with pytest.raises(GapError, match="document 10 is not in the journal"):
+            while True:
+                socket.send(b"heartbeat-raw " + Heartbeat({uid: 1 << 40}).to_bytes())
+                subscriber.receive(0.02)
+        subscriber._retry_at[uid] += 1e6
+        hub.record(documents[10:])
+        assert received + receive_run(subscriber) == hub.journal()
+
+
+def test_what_is_in_a_journal_and_is_no_document_is_a_gap(hub):
+    journal = hub.store.open_documents({"uid": "run-of-a-test", "time": 0.0})
+    journal.append(Message("run-of-a-test", 0, "start", {}).to_bytes())
+    journal.append(b"event \xc1")
+    journal.close()
+    with hub.subscriber() as subscriber:
+        subscriber.follow("run-of-a-test")
+        with pytest.raises(GapError, match="document 1 in the journal is not a message of ours"):
+            subscriber.receive(30)
+        assert subscriber.receive(30).name == "start"
+
+
+def test_what_a_damaged_journal_holds_before_the_damage_is_delivered_and_then_it_is_named(hub):
+    hub.record(documents_of_a_run(20))
+    (path,) = hub.store.journals()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    received = []
+    with hub.subscriber() as subscriber, pytest.raises(GapError, match="is damaged, though whole ones follow"):
+        while True:
+            received.append(subscriber.receive(30).position)
+    assert received == list(range(len(received)))
+    assert received
+
+
+def test_a_run_that_nobody_publishes_any_more_can_be_followed_from_any_place_to_its_end(hub):
+    documents = list(documents_of_a_run(1200))
+    hub.record(documents)
+    hub.recorder.close()
+    hub.publisher.close()
+    with hub.subscriber() as subscriber:
+        subscriber.follow(documents[0][1]["uid"], 7)
+        assert receive_run(subscriber) == hub.journal()[7:]
+
+
+def test_an_analysis_that_nobody_publishes_any_more_can_be_followed_too(hub):
+    documents = list(documents_of_a_run(3))
+    hub.record(documents)
+    journal = hub.store.open_results({"uid": "an-analysis", "parent_run": documents[0][1]["uid"]})
+    records = [Message("an-analysis", i, name, {}).to_bytes() for i, name in enumerate(("start", "event", "stop"))]
+    for record in records:
+        journal.append(record)
+    journal.close()
+    with hub.subscriber(prefix=RESULTS) as subscriber:
+        subscriber.follow("an-analysis")
+        assert receive_run(subscriber) == records
+
+
+def test_a_run_that_is_followed_before_it_begins_is_delivered_when_it_has(hub, monkeypatch):
+    monkeypatch.setattr("flowlab.stream.subscriber._RETRY_S", 0.05)
+    documents = list(documents_of_a_run(10))
+    with hub.subscriber() as subscriber:
+        subscriber.follow(documents[0][1]["uid"])
+        with pytest.raises(GapError, match="there is no run"):
+            subscriber.receive(30)
+        hub.publisher.close()  # nothing is heard of it
+        quiet = Recorder(hub.store.open_documents)
+        for name, doc in documents:
+            quiet(name, doc)
+        quiet.close()
+        assert receive_run(subscriber) == hub.journal()
+
+
+def test_one_waits_for_several_subscribers_and_is_woken_by_any(hub):
+    with hub.subscriber() as raw, hub.subscriber(prefix=RESULTS) as results:
+        hub.record(documents_of_a_run(3))
+        received = []
+        while len(received) < 6:
+            Subscriber.wait(results, raw, timeout_s=30)
+            while (message := raw.receive(0.0)) is not None:
+                received.append(message.to_bytes())
+        assert received == hub.journal()
+
+
+def test_runs_are_listed_by_their_first_line_alone(hub):
+    uids = set()
+    for _ in range(3):
+        documents = list(documents_of_a_run(5))
+        uids.add(documents[0][1]["uid"])
+        hub.record(documents)
+    analysis = hub.store.open_results({"uid": "an-analysis", "parent_run": min(uids)})
+    analysis.close()
+    hub.store.run(max(uids)).results.touch()
+    with hub.subscriber() as raw, hub.subscriber(prefix=RESULTS) as results:
+        assert set(raw.runs()) == uids
+        assert results.runs() == ["an-analysis"]
+    assert not any(index._offsets for index in hub.replay._indexes.values()), "records were read for that"
+
+
+def test_an_analysis_that_takes_the_place_of_an_earlier_one_can_be_fetched_and_the_earlier_one_too(hub):
+    documents = list(documents_of_a_run(3))
+    hub.record(documents)
+    with hub.subscriber(prefix=RESULTS) as results:
+        for uid in ("first-analysis", "second-analysis"):
+            journal = hub.store.open_results({"uid": uid, "parent_run": documents[0][1]["uid"]})
+            journal.append(Message(uid, 0, "start", {}).to_bytes())
+            journal.close()
+            results.follow(uid)
+            assert results.receive(30).run_uid == uid
+        results.follow("first-analysis")
+        assert results.receive(30).run_uid == "first-analysis"
+
+
+@pytest.mark.parametrize("uid", ["", "x" * 65, "../secret", "*", "run\n"])
+def test_a_uid_that_is_none_is_not_looked_for(hub, uid):
+    with pytest.raises(BadInputError, match="there is no run of that uid"):
+        hub.store.run(uid)
+
+
+def test_a_run_is_not_found_by_a_path(hub):
+    hub.record(documents_of_a_run(1))
+    (path,) = hub.store.journals()
+    with pytest.raises(BadInputError, match="there is no run of that uid"):
+        hub.store.run(str(path.parent))
+
+
+def test_a_run_is_found_beside_one_that_was_ended_before_it_was_named(hub):
+    hub.record(documents_of_a_run(1))
+    (path,) = hub.store.journals()
+    unnamed = path.parent.with_name(f"{path.parent.name}-0") / path.name
+    unnamed.parent.mkdir()
+    unnamed.touch()
+    assert hub.store.find(path.parent.name[-8:-2]).journal == path
 
 
 def test_without_a_replay_service_a_gap_is_an_error_and_nothing_is_delivered_out_of_order(hub, monkeypatch):
