@@ -14,7 +14,7 @@ import numpy as np
 from ophyd import Device, Signal
 from ophyd.status import Status
 
-from devices.errors import LimitError, NotReachedError
+from devices.errors import DeviceError, LimitError, NotReachedError
 from flowlab.bench import Bench
 from flowlab.clock import Clock
 from flowlab.config import DeviceEntry
@@ -136,9 +136,10 @@ class Instrument(Device):
         raise NotImplementedError
 
     def stop(self, success: bool = False) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  bluesky's
-        """What a RunEngine calls when a plan fails, is aborted or says so: give up waiting and be safe.
+        """Give up waiting and be safe: what bluesky's ``stop`` message does, with which every plan ends.
 
-        With ``success``, when a plan is only paused, temperatures and flow stay what they are.
+        With ``success`` temperatures and flow stay what they are. A RunEngine calls it so by itself when a
+        plan is paused, but also when one has failed: being safe is the plan's business.
         """
         self.give_up_watching()
         if not success:
@@ -179,6 +180,9 @@ class Watch:
             )
         except FlowlabError as error:
             self.status.set_exception(error)
+            return
+        except Exception as error:  # noqa: BLE001  without an end of its status, a plan would wait for ever
+            self.status.set_exception(DeviceError(f"{self._device.name}: waiting for {self._what}: {error!r}"))
             return
         if arrived:
             self.status.set_finished()

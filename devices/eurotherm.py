@@ -1,14 +1,18 @@
 """Eurotherm 3216 temperature controllers over Modbus RTU; several may share one RS-485 line.
 
-Source: 3200 series engineering manual HA028651, §15.5 (parameter addresses).
+Source: 3200 series engineering manual HA028651, §15.5 (parameter addresses). Each value stands there as a
+scaled integer, and at twice its address from 0x8000 on once more as an IEEE float.
 
 Set points go to the *remote* set point only (register 26), never to 2, 24 or 25: those are kept in
 memory that wears out after 100 000 writes. The controller uses the remote set point only while it is
 refreshed every few seconds, and otherwise falls back to its local one: leave the local set point at a
-safe temperature on the panel, and the oven cools by itself when this program or the line dies.
+safe temperature on the panel, and the oven cools by itself when this program or the line dies. Connecting
+reads the local set point, which is never written, and refuses one that is too hot.
 """
 
+import math
 import threading
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from ophyd import Component as Cpt
@@ -26,11 +30,20 @@ from flowlab.config import DeviceEntry
 PROCESS_VALUE = 1
 WORKING_OUTPUT = 4
 WORKING_SET_POINT = 5
+SET_POINT_SELECT = 15  # 0: local set point 1 is in use, 1: local set point 2
+LOCAL_SET_POINTS = 24  # and 25
 REMOTE_SET_POINT = 26
 STATUS = 75
-_FIRST, _COUNT = PROCESS_VALUE, 5
-_FAULTS = {5: "the sensor is broken", 6: "the loop is broken", 10: "the temperature is over range"}
+_IEEE = 0x8000
+_MANUAL = 4
+_FAULTS = {
+    _MANUAL: "is in manual mode, its output does not follow the temperature; select automatic on its panel",
+    5: "the sensor is broken",
+    6: "the loop is broken: full power does not heat",
+    10: "the temperature is over range",
+}
 _REMOTE_FAILED = 14
+_LARGEST = 0x7FFF
 
 
 class EurothermSettings(LineSettings):
@@ -40,9 +53,18 @@ class EurothermSettings(LineSettings):
     decimals: Annotated[int, Field(ge=0, le=2)] = Field(
         default=1, description="as set in the controller: 1 makes 2500 mean 250.0 °C"
     )
+    check_decimals: bool = Field(
+        default=True,
+        description="compare decimals with the controller's own when connecting; false for one without IEEE region",
+    )
     lowest_c: float = 0.0
     highest_c: float = Field(description="highest set point that is ever sent")
     safe_c: float = Field(default=20.0, description="set point of the safe state")
+    local_highest_c: float | None = Field(
+        default=None,
+        description="highest local set point, to which the controller falls back by itself, that counts as safe; "
+        "without it safe_c",
+    )
     settle_within_c: Annotated[float, Field(gt=0)] = 0.5
     settle_for_s: Annotated[float, Field(ge=0)] = Field(
         default=10.0, description="how long the temperature must stay within, in plant seconds"
@@ -63,6 +85,11 @@ class EurothermSettings(LineSettings):
         if not self.lowest_c <= self.safe_c <= self.highest_c:
             raise ValueError(
                 f"lowest_c {self.lowest_c:g} ≤ safe_c {self.safe_c:g} ≤ highest_c {self.highest_c:g} does not hold"
+            )
+        if self.highest_c * 10**self.decimals > _LARGEST:
+            raise ValueError(
+                f"highest_c {self.highest_c:g} with decimals {self.decimals} is more than the controller's registers "
+                f"hold: {_LARGEST / 10**self.decimals:g} at most"
             )
         return self
 
@@ -92,24 +119,30 @@ class Eurotherm3216(Instrument):
         """Process value.
 
         Raises:
-            InstrumentFaultError: the controller says that its sensor or loop is broken or over range.
+            InstrumentFaultError: the controller says that its sensor or loop is broken or over range, or that
+                it is in manual mode.
         """
         self._check_health()
-        return self._read_registers(PROCESS_VALUE, 1)[0] / self._scale
+        return self._ask_value(PROCESS_VALUE)
 
     def ask_setpoint_c(self) -> float:
         """The set point that the controller works towards."""
-        return self._read_registers(WORKING_SET_POINT, 1)[0] / self._scale
+        return self._ask_value(WORKING_SET_POINT)
 
     def ask_output_percent(self) -> float:
         """Working output."""
-        return self._read_registers(WORKING_OUTPUT, 1)[0] / self._scale
+        return self._ask_value(WORKING_OUTPUT)
 
-    def _check_health(self) -> None:
+    def _ask_value(self, register: int) -> float:
+        """One of the values 1…5. All are asked for at once: no answer to another question looks like this one."""
+        values = self._read_registers(PROCESS_VALUE, WORKING_SET_POINT)
+        return values[register - PROCESS_VALUE] / self._scale
+
+    def _check_health(self, faults: Collection[int] = tuple(_FAULTS)) -> None:
         bits = self._read_registers(STATUS, 1)[0]
-        for bit, meaning in _FAULTS.items():
+        for bit in faults:
             if bits >> bit & 1:
-                raise InstrumentFaultError(f"{self.name}: {meaning} (status 0x{bits & 0xFFFF:04x})")
+                raise InstrumentFaultError(f"{self.name}: {_FAULTS[bit]} (status 0x{bits & 0xFFFF:04x})")
         if bits >> _REMOTE_FAILED & 1 and self._refresher is not None:
             raise InstrumentFaultError(f"{self.name}: fell back to its local set point; refreshes come too late")
 
@@ -135,7 +168,7 @@ class Eurotherm3216(Instrument):
         """
         self.check_value(value)
         self.give_up_watching()
-        distance = abs(self.ask_temperature_c() - value)
+        distance_c = abs(self.ask_temperature_c() - value)
         self._send_setpoint(value)
         s = self.settings
         settled = Settled(self, value)
@@ -143,12 +176,19 @@ class Eurotherm3216(Instrument):
             settled,
             what=f"{value:g} °C",
             every_s=max(s.settle_for_s / 20, 0.5),
-            limit_s=distance / s.slowest_c_per_s + 20 * s.settle_for_s + 60,
+            limit_s=self.limit_s(distance_c),
         )
+
+    def limit_s(self, distance_c: float) -> float:
+        """Plant seconds within which a temperature so far away is reached, or given up on."""
+        return distance_c / self.settings.slowest_c_per_s + 20 * self.settings.settle_for_s + 60
 
     def _send_setpoint(self, value_c: float) -> None:
         """Send a set point, keep it refreshed, and read back that the controller works towards it."""
         with self._sending:
+            if self._held_c is not None:
+                # If this write fails, what is refreshed meanwhile must not be the hotter of the two.
+                self._held_c = min(self._held_c, value_c)
             self._write_register(REMOTE_SET_POINT, round(value_c * self._scale))
             self._held_c = value_c
         if self._refresher is None:
@@ -164,15 +204,50 @@ class Eurotherm3216(Instrument):
         return {"setpoint": self.ask_setpoint_c(), "readback": self.ask_temperature_c()}
 
     def make_safe(self) -> None:
-        """Set the safe temperature and check that the controller works towards it; it cools from there by itself."""
+        """Set the safe temperature and check that the controller works towards it; it cools from there by itself.
+
+        Raises:
+            NotReachedError: the controller did not take the set point.
+            InstrumentFaultError: it is in manual mode: whatever the set point, its output stays what it is.
+        """
         self.give_up_watching()
         self._send_setpoint(self.settings.safe_c)
+        self._check_health([_MANUAL])
 
     # Connection.
 
     def connect(self) -> None:
-        """Open the line and check that the controller answers and is healthy; sets nothing."""
-        self.ask_temperature_c()
+        """Open the line and check that the controller is the one that was configured; sets nothing.
+
+        Raises:
+            InstrumentFaultError: it reports a fault, its decimals are others than the configured ones, or the
+                local set point, to which it falls back by itself, is too hot.
+        """
+        temperature_c = self.ask_temperature_c()
+        if self.settings.check_decimals:
+            self._check_decimals(temperature_c)
+        self._check_local_setpoint()
+
+    def _check_decimals(self, temperature_c: float) -> None:
+        """Hold the scaled temperature against the controller's IEEE copy: wrong decimals show as a factor of ten."""
+        true_c = modbus.ieee(self._read_registers(_IEEE + 2 * PROCESS_VALUE, 2))
+        if not math.isclose(temperature_c, true_c, rel_tol=0.05, abs_tol=1.0):
+            raise InstrumentFaultError(
+                f"{self.name}: is at {true_c:.4g} °C by its own count, which decimals = {self.settings.decimals} makes "
+                f"{temperature_c:.4g} °C; give decimals as they are set in the controller"
+            )
+
+    def _check_local_setpoint(self) -> None:
+        s = self.settings
+        highest_c = s.safe_c if s.local_highest_c is None else s.local_highest_c
+        selected = self._read_registers(SET_POINT_SELECT, 1)[0]
+        local_c = self._read_registers(LOCAL_SET_POINTS, 2)[selected == 1] / self._scale
+        if local_c > highest_c:
+            raise InstrumentFaultError(
+                f"{self.name}: its local set point is {local_c:g} °C, to which it heats by itself when this program "
+                f"or the line dies; set SP{1 + (selected == 1)} on its panel to {highest_c:g} °C or less, or allow "
+                "more with local_highest_c"
+            )
 
     def close(self) -> None:
         """Stop refreshing the set point: the controller falls back to its local one."""

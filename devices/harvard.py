@@ -22,6 +22,9 @@ from devices.protocols.harvard import Dialect, Prompt, Reply
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
+#: Less is not worth moving for: what the pump's counters resolve.
+_NOTHING_ML = 1e-3
+
 
 class PhdUltraSettings(LineSettings):
     """A pump as it is wired, and what is on it."""
@@ -115,6 +118,9 @@ class PhdUltra(Instrument):
         if value == 0:
             self._halt()
         else:
+            if self._query("ivolume").prompt is not Prompt.INFUSING:
+                self._halt()
+                self._tell("ctvolume")  # the target of a refill that was broken off would end this run
             self._tell(f"irate {harvard.rate_text(value)}")
             self._tell("irun")
             running = self.ask_rate_ml_min()
@@ -123,42 +129,40 @@ class PhdUltra(Instrument):
         return self.done()
 
     def refill(self) -> Status:
-        """Withdraw from the reservoir until the syringe is full.
+        """Withdraw from the reservoir until the syringe is full, or the reservoir empty.
 
         Returns:
-            Done when the pump reports its target reached; its counters then begin anew.
-
-        Raises:
-            LimitError: the reservoir holds less than is missing; nothing moved.
+            Done when the pump reports its target reached; the counters of a full syringe then begin anew.
         """
         self.give_up_watching()
-        if self._missing_ml() <= self.reservoir_ml:
-            self._halt()  # the pump goes on counting while it runs
+        self._halt()  # the pump goes on counting while it runs
         withdrawn_ml, missing_ml = self.ask_withdrawn_ml(), self._missing_ml()
-        if missing_ml > self.reservoir_ml:
-            raise LimitError(
-                f"{self.name}: refilling takes {missing_ml:.1f} mL, but {self.reservoir_ml:.1f} mL of "
-                f"{self.reagent} are left; fill the reservoir and say so in the configuration"
-            )
-        if missing_ml > 1e-3:
-            self._tell(f"wrate {harvard.rate_text(self.settings.refill_ml_min)}")
-            # The counters are not cleared before the syringe is full: they tell its content after a failure.
-            self._tell(f"tvolume {withdrawn_ml + missing_ml:.4f} ml")
-            self._tell("wrun")
-        self.reservoir_ml -= missing_ml
+        drawn_ml = min(missing_ml, self.reservoir_ml)
+        if drawn_ml <= _NOTHING_ML:
+            return self.done()
+        target_ml = withdrawn_ml + drawn_ml
+        self._tell(f"wrate {harvard.rate_text(self.settings.refill_ml_min)}")
+        # The counters are not cleared before the syringe is full: they tell its content after a failure.
+        self._tell(f"tvolume {target_ml:.4f} ml")
+        told_ml = self._read(harvard.volume_ml, self._query("tvolume"))
+        if not math.isclose(told_ml, target_ml, rel_tol=1e-4, abs_tol=_NOTHING_ML):
+            raise NotReachedError(f"{self.name}: was told to withdraw to {target_ml:g} mL but has {told_ml:g} mL")
+        self._tell("wrun")
+        self.reservoir_ml -= drawn_ml
 
-        def full() -> bool:
+        def drawn() -> bool:
             if self._query("wvolume").prompt is Prompt.WITHDRAWING:
                 return False
-            left_ml = withdrawn_ml + missing_ml - self.ask_withdrawn_ml()
+            left_ml = target_ml - self.ask_withdrawn_ml()
             if left_ml > 0.01 * self.syringe.volume_ml:
-                raise NotReachedError(f"{self.name}: stopped {left_ml:.2f} mL short of a full syringe")
+                raise NotReachedError(f"{self.name}: stopped {left_ml:.2f} mL short of what it was to draw")
             self._tell("ctvolume")
-            self._tell("cvolume")
+            if drawn_ml == missing_ml:
+                self._tell("cvolume")
             return True
 
-        seconds = 60 * missing_ml / self.settings.refill_ml_min
-        return self.watch(full, what="a full syringe", every_s=max(seconds / 20, 0.5), limit_s=2 * seconds + 60)
+        seconds = 60 * drawn_ml / self.settings.refill_ml_min
+        return self.watch(drawn, what="a full syringe", every_s=max(seconds / 20, 0.5), limit_s=2 * seconds + 60)
 
     def make_safe(self) -> None:
         """Stop and check that the pump stands."""
@@ -166,7 +170,9 @@ class PhdUltra(Instrument):
         self._halt()
 
     def _halt(self) -> None:
-        prompt = self._tell("stop").prompt
+        self._tell("stop")
+        # The acknowledgement is only a prompt, and one that the pump spoke unasked looks the same: ask again.
+        prompt = self._query("ivolume").prompt
         if prompt in (Prompt.INFUSING, Prompt.WITHDRAWING):
             raise NotReachedError(f"{self.name}: was stopped but its prompt is {prompt.value!r}")
 
@@ -182,6 +188,7 @@ class PhdUltra(Instrument):
         """
         self._query("ver")
         self._halt()
+        self._tell("ctvolume")  # of a run that was broken off
         self._tell("nvram off")  # settings sent here are not worth wearing out its memory
         told_mm = self._read(harvard.diameter_mm, self._query("diameter"))
         diameter_mm = self.syringe.inner_diameter_mm

@@ -10,6 +10,7 @@ integration time.
 import socket
 import struct
 import threading
+from collections.abc import Iterator
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
@@ -24,13 +25,23 @@ from seabreeze.pyseabreeze.protocol import OBPProtocol
 from seabreeze.pyseabreeze.transport import IPv4Transport, IPv4TransportHandle
 
 from devices.base import Instrument, check_limits
-from devices.errors import DeviceError, LinkError, RefusedError, ReplyError, ReplyTimeoutError
+from devices.errors import (
+    DeviceError,
+    LimitError,
+    LinkError,
+    NotReachedError,
+    RefusedError,
+    ReplyError,
+    ReplyTimeoutError,
+)
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry, Model
 
 PIXELS = 2068
 SATURATED = 65535
 INTEGRATION_LIMITS_MS = (6.0, 10_000.0)
+#: What seabreeze raises on a reply that it cannot read: an error number that it does not know, a wrong footer, …
+_GARBLED = (SeaBreezeError, AssertionError, LookupError, TypeError, ValueError, struct.error)
 _UNITS = {
     "counts": "counts",
     "counts_err": "counts",
@@ -57,12 +68,20 @@ class OceanHdxSettings(Model):
     shutter_message: Annotated[int, Field(ge=0)] = Field(
         default=0x00110410,
         description="OBP message that switches the lamp-enable line, to which the lamp's shutter is wired; "
-        "0: there is no such shutter, and no dark spectrum can be taken",
+        "0: there is no such shutter; scans, which begin with a dark spectrum, are then refused",
     )
 
 
 class Shutter(Signal):
     """The lamp's shutter: set it to True to open it."""
+
+    def check_value(self, value: bool, **_: Any) -> None:
+        """Refuse to move a shutter that is not there.
+
+        Raises:
+            LimitError: see there.
+        """
+        cast("OceanHdx", self.parent).check_shutter()
 
     def set(self, value: bool, **_: Any) -> Any:
         """Move the shutter; done when the spectrometer has acknowledged."""
@@ -93,7 +112,9 @@ class OceanHdx(Instrument):
         self._where = (where.hostname, where.port)
         super().__init__(name, entry, bench)
         self._spectrometer: SeaBreezeDevice | None = None
+        self._handle: PatientHandle | None = None
         self._exposure: threading.Thread | None = None
+        self._given_up = threading.Event()
         self._lock = threading.Lock()
 
     # Connection.
@@ -119,17 +140,17 @@ class OceanHdx(Instrument):
             address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]
             if (address, port) not in IPv4Transport.devices_ip_port:
                 IPv4Transport.register_model("HDX", ipv4_address=str(address), ipv4_port=port)
-            device = SeaBreezeDevice(PatientHandle(str(address), port, self.settings.reply_within_s))
-            self._spectrometer = device
-            device.open()
+            self._handle = PatientHandle(str(address), port, self.settings.reply_within_s)
+            self._spectrometer = SeaBreezeDevice(self._handle)
+            self._spectrometer.open()
         except (OSError, RuntimeError) as error:
             self._drop()
             raise LinkError(
                 f"{self.name}: cannot open {self.address}: {error}; is it switched on, and the address right?"
             ) from None
-        except SeaBreezeError as error:
+        except _GARBLED as error:
             self._drop()
-            raise ReplyError(f"{self.name}: what answers at {self.address} is no HDX: {error}") from None
+            raise ReplyError(f"{self.name}: what answers at {self.address} is no HDX: {_in_words(error)}") from None
 
     def _drop(self) -> None:
         if self._spectrometer is not None:
@@ -138,7 +159,7 @@ class OceanHdx(Instrument):
 
     def close(self) -> None:
         """Close the connection."""
-        self._join()
+        self._end_exposure()
         with self._lock:
             self._drop()
         super().close()
@@ -168,24 +189,39 @@ class OceanHdx(Instrument):
         """Open or close the lamp's shutter.
 
         Raises:
-            DeviceError: there is none that can be switched, or it was refused.
+            LimitError: there is none that can be switched.
+            DeviceError: it was refused.
         """
-        message = self.settings.shutter_message
-        if not message:
-            raise DeviceError(f"{self.name}: shutter_message is 0: there is no shutter that could be switched")
+        self.check_shutter()
         with self._lock:
-            self._send("shutter", message, bytes([is_open]))
+            self._send_shutter(is_open)
         self.shutter_open.put(is_open)
 
+    def check_shutter(self) -> None:
+        """Refuse to go on without a shutter.
+
+        Raises:
+            LimitError: there is none that can be switched.
+        """
+        if not self.settings.shutter_message:
+            raise LimitError(
+                f"{self.name}: shutter_message is 0: there is no shutter, so no dark spectrum can be taken; "
+                "wire the lamp's shutter and give the message that switches it"
+            )
+
+    def _send_shutter(self, is_open: bool) -> None:
+        self._send("shutter", self.settings.shutter_message, bytes([is_open]))
+
     def make_safe(self) -> None:
-        """A spectrometer does no harm: end the exposure under way."""
-        self._join()
+        """A spectrometer does no harm: give up the exposure under way, at the end of its present scan."""
+        self._end_exposure()
 
     # Spectra.
 
     def trigger(self) -> DeviceStatus:
         """Take one spectrum; done when it can be read."""
         self._join()
+        self._given_up.clear()
         status = DeviceStatus(self)
         self._exposure = threading.Thread(
             target=self._expose, args=(status,), name=f"{self.name}: exposure", daemon=True
@@ -200,6 +236,9 @@ class OceanHdx(Instrument):
         except DeviceError as error:
             status.set_exception(error)
             return
+        except Exception as error:  # noqa: BLE001  without an end of its status, a plan would wait for ever
+            status.set_exception(DeviceError(f"{self.name}: asked for spectrum: {error!r}"))
+            return
         self.counts.put(scans.mean(axis=0))
         self.counts_err.put(scans.std(axis=0, ddof=1) / np.sqrt(len(scans)))
         self.saturated_pixels.put(int((scans >= SATURATED).any(axis=0).sum()))
@@ -212,18 +251,30 @@ class OceanHdx(Instrument):
             try:
                 if self._spectrometer is None:
                     self._open()
+                    if self.settings.shutter_message:  # it may have been without power
+                        self._send_shutter(bool(self.shutter_open.get()))
                     self._set_integration_ms(float(cast("float", self.integration_ms.get())))
-                return np.array([self._scan() for _ in range(self.settings.scans)])
+                return np.array(list(self._scans()))
             except (LinkError, ReplyError, ReplyTimeoutError) as error:
                 failure = error
         assert failure is not None  # noqa: S101  at least one attempt was made
         raise failure
+
+    def _scans(self) -> "Iterator[np.ndarray[Any, np.dtype[np.float64]]]":
+        for _ in range(self.settings.scans):
+            if self._given_up.is_set():
+                raise NotReachedError(f"{self.name}: the exposure was given up")
+            yield self._scan()
 
     def _scan(self) -> "np.ndarray[Any, np.dtype[np.float64]]":
         counts = self._call("spectrum", lambda f: f.get_intensities())
         if counts.shape != (PIXELS,):
             raise ReplyError(f"{self.name}: a spectrum of {counts.shape} pixels instead of {PIXELS}")
         return counts
+
+    def _end_exposure(self) -> None:
+        self._given_up.set()
+        self._join()
 
     def _join(self) -> None:
         if self._exposure is not None:
@@ -249,9 +300,10 @@ class OceanHdx(Instrument):
 
     def _call(self, what: str, ask: Any) -> Any:
         """Have seabreeze's spectrometer feature do something; its errors become ours."""
-        if self._spectrometer is None:
+        if self._spectrometer is None or self._handle is None:
             raise LinkError(f"{self.name}: is not connected")
         try:
+            self._handle.renew_limit()
             return ask(self._spectrometer.f.spectrometer)
         except TimeoutError:
             self._drop()
@@ -259,9 +311,9 @@ class OceanHdx(Instrument):
         except OSError as error:
             self._drop()
             raise LinkError(f"{self.name}: the connection to {self.address} is lost: {error}") from None
-        except (SeaBreezeError, struct.error, AssertionError, RuntimeError) as error:
+        except (*_GARBLED, RuntimeError) as error:
             self._drop()
-            raise ReplyError(f"{self.name}: asked for {what}, got a wrong reply: {error}") from None
+            raise ReplyError(f"{self.name}: asked for {what}, got a wrong reply: {_in_words(error)}") from None
 
     def _send(self, what: str, message: int, payload: bytes) -> None:
         """Send a command and have it acknowledged; seabreeze itself overlooks a refusal."""
@@ -278,6 +330,11 @@ class OceanHdx(Instrument):
         if not flags & OBPProtocol.OBP.FLAG_ACK or flags & OBPProtocol.OBP.FLAG_NACK:
             meaning = OBPProtocol.OBP.ERROR_CODES.get(error, "no acknowledgement")
             raise RefusedError(f"{self.name}: refused {what} ({payload.hex()}): {meaning}")
+
+
+def _in_words(error: Exception) -> str:
+    """What seabreeze made of a reply; errors that are not its own say little without their name."""
+    return str(error) if isinstance(error, SeaBreezeError) else repr(error)
 
 
 class PatientHandle(IPv4TransportHandle):
@@ -301,6 +358,10 @@ class PatientHandle(IPv4TransportHandle):
         except OSError as error:
             self.socket.close()
             raise RuntimeError(str(error)) from None
+
+    def renew_limit(self) -> None:
+        """Set the time limit anew: seabreeze adds the exposure of each spectrum to the one that it finds."""
+        self.socket.settimeout(self._limit_s)
 
     def close(self) -> None:
         """Close the socket in use, which is another than the one seabreeze remembers to close."""

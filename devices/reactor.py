@@ -4,13 +4,15 @@ Nothing moves before everything that was asked has been checked: limits of heate
 reagent that is left.
 """
 
+import math
+from collections.abc import Sequence
 from functools import reduce
 from operator import and_
 from typing import Annotated, Any, cast
 
 from ophyd import Component as Cpt
 from ophyd import Kind
-from ophyd.status import Status
+from ophyd.status import DeviceStatus, Status
 from pydantic import Field
 
 from devices.base import Action, Instrument, Quantity
@@ -19,6 +21,7 @@ from devices.roles import Heater, Pump
 from flowlab.bench import Bench
 from flowlab.conditions import Conditions
 from flowlab.config import DeviceEntry, Model
+from flowlab.errors import FlowlabError
 
 
 class FlowReactorSettings(Model):
@@ -37,7 +40,8 @@ class FlowReactor(Instrument):
 
     Set it to :class:`flowlab.conditions.Conditions`: done when both heaters have settled and the pumps run.
     Set ``flush`` to a number of volumes, mixer to optical cell; ``refill`` to the volume in ml that is
-    needed before the next refill; ``reagent`` to the volume in ml that must be there, or it refuses.
+    needed before the next refill; ``reagent`` to the volumes in ml between the refills of a whole plan, and it
+    refuses when there is not enough. Triggering it checks that the pumps still run as they did.
     """
 
     Settings = FlowReactorSettings
@@ -60,6 +64,7 @@ class FlowReactor(Instrument):
         self.pumps: list[Pump] = [bench.devices[part] for part in pumps]
         self._nucleation: Heater = bench.devices[heaters[0]]
         self._growth: Heater = bench.devices[heaters[1]]
+        self._rates_ml_min: list[float] = []  # of the pumps, when the last flush began
         self.nucleation_limits_c = self._nucleation.limits_c
         self.growth_limits_c = self._growth.limits_c
         fastest_ml_s = len(self.pumps) * min(pump.limits_ml_min[1] for pump in self.pumps) / 60
@@ -120,24 +125,45 @@ class FlowReactor(Instrument):
         for pump in self.pumps:
             pump.check_value(self.rate_ml_min(value.residence_time_s))
 
-    def check_reagent(self, volume_ml: float) -> Status:
+    def check_reagent(self, volumes_ml: Sequence[float]) -> Status:
         """Refuse what needs more reagent than there is, in the syringes and to refill from.
 
         Args:
-            volume_ml: total volume that will flow through the reactor.
+            volumes_ml: total volumes that will flow through the reactor between one refill and the next.
 
         Raises:
             LimitError: the message says what is needed, what is left, and of what.
         """
-        each_ml = volume_ml / len(self.pumps)
+        self._check_stock(max(volumes_ml, default=0.0), sum(volumes_ml))
+        return self.done()
+
+    def _share_ml(self, volume_ml: float) -> float:
+        """What each syringe must hold for a volume of total flow."""
+        return volume_ml / len(self.pumps) + self.settings.reserve_ml
+
+    def _check_stock(self, between_ml: float, total_ml: float) -> None:
+        """Refuse what a syringe cannot hold between two refills, or what is not there altogether."""
+        largest_ml, all_ml = self._share_ml(between_ml), self._share_ml(total_ml)
         for pump in self.pumps:
-            left_ml = pump.ask_content_ml() + pump.reservoir_ml
-            if each_ml > left_ml:
+            if largest_ml > pump.syringe.volume_ml:
                 raise LimitError(
-                    f"{self.name}: this takes {each_ml:.1f} mL of {pump.reagent}, but {left_ml:.1f} mL "
+                    f"{self.name}: {largest_ml:.1f} mL of {pump.reagent} may flow between two refills, but its syringe "
+                    f"holds {pump.syringe.volume_ml:g} mL; ask for longer residence times, smaller steps of "
+                    "temperature or fewer volumes"
+                )
+            left_ml = pump.ask_content_ml() + pump.reservoir_ml
+            if all_ml > left_ml:
+                raise LimitError(
+                    f"{self.name}: this takes {all_ml:.1f} mL of {pump.reagent}, but {left_ml:.1f} mL "
                     f"are left in syringe and reservoir; ask for less, or fill up and say so in the configuration"
                 )
-        return self.done()
+
+    def heating_limit_s(self, before: Conditions, after: Conditions) -> float:
+        """Longest time that the heaters are given from one point to the next, in plant seconds."""
+        return max(
+            self._nucleation.limit_s(abs(after.nucleation_c - before.nucleation_c)),
+            self._growth.limit_s(abs(after.growth_c - before.growth_c)),
+        )
 
     def set(self, value: Conditions) -> Status:
         """Go to conditions: heat first, then flow. While the heaters move, the flow stays what it was.
@@ -149,6 +175,7 @@ class FlowReactor(Instrument):
             LimitError: the conditions are not allowed; nothing moved.
         """
         self.check_value(value)
+        self._rates_ml_min = []
         heating = [self._nucleation.set(value.nucleation_c), self._growth.set(value.growth_c)]
         rate = self.rate_ml_min(value.residence_time_s)
 
@@ -171,24 +198,51 @@ class FlowReactor(Instrument):
             Done when the pumps have delivered that much by their own count.
 
         Raises:
-            LimitError: a syringe holds less than that and cannot be refilled; nothing moved.
-            InstrumentFaultError: nothing flows.
+            LimitError: a syringe holds less than that; nothing was changed.
+            InstrumentFaultError: a pump does not run, or, by the status, stops running as it did.
         """
-        flow_ml_min = self.ask_flow_ml_min()
-        if flow_ml_min <= 0:
-            raise InstrumentFaultError(f"{self.name}: a flush was asked for, but no pump runs")
+        rates_ml_min = [pump.ask_rate_ml_min() for pump in self.pumps]
+        flow_ml_min = sum(rates_ml_min)
+        if standing := [pump.name for pump, rate in zip(self.pumps, rates_ml_min, strict=True) if rate <= 0]:
+            raise InstrumentFaultError(f"{self.name}: a flush was asked for, but {', '.join(standing)} does not run")
         wanted_ml = volumes * self.path.total_ml
+        for pump, rate in zip(self.pumps, rates_ml_min, strict=True):
+            share_ml, content_ml = wanted_ml * rate / flow_ml_min, pump.ask_content_ml()
+            if share_ml > content_ml:
+                raise LimitError(
+                    f"{self.name}: this flush takes {share_ml:.2f} mL of {pump.reagent}, but its syringe holds "
+                    f"{content_ml:.2f} mL; refill first, or ask for fewer volumes"
+                )
+        self._rates_ml_min = rates_ml_min
         begun_ml = self._infused_ml()
         seconds = 60 * wanted_ml / flow_ml_min
 
         def delivered() -> bool:
-            if self.ask_flow_ml_min() < 0.5 * flow_ml_min:
-                raise InstrumentFaultError(f"{self.name}: a pump stopped while flushing")
+            self._check_rates()
             return self._infused_ml() - begun_ml >= wanted_ml
 
         return self.watch(
             delivered, what=f"{wanted_ml:.2f} mL", every_s=max(seconds / 20, 0.2), limit_s=3 * seconds + 60
         )
+
+    def trigger(self) -> DeviceStatus:
+        """Check that every pump still runs as when the last flush began; done at once.
+
+        Raises:
+            InstrumentFaultError: one does not.
+        """
+        self._check_rates()
+        status = DeviceStatus(self)
+        status.set_finished()
+        return status
+
+    def _check_rates(self) -> None:
+        for pump, was_ml_min in zip(self.pumps, self._rates_ml_min, strict=False):  # none before the first flush
+            now_ml_min = pump.ask_rate_ml_min()
+            if not math.isclose(now_ml_min, was_ml_min, rel_tol=0.01):
+                raise InstrumentFaultError(
+                    f"{self.name}: {pump.name} ran at {was_ml_min:.4g} mL/min, but now at {now_ml_min:.4g} mL/min"
+                )
 
     def start_refill(self, volume_ml: float) -> Status:
         """Refill every syringe when one of them holds less than ``volume_ml`` of total flow needs.
@@ -199,17 +253,12 @@ class FlowReactor(Instrument):
             Done when the syringes are full, at once when nothing needed refilling.
 
         Raises:
-            LimitError: a syringe, or a reservoir, cannot hold that much; nothing moved.
+            LimitError: a syringe cannot hold that much, or it is not there; nothing moved.
         """
-        needed_ml = volume_ml / len(self.pumps) + self.settings.reserve_ml
-        if all(pump.ask_content_ml() >= needed_ml for pump in self.pumps):
+        self._check_stock(volume_ml, volume_ml)
+        if all(pump.ask_content_ml() >= self._share_ml(volume_ml) for pump in self.pumps):
             return self.done()
-        for pump in self.pumps:
-            if needed_ml > pump.syringe.volume_ml:
-                raise LimitError(
-                    f"{self.name}: {needed_ml:.1f} mL between two refills, but a syringe holds "
-                    f"{pump.syringe.volume_ml:g} mL; ask for a shorter residence time or fewer volumes"
-                )
+        self._rates_ml_min = []
         return reduce(and_, [pump.refill() for pump in self.pumps])
 
     def _infused_ml(self) -> float:
@@ -222,12 +271,13 @@ class FlowReactor(Instrument):
             ExceptionGroup: of what went wrong.
         """
         self.give_up_watching()
-        errors: list[DeviceError] = []
+        self._rates_ml_min = []
+        errors: list[Exception] = []
         for part in (self._nucleation, self._growth, *self.pumps):
             try:
                 part.make_safe()
-            except DeviceError as error:
-                errors.append(error)
+            except Exception as error:  # noqa: BLE001  whatever it is, those behind it are made safe too
+                errors.append(error if isinstance(error, FlowlabError) else DeviceError(f"{part.name}: {error!r}"))
         if errors:
             raise ExceptionGroup(f"{self.name}: not everything could be made safe", errors)
 

@@ -33,7 +33,7 @@ class Pump(Protocol):
         ...
 
     def refill(self) -> Status:
-        """Fill the syringe from the reservoir."""
+        """Fill the syringe from the reservoir, as far as that goes."""
         ...
 
     def make_safe(self) -> None:
@@ -70,6 +70,10 @@ class Heater(Protocol):
 
     def set(self, value: float) -> Status:
         """Go to a temperature in °C; done when it has settled."""
+        ...
+
+    def limit_s(self, distance_c: float) -> float:
+        """Plant seconds within which a temperature so far away is reached, or given up on."""
         ...
 
     def make_safe(self) -> None:

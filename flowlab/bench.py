@@ -140,6 +140,8 @@ class Bench:
                 outcome[name] = None
             except FlowlabError as error:
                 outcome[name] = error
+            except Exception as error:  # noqa: BLE001  whatever it is, those behind it are made safe too
+                outcome[name] = FlowlabError(f"{name}: {_in_words(error)}")
         return outcome
 
     def close(self) -> None:
@@ -156,3 +158,10 @@ class Bench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _in_words(error: Exception) -> str:
+    """What happened, for a message of one line; of a group, all that is in it."""
+    if isinstance(error, ExceptionGroup):
+        return "; ".join(_in_words(part) for part in error.exceptions)
+    return str(error) if isinstance(error, FlowlabError) else repr(error)

@@ -15,8 +15,8 @@ from plans.spectra import Judgement, SteadyCriterion, take_dark, take_reference,
 CELSIUS: dict[str, Any] = {"units": "°C"}
 SECONDS: dict[str, Any] = {"units": "s"}
 
-#: What flows at most while the heaters move to a point, in seconds of its flow; part of the reagent it needs.
-_HEATING_ALLOWANCE_S = 90.0
+#: What flows while a point's spectra are taken and instruments answer, in seconds; part of the reagent it needs.
+_READING_ALLOWANCE_S = 90.0
 
 
 def scan_conditions(
@@ -40,12 +40,16 @@ def scan_conditions(
         metadata: of the run.
 
     Raises:
-        LimitError: a point is not allowed, or there is not enough reagent; nothing moved.
+        LimitError: a point is not allowed, there is not enough reagent, or no dark spectrum can be taken;
+            nothing moved.
     """
     for point in points:
         reactor.check_value(point)
-    needed_ml = [volume_ml(reactor, point, criterion) for point in points]
-    yield from bps.abs_set(reactor.reagent, sum(needed_ml), wait=True)
+    spectrometer.shutter_open.check_value(False)
+    needed_ml = [
+        volume_ml(reactor, before, point, criterion) for before, point in zip([None, *points], points, strict=False)
+    ]
+    yield from bps.abs_set(reactor.reagent, needed_ml, wait=True)
     judgement = Judgement()
     run = {
         "num_points": len(points),
@@ -75,8 +79,14 @@ def scan_conditions(
     yield from visit()
 
 
-def volume_ml(reactor: Reactor, point: Conditions, criterion: SteadyCriterion) -> float:
-    """What a point needs at most to be flushed and measured, and an allowance for what flows while heaters move."""
+def volume_ml(reactor: Reactor, before: Conditions | None, point: Conditions, criterion: SteadyCriterion) -> float:
+    """What a point needs at most: to get there from the point before, to be flushed, and to be measured.
+
+    While the heaters move, the flow stays that of the point before; before the first one nothing flows.
+    """
+    heating_ml = 0.0
+    if before is not None:
+        heating_ml = reactor.heating_limit_s(before, point) * reactor.path.reaction_ml / before.residence_time_s
     volumes = criterion.flush_volumes + criterion.between_volumes * (criterion.most_spectra - 1)
-    flow_ml_s = reactor.path.reaction_ml / point.residence_time_s
-    return volumes * reactor.path.total_ml + _HEATING_ALLOWANCE_S * flow_ml_s
+    reading_ml = _READING_ALLOWANCE_S * reactor.path.reaction_ml / point.residence_time_s
+    return heating_ml + volumes * reactor.path.total_ml + reading_ml

@@ -103,6 +103,7 @@ def take_when_steady(
         steady = change < criterion.drift  # false while there is nothing to compare with
         judgement.note(steady=steady, drift=change, spectra=number)
         last = steady or number == criterion.most_spectra
+        yield from bps.trigger(reactor, wait=True)
         yield from record([reactor, spectrometer, judgement], "primary" if last else "approach")
         if last:
             return

@@ -2,6 +2,8 @@
 
 import contextlib
 import itertools
+import os
+import pty
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,7 +12,15 @@ from typing import Any
 import numpy as np
 from event_model import compose_run
 
+HEATERS = ("nucleation_heater", "growth_heater")
+
 Document = tuple[str, dict[str, Any]]
+
+
+def is_safe(truth: dict[str, Any]) -> bool:
+    """Whether the simulated lab, by its own account, is in the safe state of the shipped instrument."""
+    heaters = [truth["instruments"][name]["working_set_point_c"] for name in HEATERS]
+    return heaters == [20.0, 20.0] and all(pump["rate_ml_min"] == 0 for pump in truth["pumps"].values())
 
 
 def documents_of_a_run(events: int, pixels: int = 8) -> Iterator[Document]:
@@ -108,6 +118,46 @@ class Cable:
         self._listener.close()
         for thread in self._threads:
             thread.join()
+
+
+class SerialAdapter:
+    """A terminal that leads to a TCP address, as an adapter on USB leads to a serial line; it can be pulled out.
+
+    Attributes:
+        path: of the terminal.
+    """
+
+    def __init__(self, host: str, port: int):
+        self._master, self._slave = pty.openpty()
+        self.path = os.ttyname(self._slave)
+        self._far = socket.create_connection((host, port))
+        self._threads = [threading.Thread(target=self._from_far), threading.Thread(target=self._to_far)]
+        for thread in self._threads:
+            thread.start()
+
+    def _from_far(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := self._far.recv(4096):
+                os.write(self._master, data)
+
+    def _to_far(self) -> None:
+        with contextlib.suppress(OSError):  # a master whose slaves are all closed is at its end
+            while data := os.read(self._master, 4096):
+                self._far.sendall(data)
+
+    def pull_out(self) -> None:
+        """Hang up: whoever has the terminal open loses it."""
+        if self._slave < 0:
+            return
+        with contextlib.suppress(OSError):  # the far end may have gone
+            self._far.shutdown(socket.SHUT_RDWR)
+        os.write(self._slave, b"\0")  # wakes the thread that waits for something to send
+        for thread in self._threads:
+            thread.join()
+        os.close(self._master)
+        os.close(self._slave)
+        self._far.close()
+        self._slave = -1
 
 
 def documents_of_a_scan(

@@ -3,6 +3,7 @@
 The address is a pyserial URL, so that ``/dev/ttyUSB0``, ``COM3`` and ``socket://host:port`` all work.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,14 @@ import serial
 from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError
 from flowlab.bench import Bench
 from flowlab.config import Model
+
+#: What a port raises when the line is lost. A serial adapter that is pulled out shows as an error of the
+#: terminal, which is no OSError as pyserial's own are.
+_LOST: tuple[type[Exception], ...] = (OSError,)
+with contextlib.suppress(ImportError):  # a platform without terminals
+    import termios
+
+    _LOST = (OSError, termios.error)
 
 T = TypeVar("T")
 
@@ -44,13 +53,15 @@ class Line:
         self.address = address
         self._settings = settings
         self._port: serial.Serial | None = None
+        self._settled_s = 0.0  # when no late answer is to be expected any more
         self._lock = threading.RLock()
 
     def ask(self, request: bytes, decode: Decode[T], device: str) -> T:
         """Send a request and return its decoded reply.
 
         What is asked must be harmless to ask twice: an attempt that brings no whole reply, or a garbled
-        one, is repeated after the line has been drained and, where it was lost, opened again.
+        one, is repeated after the line has been silent for as long as a reply may take, so that a late
+        answer is never taken for the answer to the next request; a line that was lost is opened again.
 
         Args:
             request: bytes to send.
@@ -69,8 +80,9 @@ class Line:
                 try:
                     return self._attempt(request, decode, device)
                 except (ReplyError, ReplyTimeoutError) as error:
+                    self._settled_s = time.monotonic() + self._settings.reply_within_s
                     failure = error
-                except (serial.SerialException, OSError) as error:
+                except _LOST as error:
                     self._drop()
                     failure = LinkError(f"{device}: the line {self.address} is lost: {error}")
         assert failure is not None  # noqa: S101  at least one attempt was made
@@ -85,12 +97,13 @@ class Line:
         with self._lock:
             try:
                 self._open(device).write(message)
-            except (serial.SerialException, OSError) as error:
+            except _LOST as error:
                 self._drop()
                 raise LinkError(f"{device}: the line {self.address} is lost: {error}") from None
 
     def _attempt(self, request: bytes, decode: Decode[T], device: str) -> T:
         port = self._open(device)
+        self._settle(port)
         port.reset_input_buffer()  # what is still there answers something else
         port.write(request)
         received = b""
@@ -107,6 +120,14 @@ class Line:
         raise ReplyTimeoutError(
             f"{device}: asked {request!r} at {self.address}, got {got} within {self._settings.reply_within_s:g} s"
         )
+
+    def _settle(self, port: serial.Serial) -> None:
+        """After a reply that came late or not at all: throw away what comes until the line is silent."""
+        limit_s = self._settings.reply_within_s
+        end = time.monotonic() + 3 * limit_s  # a line on which somebody speaks all the time is not waited for
+        while (left := min(self._settled_s, end) - time.monotonic()) > 0:
+            if self._read(port, left):
+                self._settled_s = time.monotonic() + limit_s
 
     @staticmethod
     def _read(port: serial.Serial, limit_s: float) -> bytes:
@@ -128,7 +149,7 @@ class Line:
                     stopbits=s.stopbits,
                     write_timeout=s.reply_within_s,
                 )
-            except (serial.SerialException, OSError, ValueError) as error:
+            except (*_LOST, ValueError) as error:
                 raise LinkError(
                     f"{device}: cannot open {self.address}: {error}; is it switched on, and the address right?"
                 ) from None
@@ -139,12 +160,11 @@ class Line:
             return
         # pyserial's socket:// forgets to close a socket whose other end is gone.
         socket = getattr(self._port, "_socket", None)
-        try:
+        with contextlib.suppress(*_LOST):  # what cannot be closed any more is lost anyway
             self._port.close()
-        finally:
-            self._port = None
-            if socket is not None:
-                socket.close()
+        self._port = None
+        if socket is not None:
+            socket.close()
 
     def close(self) -> None:
         """Close the line; closing twice is harmless."""

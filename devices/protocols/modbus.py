@@ -1,8 +1,11 @@
 """Modbus RTU as far as a temperature controller needs it: read registers, write one, as bytes.
 
 Framing, CRC and messages are pymodbus's own; what is added here is that a reply is checked against the
-request it answers, so that an echo, a late reply or a neighbour's is never taken for the value.
+request it answers, so that an echo or a neighbour's reply is never taken for the value. A reply to a read
+does not say which registers it is of: that no late one is left is the line's business.
 """
+
+import struct
 
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerRTU
@@ -43,6 +46,11 @@ def decode_read(data: bytes, unit: int, count: int = 1) -> list[int] | None:
     if not isinstance(reply, ReadHoldingRegistersResponse) or len(reply.registers) != count:
         raise ReplyError(f"not the answer to a request for {count} registers")
     return [register - 0x10000 if register >= 0x8000 else register for register in reply.registers]
+
+
+def ieee(words: list[int]) -> float:
+    """A float from two signed registers as :func:`decode_read` gives them, the more significant one first."""
+    return struct.unpack(">f", struct.pack(">2h", *words))[0]
 
 
 def decode_write(data: bytes, unit: int, register: int, value: int) -> bool | None:

@@ -19,6 +19,9 @@ class SyringeDrive:
         held: a fault: the plunger is stuck.
     """
 
+    #: How far a plunger gives way at its end, relative to the barrel's volume, before the drive stalls.
+    GIVE = 1e-4
+
     def __init__(self, syringe: Syringe, reagent: Reagent, reagent_name: str):
         self.syringe = syringe
         self.reagent = reagent
@@ -28,11 +31,13 @@ class SyringeDrive:
         self.rate_ml_min = 0.0
         self.stalled = False
         self.held = False
+        self._pressed_ml = 0.0  # against an end
 
     def drive(self, rate_ml_min: float) -> None:
         """Run at a rate from now on; 0 stops. Clears a stall."""
         self.rate_ml_min = rate_ml_min
         self.stalled = False
+        self._pressed_ml = 0.0
 
     def advance(self, dt_s: float) -> float:
         """Move on by ``dt_s``; return the volume that went into the mixer, in ml."""
@@ -41,7 +46,8 @@ class SyringeDrive:
         wanted_ml = self.rate_ml_min * dt_s / 60
         room_ml = self.syringe.volume_ml - self.content_ml
         moved_ml = 0.0 if self.held else max(-room_ml, min(wanted_ml, self.content_ml))
-        self.stalled = moved_ml != wanted_ml
+        self._pressed_ml += wanted_ml - moved_ml
+        self.stalled = self.held or abs(self._pressed_ml) > self.GIVE * self.syringe.volume_ml
         self.content_ml -= moved_ml
         if moved_ml > 0:
             return moved_ml

@@ -9,7 +9,7 @@ import json
 import math
 from typing import Any
 
-from flowlab.errors import BadInputError
+from flowlab.errors import BadInputError, FlowlabError
 from simulators.wire.bench import Bench
 from simulators.wire.line import loopback, own_address
 
@@ -96,7 +96,7 @@ class ControlPort:
     async def _inject(self, fault: str, device: str) -> dict[str, Any]:
         try:
             await self._bench.inject(fault, device)
-        except BadInputError as error:
+        except FlowlabError as error:
             return {"ok": False, "error": str(error)}
         return {"ok": True}
 

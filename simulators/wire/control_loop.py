@@ -1,5 +1,7 @@
 """The control loop inside a temperature controller: from reading and set point to output power."""
 
+import math
+
 
 class ControlLoop:
     """Proportional and integral action; the integral does not wind up while the output is at its end.
@@ -29,3 +31,30 @@ class ControlLoop:
     def follow(self, output: float) -> None:
         """Take over from another source of output without a bump."""
         self._integral = output
+
+
+class LoopWatch:
+    """Notices a loop that is broken: full power for a while, and the reading does not rise.
+
+    Args:
+        after_s: loop break time in plant seconds.
+        rise_c: what counts as a rise.
+
+    Attributes:
+        broken: whether it is.
+    """
+
+    def __init__(self, after_s: float = 60.0, rise_c: float = 2.0):
+        self._after_s = after_s
+        self._rise_c = rise_c
+        self._from_c = math.inf
+        self._full_s = 0.0
+        self.broken = False
+
+    def look(self, reading_c: float, output: float, dt_s: float) -> None:
+        """Take note of the reading after ``dt_s`` plant seconds at an output."""
+        if output < 1.0 or reading_c > self._from_c + self._rise_c:
+            self._full_s, self._from_c = 0.0, math.inf
+        else:
+            self._full_s, self._from_c = self._full_s + dt_s, min(self._from_c, reading_c)
+        self.broken = self._full_s >= self._after_s

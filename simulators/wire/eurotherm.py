@@ -1,13 +1,16 @@
 """A Eurotherm 3216 temperature controller on its RS-485 line.
 
 Source: 3200 series engineering handbook HA028651, section 15 (Modbus addresses). Values are scaled integers:
-the display's value without its point.
+the display's value without its point. The IEEE region has them once more as floats in two registers, from
+0x8000 plus twice their address on, the more significant register first; here it is only read.
 """
 
+import struct
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +18,13 @@ from pydantic import Field
 
 from flowlab.config import DeviceEntry, InstrumentConfig
 from simulators.plant.plant import Plant
-from simulators.wire.control_loop import ControlLoop
+from simulators.wire.control_loop import ControlLoop, LoopWatch
 from simulators.wire.instrument import BenchSettings, Instrument, Reply, bench_settings
 from simulators.wire.modbus import BROADCAST, ILLEGAL_VALUE, ModbusError, Register, answer, seal, take_frame
 
 # Instrument status, register 75.
-MANUAL, SENSOR_BREAK, OVER_RANGE, REMOTE_FAIL = 1 << 4, 1 << 5, 1 << 10, 1 << 14
+MANUAL, SENSOR_BREAK, LOOP_BREAK, OVER_RANGE, REMOTE_FAIL = 1 << 4, 1 << 5, 1 << 6, 1 << 10, 1 << 14
+IEEE = 0x8000
 
 
 class ControllerSettings(BenchSettings):
@@ -47,7 +51,8 @@ class Eurotherm3216(Instrument):
         real_s: tells real seconds. The window in which the remote set point has to be refreshed is a
             property of the line and does not run faster with the plant.
 
-    Faults: ``sensor_break`` opens the thermocouple.
+    Faults: ``sensor_break`` opens the thermocouple; ``loop_break`` cuts the heating element off, which shows in the
+    status when full power has had no effect for the loop break time.
     """
 
     part = "heater"
@@ -72,6 +77,9 @@ class Eurotherm3216(Instrument):
         self._real_s = real_s
         self._block = plant.heaters[name]
         self._loop = ControlLoop()
+        self._loop_watch = LoopWatch()
+        self._output = 0.0
+        self._cut_off = False
         seed = config.simulation.seed if config.simulation else 0
         self._noise = np.random.default_rng([seed, zlib.crc32(name.encode())])
         self._reading_c = self._block.temperature_c
@@ -86,6 +94,7 @@ class Eurotherm3216(Instrument):
         self._memory_writes: Counter[str] = Counter()
         self._registers = self._map()
         self.faults["sensor_break"] = self._break_sensor
+        self.faults["loop_break"] = self._break_loop
         plant.controllers.append(self._control)
 
     def next_reply(self) -> Reply | None:
@@ -108,7 +117,7 @@ class Eurotherm3216(Instrument):
             "remote_selected": self._remote,
             "remote_valid": self._remote_valid(),
             "reading_c": self._reading_c,
-            "output": self._block.output,
+            "output": self._output,
             "manual": self._manual,
             "sensor_break": self._broken,
             "status": self._status(),
@@ -116,24 +125,31 @@ class Eurotherm3216(Instrument):
         }
 
     def _map(self) -> dict[int, Register]:
-        return {
-            1: Register(lambda: self._raw(self._reading_c)),
-            2: Register(lambda: self._raw(self._working_c()), lambda raw: self._set_local(2, self._selected, raw)),
-            3: Register(lambda: self._raw(100 * self._manual_output), self._set_manual_output),
-            4: Register(lambda: self._raw(100 * self._block.output)),
-            5: Register(lambda: self._raw(self._working_c())),
-            11: Register(lambda: self._raw(self._range_c[0])),
-            12: Register(lambda: self._raw(self._range_c[1])),
+        values: dict[int, tuple[Callable[[], float], Callable[[int], None] | None]] = {
+            1: (lambda: self._reading_c, None),
+            2: (self._working_c, lambda raw: self._set_local(2, self._selected, raw)),
+            3: (lambda: 100 * self._manual_output, self._set_manual_output),
+            4: (lambda: 100 * self._output, None),
+            5: (self._working_c, None),
+            11: (lambda: self._range_c[0], None),
+            12: (lambda: self._range_c[1], None),
+            24: (lambda: self._local_c[0], lambda raw: self._set_local(24, 0, raw)),
+            25: (lambda: self._local_c[1], lambda raw: self._set_local(25, 1, raw)),
+            26: (lambda: self._remote_c, self._set_remote),
+            111: (lambda: self._high_c, self._set_high),
+            112: (lambda: self._low_c, self._set_low),
+        }
+        registers = {
             15: Register(lambda: self._selected, self._select),
-            24: Register(lambda: self._raw(self._local_c[0]), lambda raw: self._set_local(24, 0, raw)),
-            25: Register(lambda: self._raw(self._local_c[1]), lambda raw: self._set_local(25, 1, raw)),
-            26: Register(lambda: self._raw(self._remote_c), self._set_remote),
             75: Register(self._status),
-            111: Register(lambda: self._raw(self._high_c), self._set_high),
-            112: Register(lambda: self._raw(self._low_c), self._set_low),
             273: Register(lambda: int(self._manual), self._set_manual),
             276: Register(lambda: int(self._remote), self._select_remote),
         }
+        for address, (value, write) in values.items():
+            registers[address] = Register(lambda value=value: self._raw(value()), write)
+            for word in (0, 1):
+                registers[IEEE + 2 * address + word] = Register(partial(_half_of_float, value, word))
+        return registers
 
     def _raw(self, value: float) -> int:
         return min(max(round(value * self._scale), -32768), 32767)
@@ -172,7 +188,7 @@ class Eurotherm3216(Instrument):
     def _set_manual(self, raw: int) -> None:
         manual = _one_of(raw, 0, 1) == 1
         if manual and not self._manual:
-            self._manual_output = self._block.output  # without a bump, either way
+            self._manual_output = self._output  # without a bump, either way
         elif self._manual and not manual:
             self._loop.follow(self._manual_output)
         self._manual = manual
@@ -194,6 +210,7 @@ class Eurotherm3216(Instrument):
         flags = {
             MANUAL: self._manual,
             SENSOR_BREAK: self._broken,
+            LOOP_BREAK: self._loop_watch.broken,
             OVER_RANGE: over_range,
             REMOTE_FAIL: self._remote and not self._remote_valid(),
         }
@@ -203,8 +220,11 @@ class Eurotherm3216(Instrument):
         self._broken = on
         self._read_sensor()
         if on:
-            self._block.output = 0.0
+            self._output = self._block.output = 0.0
             self._loop.follow(0.0)
+
+    def _break_loop(self, on: bool) -> None:
+        self._cut_off = on
 
     def _read_sensor(self) -> None:
         noise_c = self.NOISE_C * float(self._noise.normal())
@@ -213,11 +233,18 @@ class Eurotherm3216(Instrument):
     def _control(self, dt_s: float) -> None:
         self._read_sensor()
         if self._broken:
-            self._block.output = 0.0
+            self._output = 0.0
         elif self._manual:
-            self._block.output = self._manual_output
+            self._output = self._manual_output
         else:
-            self._block.output = self._loop.output(self._reading_c, self._working_c(), dt_s)
+            self._output = self._loop.output(self._reading_c, self._working_c(), dt_s)
+        self._loop_watch.look(self._reading_c, self._output, dt_s)
+        self._block.output = 0.0 if self._cut_off else self._output
+
+
+def _half_of_float(value: Callable[[], float], word: int) -> int:
+    """The first or second register of a value as a float."""
+    return struct.unpack(">2H", struct.pack(">f", value()))[word]
 
 
 def _one_of(raw: int, *allowed: int) -> int:

@@ -245,10 +245,11 @@ class PhdUltra(Instrument):
         rate_ml_min = (motor.rate_ml_min[direction] or 0.0) if motor.running else 0.0
         letter = direction.value.upper() if motor.running else direction.value
         stalled = "S" if motor.motion is Motion.STALLED else "."
-        # Limit switch: this pump has none. Trigger input: high when nothing is connected.
+        # The manual's line is "0 0 0 w..TI.". Assumed of it: the limit switch is not there, the trigger input is
+        # high when nothing is connected, and the direction *port*, which is not the motor's direction, rests at I.
         # The sixth flag is the sibling's (Pump 11 Elite): target reached.
         reached = "T" if motor.motion is Motion.TARGET_REACHED else "."
-        flags = f"{letter}.{stalled}T{direction.value.upper()}{reached}"[: self._flags]
+        flags = f"{letter}.{stalled}TI{reached}"[: self._flags]
         rate_fl_s = round(rate_ml_min / 60 * _FL_PER_ML)
         moved_fl = round(motor.moved_ml[direction] * _FL_PER_ML)
         return f"{rate_fl_s} {int(motor.spent_s[direction] + 1e-6)} {moved_fl} {flags}"

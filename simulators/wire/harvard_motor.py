@@ -114,12 +114,13 @@ class PumpMotor:
         """Count the step that is about to be made; stop where the plunger stalled or the target was reached."""
         if not self.running:
             return
+        if self._drive.stalled:  # in the last step before the target as in any other
+            self._ends = False
+            self.motion = Motion.STALLED
+            return
         if self._ends:
             self._stand(Motion.TARGET_REACHED)
             self._on_target()
-            return
-        if self._drive.stalled:
-            self.motion = Motion.STALLED
             return
         step_ml = (self.rate_ml_min[self.direction] or 0.0) * dt_s / 60
         left_ml = self._left_ml()

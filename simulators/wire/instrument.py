@@ -58,8 +58,8 @@ class Instrument(ABC):
 
     Args:
         name: of the device in the configuration.
-        entry: the device's table in the configuration.
-        config: the whole instrument file.
+        entry: the device's table in the configuration, for the instrument's own settings.
+        config: the whole instrument file, likewise.
         plant: what the instrument acts on and measures.
 
     Attributes:
@@ -72,8 +72,6 @@ class Instrument(ABC):
     def __init__(self, name: str, entry: DeviceEntry, config: InstrumentConfig, plant: Plant):
         self.name = name
         self.faults: dict[str, Fault] = {}
-        self._entry = entry
-        self._config = config
         self._plant = plant
         self._buffer = bytearray()
 

@@ -137,12 +137,18 @@ class Line:
         await self.settle()
 
     async def settle(self) -> None:
-        """Listen, or refuse and cut connections, as the line is plugged in or not."""
+        """Listen, or refuse and cut connections, as the line is plugged in or not.
+
+        Raises:
+            PortInUseError: another program took the address meanwhile; the next call tries again.
+        """
         async with self._settling:
             if self._unplugged and self._server is not None:
                 self._cut()
                 self._own(listen=False)  # nobody else may take the address meanwhile
-            elif not self._unplugged and self._bound is not None:
+            elif not self._unplugged and self._server is None:
+                if self._bound is None:  # another program had the address when the line was unplugged
+                    self._own(listen=True)
                 loop = asyncio.get_running_loop()
                 bound, self._bound = self._bound, None
                 self._plugged = True

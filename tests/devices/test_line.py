@@ -8,19 +8,24 @@ import pytest
 
 from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError
 from devices.links import Line, LineSettings
-from devices.protocols import harvard
+from devices.protocols import harvard, modbus
+from tests.support import SerialAdapter
 
 SETTINGS = LineSettings(reply_within_s=0.2, attempts=3)
 
 
 class Scripted:
-    """Answers each request it hears with the next piece of its script; None closes the connection."""
+    """Answers each request it hears with the next piece of its script; None closes the connection.
 
-    def __init__(self, script: list[bytes | None]):
+    A piece of (seconds, bytes) is said so much later, whatever is asked meanwhile.
+    """
+
+    def __init__(self, script: list[bytes | tuple[float, bytes] | None]):
         self._script = iter(script)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
         self.heard: list[bytes] = []
+        self._late = threading.Event()  # never set: lateness is a matter of time
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -36,6 +41,9 @@ class Scripted:
                     answer = next(self._script, b"")
                     if answer is None:
                         break
+                    if isinstance(answer, tuple):
+                        delay_s, answer = answer
+                        self._late.wait(delay_s)
                     connection.sendall(answer)
 
     def close(self) -> None:
@@ -81,6 +89,35 @@ def test_a_reply_that_does_not_come_is_asked_for_again(scripted):
 def test_a_spoilt_reply_is_asked_for_again_and_the_rest_of_it_is_thrown_away(scripted):
     _, line = scripted(b"\nPHD \xff\xff 3.0.5\r\n:", GOOD)
     assert ask(line).lines == ("PHD ULTRA 3.0.5",)
+
+
+def test_an_answer_that_comes_after_its_time_limit_is_not_taken_for_the_answer_to_the_next_question(scripted):
+    process_value, output = (bytes.fromhex(text) for text in ("01 03 02 09 C4 BF 87", "01 03 02 01 AF F9 A8"))
+    server, _ = scripted((1.3, process_value), (0.1, process_value), output)
+    line = Line(server.address, LineSettings(reply_within_s=1.0))
+    try:
+        read = [
+            line.ask(modbus.read_request(1, register), lambda data: modbus.decode_read(data, 1), "heater")
+            for register in (1, 4)
+        ]
+    finally:
+        line.close()
+    assert read == [[2500], [431]]
+    assert server.heard == [modbus.read_request(1, 1)] * 2 + [modbus.read_request(1, 4)]
+
+
+def test_a_serial_adapter_that_is_pulled_out_is_a_lost_line(scripted):
+    server, _ = scripted(GOOD)
+    adapter = SerialAdapter("127.0.0.1", int(server.address.rpartition(":")[2]))
+    line = Line(adapter.path, SETTINGS)
+    try:
+        assert ask(line).lines == ("PHD ULTRA 3.0.5",)
+        adapter.pull_out()
+        with pytest.raises(LinkError, match="pump: "):
+            ask(line)
+    finally:
+        line.close()
+        adapter.pull_out()
 
 
 def test_after_a_few_attempts_it_gives_up_and_says_who_was_asked_what(scripted):

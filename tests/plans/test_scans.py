@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 
 import event_model
 import numpy as np
@@ -11,21 +12,31 @@ from bluesky.simulators import check_limits
 
 from devices.errors import LimitError, LinkError
 from flowlab.bench import Bench
+from flowlab.conditions import Conditions
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
+from flowlab.config.paths import shipped_config
 from flowlab.daemon.worker import ours
 from plans.residence_time_scan import residence_time_scan
-from plans.spectra import SteadyCriterion
+from plans.scan import volume_ml
+from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
 from tests.simulators.benches import served
+from tests.support import is_safe
 
 SPEED = 400.0
 QUICK = SteadyCriterion(flush_volumes=1.2, most_spectra=4)
 
 
 @pytest.fixture(scope="module")
-def lab():
-    with served("simulated-flow", "--any-port", "--speed", str(SPEED)) as lab:
+def lab(tmp_path_factory):
+    """The shipped instrument with a steady lamp and no bubbles: plant time, and so drift, runs on while wires wait."""
+    shipped = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+    table = "[simulation.settings]\n"
+    assert table in shipped
+    file = tmp_path_factory.mktemp("lab") / "steady.toml"
+    file.write_text(shipped.replace(table, table + "light = { lamp_drift = 0.0, bubbles_per_ml = 0.0 }\n"), "utf-8")
+    with served(str(file), "--any-port", "--speed", str(SPEED)) as lab:
         yield lab
 
 
@@ -77,12 +88,6 @@ def run(engine, bench):
     return Runner(engine, bench)
 
 
-def is_safe(lab) -> bool:
-    truth = lab.ask(truth=True)
-    heaters = [truth["instruments"][name]["working_set_point_c"] for name in ("nucleation_heater", "growth_heater")]
-    return heaters == [20.0, 20.0] and all(pump["rate_ml_min"] == 0 for pump in truth["pumps"].values())
-
-
 def primary(documents, key):
     return [
         doc["data"][key]
@@ -113,7 +118,7 @@ def test_a_temperature_scan_visits_its_points_in_the_order_of_the_paper_and_ends
     streams = [d["name"] for n, d in documents if n == "descriptor"]
     assert streams[:2] == ["dark", "reference"]
     assert documents[0][1]["num_points"] == 4
-    assert is_safe(lab)
+    assert is_safe(lab.ask(truth=True))
     for name, doc in documents:
         validator = event_model.schema_validators[event_model.DocumentNames[name]]
         validator.validate(event_model.sanitize_doc(doc))
@@ -138,11 +143,18 @@ def test_dark_is_dark_and_reference_is_bright(run, bench):
     assert np.all(np.diff(bench.devices["spectrometer"].wavelength_nm.get()) > 0)
 
 
-def test_a_point_is_steady_when_two_spectra_agree_and_says_so_when_they_do_not(run):
+def test_a_point_is_steady_when_two_spectra_agree_and_says_so_when_they_do_not(run, bench):
     documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5], steady=QUICK)
     assert primary(documents, "steady") == [True]
-    never = SteadyCriterion(flush_volumes=1.0, most_spectra=3, drift=1e-9)
-    documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5], steady=never)
+    spectrometer = bench.devices["spectrometer"]
+
+    def brighter(name, doc):
+        if name == "event" and "spectra" in doc["data"]:
+            spectrometer.set_integration_ms(10.0 + doc["data"]["spectra"])
+
+    few = QUICK.model_copy(update={"most_spectra": 3})
+    documents = run(residence_time_scan, brighter, temperatures_c=[40.0], residence_times_s=[4.5], steady=few)
+    spectrometer.set_integration_ms(10.0)
     assert primary(documents, "steady") == [False]
     assert primary(documents, "spectra") == [3]
 
@@ -155,6 +167,7 @@ def test_a_point_is_steady_when_two_spectra_agree_and_says_so_when_they_do_not(r
         ({"nucleation_c": [60.0], "growth_c": [5.0], "residence_time_s": 14.0}, "growth_heater: set point 5 °C"),
         ({"nucleation_c": [60.0], "growth_c": [50.0], "residence_time_s": 1e-3}, "residence time 0.001 s is outside"),
         ({"nucleation_c": [60.0] * 3000, "growth_c": [50.0], "residence_time_s": 14.0}, "mL of cadmium, but"),
+        ({"nucleation_c": [60.0, 350.0], "growth_c": [50.0], "residence_time_s": 2.0}, "mL of cadmium may flow"),
     ],
 )
 def test_a_scan_that_is_not_allowed_moves_nothing_and_opens_no_run(run, lab, parameters, message):
@@ -163,7 +176,36 @@ def test_a_scan_that_is_not_allowed_moves_nothing_and_opens_no_run(run, lab, par
         run(temperature_scan, **parameters)
     assert run.documents == []
     assert lab.ask(truth=True)["instruments"]["nucleation_heater"]["working_set_point_c"] == before
-    assert is_safe(lab)
+    assert is_safe(lab.ask(truth=True))
+
+
+def test_a_scan_without_a_shutter_is_refused_before_anything_moves(run, lab, bench, monkeypatch):
+    spectrometer = bench.devices["spectrometer"]
+    without = spectrometer.settings.model_copy(update={"shutter_message": 0})
+    monkeypatch.setattr(spectrometer, "settings", without)
+    with pytest.raises(LimitError, match="shutter_message is 0.* no dark spectrum") as failure:
+        run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5], steady=QUICK)
+    assert "\n" not in str(failure.value)
+    assert run.documents == []
+    assert is_safe(lab.ask(truth=True))
+
+
+def test_a_point_is_charged_the_flow_that_runs_while_its_heaters_may_still_move(bench):
+    reactor = bench.devices["reactor"]
+    fast, slow = Conditions(250.0, 250.0, 2.0), Conditions(260.0, 280.0, 100.0)
+    first = volume_ml(reactor, None, slow, QUICK)
+    limit_s = bench.devices["growth_heater"].limit_s(30.0)
+    assert volume_ml(reactor, fast, slow, QUICK) - first == pytest.approx(limit_s * reactor.path.reaction_ml / 2.0)
+    assert volume_ml(reactor, slow, fast, QUICK) - volume_ml(reactor, None, fast, QUICK) == pytest.approx(
+        limit_s * reactor.path.reaction_ml / 100.0
+    )
+
+
+def test_that_all_still_flows_is_checked_behind_each_spectrum_and_before_it_is_recorded(bench):
+    reactor, spectrometer = bench.devices["reactor"], bench.devices["spectrometer"]
+    messages = take_when_steady(reactor, spectrometer, Judgement(), QUICK)
+    before = list(itertools.takewhile(lambda message: message.command != "create", messages))
+    assert [message.obj for message in before if message.command == "trigger"] == [spectrometer, reactor]
 
 
 @pytest.mark.parametrize("growth", [{}, {"growth_c": [50.0], "growth_offsets_c": [0.0]}, {"growth_c": []}])

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flowlab.errors import BadInputError, FlowlabError
 from simulators.wire.bench import Bench
 from simulators.wire.control import ControlPort
+from simulators.wire.line import PortInUseError
 from tests.simulators.benches import bench, pass_time, place, say
 
 Answer = dict[str, Any]
@@ -97,7 +98,7 @@ def test_each_fault_does_what_it_says_and_none_clears_them() -> None:
         ({"fault": "stall"}, '"device": DEVICE'),
         ({"fault": "stall", "device": "valve"}, "cadmium_pump, selenium_pump, nucleation_heater"),
         ({"fault": "sensor_break", "device": "cadmium_pump"}, "stall, unplug, silence, none"),
-        ({"fault": "stall", "device": "growth_heater"}, "sensor_break, unplug, silence, none"),
+        ({"fault": "stall", "device": "growth_heater"}, "sensor_break, loop_break, unplug, silence, none"),
         ({"fault": "stall", "device": "spectrometer"}, "unplug, silence, none"),
     ],
 )
@@ -107,6 +108,26 @@ def test_what_is_not_allowed_is_answered_by_what_is(request_: Any, allowed: str)
     assert allowed in refused["error"]
     assert "\n" not in refused["error"]
     assert "pumps" in truth
+
+
+def test_an_address_that_another_program_took_is_said_and_the_line_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_bench = bench()
+    unplug = json.dumps({"fault": "unplug", "device": "cadmium_pump"}).encode() + b"\n"
+    mend = unplug.replace(b"unplug", b"none")
+
+    def taken(*_: Any, **__: Any) -> NoReturn:
+        raise PortInUseError("cadmium_pump: cannot listen on 127.0.0.1:50101: Address already in use")
+
+    async def play() -> None:
+        async with control_port(a_bench) as control:
+            with monkeypatch.context() as patched:
+                patched.setattr("simulators.wire.line.own_address", taken)
+                assert (await ask(control, unplug))[0]["error"].startswith("cadmium_pump: cannot listen on")
+            assert await ask(control, mend) == [{"ok": True}]
+            _, writer = await asyncio.open_connection(*place(a_bench.addresses["cadmium_pump"]))
+            writer.close()
+
+    asyncio.run(play())
 
 
 def test_a_line_without_end_is_refused() -> None:

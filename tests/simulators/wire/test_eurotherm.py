@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flowlab.config.load import ConfigError
 from simulators.wire.bench import Bench
-from simulators.wire.eurotherm import MANUAL, OVER_RANGE, REMOTE_FAIL, SENSOR_BREAK, Eurotherm3216
+from simulators.wire.eurotherm import LOOP_BREAK, MANUAL, OVER_RANGE, REMOTE_FAIL, SENSOR_BREAK, Eurotherm3216
 from simulators.wire.modbus import crc16, seal
 from tests.simulators.benches import bench, converse, pass_time, say, shipped
 
@@ -37,6 +37,9 @@ DIALOGUE = [
     (frame("01 03 00 18 00 02"), frame("01 03 04 01 2C 00 C8")),
     (frame("01 06 00 0F 00 01"), frame("01 06 00 0F 00 01")),  # select the second set point
     (frame("01 03 00 05 00 01"), frame("01 03 02 00 C8")),
+    (frame("01 03 80 0A 00 02"), frame("01 03 04 41 A0 00 00")),  # the same in the IEEE region: 20.0
+    (frame("01 03 80 16 00 04"), frame("01 03 08 C3 48 00 00 44 AB 80 00")),  # −200.0, 1372.0
+    (frame("01 06 80 0A 41 20"), frame("01 86 02")),  # which is only read
     (frame("01 08 00 00 12 34"), frame("01 08 00 00 12 34")),  # loopback
     (frame("01 08 00 01 00 00"), frame("01 88 01")),
     (frame("01 05 00 01 FF 00"), frame("01 85 01")),  # illegal function
@@ -189,6 +192,23 @@ def test_an_open_thermocouple_reads_full_scale_and_switches_the_heating_off() ->
     pass_time(a_bench, 0.1)
     assert (wire.read(75), wire.read(4)) == (0, 1000)
     assert wire.read(1) < 500
+
+
+def test_a_dead_element_shows_as_a_broken_loop_after_a_while_and_only_while_heat_is_asked_for() -> None:
+    a_bench = bench()
+    heater = heater_on(a_bench)
+    wire = Wire(heater)
+    heater.faults["loop_break"](True)
+    wire.write(24, 2500)
+    pass_time(a_bench, 50.0)
+    assert (wire.read(75), wire.read(4)) == (0, 1000)
+    pass_time(a_bench, 20.0)
+    assert (wire.read(75), wire.read(4)) == (LOOP_BREAK, 1000)
+    assert a_bench.plant.heaters[HEATER].power_w == 0.0
+    heater.faults["loop_break"](False)
+    pass_time(a_bench, 20.0)
+    assert wire.read(75) == 0
+    assert wire.read(1) > 300
 
 
 def temperatures(a_bench: Bench, set_point_c: float, plant_s: float) -> np.ndarray:

@@ -10,7 +10,8 @@ from simulators.wire.bench import Bench
 from simulators.wire.harvard import PhdUltra
 from tests.simulators.benches import bench, converse, pass_time, say
 
-# The first three lines are quoted from the manual and from transcripts of pumps in use.
+# The first two lines and the one that is marked are quoted from the manual and from transcripts of pumps in use.
+# What the flags of the status mean beyond the quoted line, and words such as "Rate not set", are assumed.
 DIALOGUE = [
     (b"ver\r", b"\nPHD ULTRA 3.0.5\r\n:"),
     (b"irate lim\r", b"\n14.7792 nl/min to 15.3477 ml/min\r\n:"),
@@ -50,6 +51,7 @@ DIALOGUE = [
     (b"wrate 1 ml/min\r", b"\n>"),
     (b"wrun\r", b"\n<"),
     (b"stp\r", b"\n:"),
+    (b"status\r", b"\n0 0 0 w..TI.\r\n:"),  # quoted
     (b"wvolume\r", b"\n0 ul\r\n:"),
     (b"echo on\r", b"\n:"),
     (b"echo off\r", b"echo off\r\n:"),
@@ -152,6 +154,27 @@ def test_a_stall_is_silent_and_shows_in_the_next_prompt() -> None:
     assert say(pump, b"irun\r") == b"\n>"
     pass_time(a_bench, 12.0)
     assert a_bench.plant.reactor.pumped_ml == pytest.approx(1.6)
+
+
+def test_a_stall_in_the_last_step_before_the_target_is_a_stall() -> None:
+    a_bench = bench()
+    pump = pump_on(a_bench)
+    say(pump, b"diameter 26.7\rirate 6 ml/min\rtvolume 10 ul\rirun\r")
+    pump.faults["stall"](True)
+    pass_time(a_bench, 1.0)
+    assert pump.unasked() == b""
+    assert say(pump, b"\r") == b"\n*"
+
+
+def test_a_target_at_the_very_end_of_the_barrel_is_reached() -> None:
+    a_bench = bench()
+    pump = pump_on(a_bench)
+    say(pump, b"diameter 26.7\rirate 7 ml/min\rwrate 13 ml/min\rirun\r")
+    pass_time(a_bench, 61.3)
+    infused = say(pump, b"stop\rivol\r").split()[1:3]
+    say(pump, b"tvolume %b %b\rwrun\r" % (*infused,))
+    pass_time(a_bench, 60.0)
+    assert pump.unasked() == b"\nT*"
 
 
 def test_an_empty_syringe_stalls() -> None:

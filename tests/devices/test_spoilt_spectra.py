@@ -1,0 +1,86 @@
+"""The spectrometer's driver when replies are spoilt: every exposure ends, with a spectrum or with an error of ours."""
+
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from devices.errors import DeviceError, NotReachedError, ReplyError
+from devices.ocean import OceanHdx
+from tests.devices.conftest import bench_at
+from tests.devices.hdx import Hdx
+
+WAIT_S = 60.0
+
+
+@pytest.fixture
+def hdx() -> Iterator[Hdx]:
+    server = Hdx()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def spectrometer(hdx: Hdx) -> Iterator[OceanHdx]:
+    with bench_at({"spectrometer": hdx.address}, spectrometer={"reply_within_s": 5.0, "scans": 4}) as bench:
+        device = bench.devices["spectrometer"]
+        device.connect()
+        yield device
+
+
+def refused_with(number: int, reply: bytes) -> bytes:
+    """A reply turned into a refusal."""
+    head = reply[:4] + struct.pack("<HH", 9, number) + reply[8:23] + bytes(17) + struct.pack("<L", 20)
+    return head + bytes(16) + reply[-4:]
+
+
+def test_an_error_number_that_nobody_knows_is_an_error(spectrometer, hdx):
+    hdx.spoil = lambda reply: refused_with(99, reply)
+    with pytest.raises(ReplyError, match="spectrometer: asked for spectrum|is no HDX"):
+        spectrometer.trigger().wait(WAIT_S)
+
+
+@pytest.mark.parametrize("spoil", [lambda reply: reply[:-4] + bytes(4), lambda reply: refused_with(99, reply)])
+def test_a_spectrometer_that_is_garbled_when_it_is_connected_anew_is_an_error(spectrometer, hdx, spoil):
+    def drop(reply: bytes) -> None:
+        hdx.spoil = spoil
+
+    hdx.spoil = drop
+    with pytest.raises(ReplyError, match="is no HDX"):
+        spectrometer.trigger().wait(WAIT_S)
+    hdx.spoil = lambda reply: reply
+    spectrometer.trigger().wait(WAIT_S)
+
+
+def test_whatever_goes_wrong_in_an_exposure_ends_it_with_an_error(spectrometer, monkeypatch):
+    def fail() -> None:
+        raise ZeroDivisionError("out of the blue")
+
+    monkeypatch.setattr(spectrometer, "_scan", fail)
+    with pytest.raises(DeviceError, match="spectrometer: asked for spectrum: .*out of the blue"):
+        spectrometer.trigger().wait(WAIT_S)
+
+
+def test_a_closed_shutter_is_closed_again_after_a_loss_of_power(spectrometer, hdx):
+    spectrometer.shutter_open.set(False).wait(WAIT_S)
+    hdx.spoil = hdx.lose_power
+    spectrometer.trigger().wait(WAIT_S)
+    assert not hdx.shutter_open
+    assert spectrometer.counts.get().max() < 3000
+
+
+def test_the_time_limit_does_not_grow_with_the_number_of_scans(spectrometer):
+    spectrometer.set_integration_ms(1000.0)
+    for _ in range(3):
+        spectrometer.trigger().wait(WAIT_S)
+    assert spectrometer._handle.socket.gettimeout() == pytest.approx(6.0, abs=0.01)
+
+
+def test_being_made_safe_ends_an_exposure_of_many_scans_between_two_of_them(spectrometer, hdx):
+    spectrometer.settings = spectrometer.settings.model_copy(update={"scans": 1_000_000})
+    status = spectrometer.trigger()
+    spectrometer.make_safe()
+    with pytest.raises(NotReachedError, match="given up"):
+        status.wait(WAIT_S)
+    spectrometer.settings = spectrometer.settings.model_copy(update={"scans": 2})
+    spectrometer.trigger().wait(WAIT_S)
