@@ -43,17 +43,21 @@ class Track:
         """The newest sighting."""
         return self.sightings[-1]
 
+    @property
+    def _speed_nm(self) -> float:
+        """How far it moved per step when it was last seen; 0 after one sighting."""
+        if len(self.sightings) < 2:
+            return 0.0
+        before = self.sightings[-2]
+        return (self.last.feature.wavelength_nm - before.feature.wavelength_nm) / (self.last.step - before.step)
+
     def expected_nm(self, step: int) -> float:
         """Where the band should be at a step: it goes on at half its last speed."""
-        if len(self.sightings) < 2:
-            return self.last.feature.wavelength_nm
-        before = self.sightings[-2]
-        speed = (self.last.feature.wavelength_nm - before.feature.wavelength_nm) / (self.last.step - before.step)
-        return self.last.feature.wavelength_nm + 0.5 * speed * (step - self.last.step)
+        return self.last.feature.wavelength_nm + 0.5 * self._speed_nm * (step - self.last.step)
 
     def reach_nm(self, step: int) -> float:
-        """How far from there it may be."""
-        base = _FIRST_REACH_NM if len(self.sightings) < 2 else _REACH_NM
+        """How far from there it may be: the farther, the faster it moved."""
+        base = _FIRST_REACH_NM if len(self.sightings) < 2 else _REACH_NM + 0.5 * abs(self._speed_nm)
         return base * (step - self.last.step) ** 0.5
 
 

@@ -92,15 +92,20 @@ def judge_panel(tracks: list[Track], families: list[KnownFamily]) -> dict[int, V
     """
     first = first_exciton(tracks)
     verdicts = {track.id: judge(track, first, families) for track in tracks}
-    clusters = sorted((t for t in tracks if verdicts[t.id].kind == "msc"), key=_position, reverse=True)
-    for track in clusters:
-        firsts = [t for t in clusters if verdicts[t.id].transition == "E1"]
+    fixed = sorted((t for t in tracks if _stands(verdicts[t.id])), key=_position, reverse=True)
+    for track in fixed:
+        firsts = [t for t in fixed if verdicts[t.id].transition == "E1"]
         redder = next((t for t in firsts if _is_companion(track, t)), None)
         if redder is not None:
             alone = verdicts[track.id]
             why = f"{alone.why}; rises and falls with the band at {_position(redder):.0f} nm"
             verdicts[track.id] = Verdict("msc", alone.probability, "E2", verdicts[redder.id].family, why)
     return verdicts
+
+
+def _stands(verdict: Verdict) -> bool:
+    """Whether a track is fixed: a cluster's band, or one that is in doubt for its width, as higher transitions are."""
+    return verdict.kind == "msc" or (verdict.kind == "unknown" and verdict.probability >= DECIDED)
 
 
 def first_exciton(tracks: list[Track]) -> Track | None:

@@ -239,11 +239,11 @@ def test_a_highest_temperature_that_the_registers_cannot_hold_is_refused():
 
 
 def test_a_heater_that_does_not_get_there_is_given_up_on(free_lab):
-    with bench_at(free_lab.addresses, growth_heater={"settle_for_s": 0.0, "settle_within_c": 0.001}) as bench:
+    with bench_at(free_lab.addresses, growth_heater={"settle_for_s": 0.0}) as bench:
         heater = bench.devices["growth_heater"]
         heater.settings = heater.settings.model_copy(update={"slowest_c_per_s": 1e6})
-        status = heater.set(120.0)
-        with pytest.raises(NotReachedError, match="120 °C not reached within"):
+        status = heater.set(350.0)  # takes minutes, and has one
+        with pytest.raises(NotReachedError, match="350 °C not reached within"):
             status.wait(WAIT_S)
         heater.make_safe()
 
