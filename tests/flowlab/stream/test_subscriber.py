@@ -11,6 +11,7 @@ import zmq
 from bluesky.callbacks.zmq import RemoteDispatcher
 
 from flowlab.errors import BadInputError, FlowlabError
+from flowlab.live.recorder import ResultsRecorder
 from flowlab.stream import (
     RAW,
     RESULTS,
@@ -167,9 +168,18 @@ def test_two_runs_at_once_are_kept_apart(hub):
 
 
 def test_results_are_not_mistaken_for_raw_documents(hub):
+    raw = list(documents_of_a_run(3))
+    start = {"uid": "an-analysis", "time": 1.0, "parent_run": raw[0][1]["uid"]}
+    stop = {"uid": "its-end", "time": 2.0, "run_start": start["uid"], "exit_status": "success"}
+    publisher = Publisher(hub.proxy.inward, RESULTS)
+    results = ResultsRecorder(hub.store, publisher)
     with hub.subscriber(prefix=RESULTS) as subscriber:
-        hub.record(documents_of_a_run(3))
-        assert subscriber.receive(1.2) is None
+        hub.record(raw)
+        for name, doc in (("start", start), ("stop", stop)):
+            results.take(name, doc)
+        assert [Message.from_bytes(record).run_uid for record in receive_run(subscriber)] == ["an-analysis"] * 2
+    results.close()
+    publisher.close()
 
 
 def test_stray_bytes_on_the_socket_are_counted_and_dropped(hub):
