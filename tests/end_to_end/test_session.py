@@ -20,6 +20,7 @@ from flowlab.process import Child, ChildFailedError
 from flowlab.stream import RAW, deserialize, read_journal
 from tests.flowlab.cli.test_cli import addressed
 from tests.simulators.benches import Served, served
+from tests.support import is_safe
 
 QUICK = {"flush_volumes": 1.2, "most_spectra": 4}
 SCAN = {
@@ -44,11 +45,6 @@ def lab(session: Session) -> Served:
 
 def is_spectrum(message) -> bool:
     return message.name == "event" and "reactor_growth_c" in message.doc["data"]
-
-
-def safe(truth: dict) -> bool:
-    heaters = [truth["instruments"][name]["working_set_point_c"] for name in ("nucleation_heater", "growth_heater")]
-    return heaters == [20.0, 20.0] and all(pump["rate_ml_min"] == 0 for pump in truth["pumps"].values())
 
 
 def ignore(message) -> None:
@@ -107,7 +103,7 @@ def test_a_worker_that_is_killed_leaves_the_instrument_safe_and_the_journal_read
 
     with pytest.raises(FlowlabError, match=r"worker: killed by signal 9 .*; safe: nucleation_heater, growth_heater, "):
         session.run("temperature_scan", SCAN, watch)
-    assert safe(lab(session).ask(truth=True))
+    assert is_safe(lab(session).ask(truth=True))
     (journal,) = [path for path in session.store.journals() if path.stem == "documents"]
     names = [message.name for message in read_journal(journal)]
     assert names[0] == "start"
@@ -123,7 +119,7 @@ def test_whatever_fails_while_a_run_is_watched_leaves_the_instrument_safe(sessio
 
     with pytest.raises(OSError, match="the terminal is gone"):
         session.run("temperature_scan", SCAN, watch)
-    assert safe(lab(session).ask(truth=True))
+    assert is_safe(lab(session).ask(truth=True))
 
 
 @pytest.mark.timeout(180)
@@ -141,7 +137,7 @@ def test_a_helper_that_keeps_dying_is_a_problem_and_the_run_ends_without_it(sess
     assert outcome.problems == [f"analyzer: died 1 times; its log is {log}"]
     *_, last = read_journal(outcome.stored.journal)
     assert (last.name, last.doc["exit_status"]) == ("stop", "success")
-    assert safe(lab(session).ask(truth=True))
+    assert is_safe(lab(session).ask(truth=True))
 
 
 @pytest.mark.timeout(180)
@@ -167,7 +163,7 @@ def test_a_second_ctrl_c_does_not_keep_the_instrument_from_being_made_safe(sessi
         session.run("temperature_scan", SCAN, watch)
     again.join()
     assert signal.getsignal(signal.SIGINT) is normal
-    assert safe(lab(session).ask(truth=True))
+    assert is_safe(lab(session).ask(truth=True))
 
 
 @pytest.mark.timeout(180)
@@ -177,13 +173,13 @@ def test_a_session_that_is_killed_has_its_worker_make_the_instrument_safe(tmp_pa
         path = addressed(tmp_path / "my.toml", bench.addresses, SPEED)
         command = [sys.executable, "-m", "flowlab", "run", path, "temperature_scan", json.dumps(SCAN)]
         with subprocess.Popen([*map(str, command), "--data", str(tmp_path / "data")]) as process:
-            while safe(bench.ask(truth=True)):
+            while is_safe(bench.ask(truth=True)):
                 assert process.poll() is None
             family = psutil.Process(process.pid).children()
             process.kill()
         _, left = psutil.wait_procs(family, timeout=60)
         assert not left
-        assert safe(bench.ask(truth=True))
+        assert is_safe(bench.ask(truth=True))
     (journal,) = (tmp_path / "data").glob("*/documents.journal")
     *_, last = read_journal(journal)
     assert (last.name, last.doc["exit_status"]) == ("stop", "abort")

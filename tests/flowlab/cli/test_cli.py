@@ -18,7 +18,7 @@ from flowlab.live import Analyzer
 from flowlab.live.recorder import ResultsRecorder
 from flowlab.stream import Recorder, RunStore, read_journal
 from tests.simulators.benches import served
-from tests.support import PANELS, documents_of_a_scan
+from tests.support import PANELS, documents_of_a_scan, is_safe
 
 SCAN = {"temperatures_c": [40.0], "residence_times_s": [4.5, 5.0, 5.5, 6.0], "steady": {"flush_volumes": 1.2}}
 
@@ -298,12 +298,6 @@ def test_an_instrument_that_is_not_there_is_one_line_and_exit_code_1(tmp_path):
     assert flowlab("safe-state", "-c", path).returncode == 1
 
 
-def is_safe(lab) -> bool:
-    truth = lab.ask(truth=True)
-    heaters = [truth["instruments"][name]["working_set_point_c"] for name in ("nucleation_heater", "growth_heater")]
-    return heaters == [20.0, 20.0] and all(pump["rate_ml_min"] == 0 for pump in truth["pumps"].values())
-
-
 @pytest.fixture(scope="module")
 def lab():
     with served("simulated-flow", "--any-port", "--speed", "400") as lab:
@@ -317,7 +311,7 @@ def test_a_plan_runs_on_an_instrument_that_somebody_else_started(lab, tmp_path):
     assert re.search(r"^documents  tcp://127\.0\.0\.1:\d+$", result.stderr, re.MULTILINE)
     folder = Path(json.loads(result.stdout)["folder"])
     assert {"documents.journal", "results.journal", "run.nxs", "report.html"} <= {p.name for p in folder.iterdir()}
-    assert is_safe(lab)
+    assert is_safe(lab.ask(truth=True))
     safe = flowlab("safe-state", "-c", path)
     assert (safe.returncode, safe.stderr) == (0, "")
     assert all(line.endswith(" safe") for line in safe.stdout.splitlines())
@@ -331,7 +325,7 @@ def test_a_limit_is_refused_with_exit_code_2_and_nothing_moves(lab, tmp_path):
     assert "nucleation_heater: set point 500 °C is outside 15…360 °C" in complaint(result)
     assert result.returncode == 2
     assert lab.ask(truth=True)["instruments"]["nucleation_heater"]["working_set_point_c"] == before
-    assert is_safe(lab)
+    assert is_safe(lab.ask(truth=True))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -348,7 +342,7 @@ def test_a_run_that_is_interrupted_ends_safe_with_its_stop_document(lab, tmp_pat
     assert process.returncode == code
     assert stderr.splitlines()[-1] == "flowlab: interrupted: the plan was aborted; the instrument is safe"
     assert "Traceback" not in stderr
-    assert is_safe(lab)
+    assert is_safe(lab.ask(truth=True))
     (stored,) = [RunStore(data).find(str(path.parent)) for path in data.glob("*/documents.journal")]
     assert last_document(stored.journal)[1]["exit_status"] == "abort"
 
