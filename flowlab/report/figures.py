@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from flowlab.report.load import RunData
@@ -15,7 +15,8 @@ from flowlab.report.words import axis_name
 
 _SHOWN_NM = (370.0, 640.0)
 _BAND_NM = 9.0  # half the width of a cluster's band, for the shading
-_COLOURS = "turbo"
+#: Temperatures from dark to bright: told apart by every eye. The palest yellow would be lost on white.
+_COLOUR = LinearSegmentedColormap.from_list("temperature", colormaps["plasma"](np.linspace(0, 0.92, 256)))
 _STYLE = {"ms": 3.0, "lw": 1.0, "elinewidth": 1.0, "capsize": 2.0}
 
 
@@ -49,11 +50,10 @@ def panels(run: RunData) -> Figure:
     shown = (run.wavelength_nm >= _SHOWN_NM[0]) & (run.wavelength_nm <= _SHOWN_NM[1])
     top = float(np.nanmax(run.absorbance[:, shown])) if np.isfinite(run.absorbance[:, shown]).any() else 1.0
     _, unit, symbol = axis_name(run.start["analysis"]["axes"][0])
-    colours = _colour_map()
     for place, panel in zip(axes, run.panels, strict=False):
         indices = run.of_panel(panel)
         for i in indices:
-            place.plot(run.wavelength_nm[shown], run.absorbance[i, shown], lw=1.0, color=colours(scale(coordinates[i])))
+            place.plot(run.wavelength_nm[shown], run.absorbance[i, shown], lw=1.0, color=_COLOUR(scale(coordinates[i])))
         _mark_cluster(place, run, panel)
         place.set_title(f"{symbol} = {panel:g} {unit}", fontsize=10)
         place.set_xlim(*_SHOWN_NM)
@@ -65,14 +65,8 @@ def panels(run: RunData) -> Figure:
     from matplotlib.cm import ScalarMappable
 
     fast, fast_unit, _ = axis_name(run.start["analysis"]["axes"][-1])
-    figure.colorbar(ScalarMappable(scale, colours), ax=list(axes), label=f"{fast} / {fast_unit}", shrink=0.8, pad=0.015)
+    figure.colorbar(ScalarMappable(scale, _COLOUR), ax=list(axes), label=f"{fast} / {fast_unit}", shrink=0.8, pad=0.015)
     return figure
-
-
-def _colour_map():
-    from matplotlib import colormaps
-
-    return colormaps[_COLOURS]
 
 
 def _mark_cluster(place, run: RunData, panel: float) -> None:
@@ -137,11 +131,10 @@ def excitons(run: RunData) -> Figure:
     figure = Figure(figsize=(10.0, 4.4), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
     tracks = [t for t in run.tracks if t["kind"] == "nc" and t["transition"] == "E1"]
-    colours = _colour_map()
     scale = Normalize(min(run.panels), max(run.panels) if len(run.panels) > 1 else min(run.panels) + 1)
     curve_err = {i: s["diameter_curve_err_nm"] for i, s in enumerate(run.spectra)}
     for track in tracks:
-        colour = colours(scale(track["panel"]))
+        colour = _COLOUR(scale(track["panel"]))
         label = f"{symbol} = {track['panel']:g} {slow_unit}"
         x = track["coordinate"]
         left.errorbar(
