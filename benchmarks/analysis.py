@@ -61,7 +61,7 @@ def rows() -> list[Row]:
 
     def peaks_by_scipy() -> object:
         curvature = -savgol_filter(spectrum.value, 71, 3, deriv=2)
-        return find_peaks(curvature, height=5 * np.std(curvature[-200:]))
+        return find_peaks(curvature, height=5 * float(np.std(curvature[-200:])))
 
     features, features_peer = interleaved(lambda: find_features(spectrum, axis), peaks_by_scipy, 30, 20)
     fit, fit_peer = interleaved(lambda: find_features(spectrum, axis), lambda: _by_lmfit(spectrum), 9, 3)

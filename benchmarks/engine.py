@@ -28,11 +28,13 @@ class Spectrum(Device):
     counts = Cpt(Signal, value=np.random.default_rng(0).random(2048), kind=Kind.hinted)
 
 
-def _drain(documents: str, pipe: Connection) -> None:
-    """Receive everything until told to stop; tell when the first message has come."""
+def _drain(pipe: Connection) -> None:
+    """Proxy and subscriber; receive everything until told to stop; tell when the first message has come."""
+    proxy = Proxy()
+    pipe.send(proxy.inward)
     context = zmq.Context()
     socket = context.socket(zmq.SUB)
-    socket.connect(documents)
+    socket.connect(proxy.outward)
     socket.setsockopt(zmq.SUBSCRIBE, RAW + b" ")
     told = False
     while not pipe.poll():
@@ -42,13 +44,14 @@ def _drain(documents: str, pipe: Connection) -> None:
                 pipe.send("first")
                 told = True
     context.destroy(linger=0)
+    proxy.close()
 
 
 @contextlib.contextmanager
-def _listener(documents: str) -> Iterator[Connection]:
-    """A subscriber in another process: without one, a publisher drops its messages where they arise."""
+def _listener() -> Iterator[Connection]:
+    """Proxy and subscriber in another process, as in a session: without one, a publisher drops its messages at once."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_drain, args=(documents, theirs))
+    process = multiprocessing.get_context("spawn").Process(target=_drain, args=(theirs,))
     process.start()
     theirs.close()
     try:
@@ -67,9 +70,8 @@ def _rate(engine: RunEngine, detector: Spectrum) -> float:
 def rows() -> list[Row]:
     """Events per second, the two engines in turn, with a subscriber in another process."""
     detector = Spectrum(name="spectrum")
-    proxy = Proxy()
-    with tempfile.TemporaryDirectory() as folder, _listener(proxy.outward) as listener:
-        publisher = Publisher(proxy.inward, RAW)
+    with tempfile.TemporaryDirectory() as folder, _listener() as listener:
+        publisher = Publisher(listener.recv(), RAW)
         recorder = Recorder(RunStore(Path(folder)).open_documents, publisher)
         bare, recording = RunEngine({}, context_managers=[]), RunEngine({}, context_managers=[])
         recording.subscribe(recorder)
@@ -81,7 +83,6 @@ def rows() -> list[Row]:
             rates.append((_rate(recording, detector), _rate(bare, detector)))
         recorder.close()
         publisher.close()
-    proxy.close()
     ours, peer = (statistics.median(column) for column in zip(*rates, strict=True))
     task = "RunEngine with journal + publisher, 2048-pixel event"
     return [Row(task, ours, "events/s", "≥ 0.9 × bare", peer, "bare bp.count", higher_is_better=True)]
