@@ -6,8 +6,6 @@ reagent that is left.
 
 import math
 from collections.abc import Sequence
-from functools import reduce
-from operator import and_
 from typing import Annotated, Any, cast
 
 from ophyd import Component as Cpt
@@ -180,10 +178,7 @@ class FlowReactor(Instrument):
         rate = self.rate_ml_min(value.residence_time_s)
 
         def there() -> bool:
-            for status in heating:
-                if status.done:
-                    status.wait(0)  # raises what went wrong
-            if not all(status.done for status in heating):
+            if not _all_done(heating):
                 return False
             for pump in self.pumps:
                 pump.set(rate)
@@ -259,7 +254,8 @@ class FlowReactor(Instrument):
         if all(pump.ask_content_ml() >= self._share_ml(volume_ml) for pump in self.pumps):
             return self.done()
         self._rates_ml_min = []
-        return reduce(and_, [pump.refill() for pump in self.pumps])
+        refills = [pump.refill() for pump in self.pumps]
+        return self.watch(lambda: _all_done(refills), what="full syringes", every_s=1.0, limit_s=1e9)
 
     def _infused_ml(self) -> float:
         return sum(pump.ask_infused_ml() for pump in self.pumps)
@@ -294,3 +290,11 @@ def _parts(entry: DeviceEntry) -> tuple[list[str], tuple[str, str]]:
     if isinstance(pumps, str) or any(isinstance(part, list) for part in heaters):
         raise ValueError("parts.pumps is a list of pumps; nucleation and growth are one heater each")
     return pumps, cast("tuple[str, str]", heaters)
+
+
+def _all_done(statuses: Sequence[Status]) -> bool:
+    """Whether all are done; what the first that failed raises is raised: statuses joined by ``&`` would hide it."""
+    for status in statuses:
+        if status.done:
+            status.wait(0)
+    return all(status.done for status in statuses)

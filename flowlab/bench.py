@@ -101,16 +101,31 @@ class Bench:
         self.clock = Clock(config.clock.speed)
         self.devices: dict[str, Any] = {}
         self._shared: dict[str, Closable] = {}
+        self._places: dict[tuple[str, object], str] = {}
         for name in config.build_order():
             entry = config.devices[name]
             if addresses and name in addresses:
                 entry = entry.model_copy(update={"address": addresses[name]})
             cls = load_device_class(entry.class_, f"{source}: devices.{name}.class")
             settings = validate(cls.Settings, entry.settings, source, ("devices", name, "settings"))
+            self._take_place(name, entry, settings, source)
             try:
                 self.devices[name] = cls(name, entry, settings, self)
             except ValueError as error:
                 raise ConfigError(f"{source}: devices.{name}: {error}") from None
+
+    def _take_place(self, name: str, entry: DeviceEntry, settings: Model, source: str) -> None:
+        """Refuse two devices at one address, unless each is another unit of that line."""
+        if entry.address is None:
+            return
+        unit: object = getattr(settings, "unit", None)
+        other = self._places.setdefault((entry.address, unit), name)
+        if other != name:
+            which = "" if unit is None else f", unit {unit},"
+            raise ConfigError(
+                f"{source}: devices.{name}: is at {entry.address}{which} as {other} is; two instruments on one line "
+                "need different units, others different addresses"
+            )
 
     def share(self, key: str, make: Callable[[], T]) -> T:
         """Something several devices use together, made when it is first asked for and closed with the bench."""

@@ -132,6 +132,7 @@ class Child:
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stderr:
+            self._log_begins = stderr.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and modules
                 [sys.executable, "-m", module, *(arguments or [])],
                 stdin=subprocess.PIPE,
@@ -209,7 +210,8 @@ class Child:
 
     def _epitaph(self) -> FlowlabError:
         code = self._process.wait()
-        last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        written = self.log.read_bytes()[self._log_begins :].decode(errors="replace")  # not what another wrote before
+        last = written.strip().splitlines()[-1:]
         if code == BadInputError.exit_code and last:
             return BadInputError(last[0])
         how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -9,6 +9,8 @@ Array = NDArray[np.float64]
 
 #: Light above the dark level must exceed its uncertainty by this factor for a pixel to be used.
 _LEAST_SIGNAL = 5.0
+#: Absorbance below zero that a drifting lamp does not make, and the share of the pixels that must show it.
+_LEAST_NEGATIVE, _NEGATIVE_SHARE = 0.02, 0.03
 _LN10 = float(np.log(10.0))
 
 
@@ -70,6 +72,15 @@ class Baseline:
         self.reciprocal = 1 / offered
         self.relative_variance = (reference.err / offered) ** 2
         self.dark_variance = dark.err**2
+
+
+def is_negative(found: Absorbance) -> bool:
+    """Whether more light came through the sample than through the reference, beyond noise and drift of the lamp.
+
+    Then the reference was no blank: something absorbed in the cell when it was taken.
+    """
+    below = found.usable & (found.value < -np.maximum(_LEAST_NEGATIVE, _LEAST_SIGNAL * found.err))
+    return int(below.sum()) > _NEGATIVE_SHARE * int(found.usable.sum())
 
 
 def absorbance(sample: Counts, baseline: Baseline) -> Absorbance:

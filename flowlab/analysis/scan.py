@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowlab.analysis.absorbance import Absorbance, Baseline, Counts, absorbance, tidy
+from flowlab.analysis.absorbance import Absorbance, Baseline, Counts, absorbance, is_negative, tidy
 from flowlab.analysis.axis import Axis
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
@@ -78,6 +78,7 @@ class ScanAnalysis:
         self._baseline_why = "no dark spectrum was taken before it"
         self.panels: list[float] = []
         self._usable_spectra: list[int] = []
+        self._panels_at_reference = 0
         self._tracker = Tracker()
         self._count = 0
 
@@ -103,8 +104,11 @@ class ScanAnalysis:
         why = self._baseline_why if self._baseline is None else self._unusable(sample, saturated_pixels)
         if why is not None or self._baseline is None:
             return SpectrumResult(index, False, why, None, [], [], [])
-        self._usable_spectra[-1] += 1
         found = absorbance(tidy(sample), self._baseline)
+        if is_negative(found):
+            self._give_up_baseline()
+            return SpectrumResult(index, False, self._baseline_why, None, [], [], [])
+        self._usable_spectra[-1] += 1
         features = find_features(found, self.axis)
         tracks = self._tracker.follow(index, features)
         here = [track for track in self.tracks if track.panel == len(self.panels) - 1]
@@ -112,6 +116,12 @@ class ScanAnalysis:
         return SpectrumResult(
             index, True, None, found, features, [t.id for t in tracks], [verdicts[t.id] for t in tracks]
         )
+
+    def _give_up_baseline(self) -> None:
+        """What was measured against it shows no absence; what comes until the next reference shows nothing."""
+        self._baseline = None
+        self._baseline_why = "the reference before it was no blank: the sample lets more light through"
+        self._usable_spectra[self._panels_at_reference :] = [0] * (len(self.panels) - self._panels_at_reference)
 
     def take_dark(self, counts: Counts, saturated_pixels: int = 0) -> None:
         """The dark spectrum of what follows."""
@@ -121,6 +131,7 @@ class ScanAnalysis:
     def take_reference(self, counts: Counts, saturated_pixels: int = 0) -> None:
         """The reference spectrum of what follows."""
         self._reference = _Taken(counts, saturated_pixels)
+        self._panels_at_reference = len(self.panels)
         self._renew_baseline()
 
     def _renew_baseline(self) -> None:

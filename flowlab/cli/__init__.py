@@ -3,6 +3,7 @@
 Commands import what they need when they run, so that ``flowlab --help`` is there at once.
 """
 
+import io
 import os
 import signal
 import sys
@@ -21,6 +22,9 @@ class TerminatedError(KeyboardInterrupt):
 
     exit_code = 143
 
+
+_INTERRUPTED = 130
+_signalled: list[TerminatedError] = []
 
 #: Any wrong word on the command line; typer has no public name for it, but for one kind of it.
 USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__base__  # type: ignore[assignment]
@@ -62,8 +66,13 @@ app.command("safe-state")(simulate.safe_state)
 def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no ° is no reason to fail
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        if code == _INTERRUPTED:  # typer's silent word for a KeyboardInterrupt
+            raise _signalled[-1] if _signalled else KeyboardInterrupt
         sys.stdout.flush()
     except FlowlabError as error:
         complain(str(error))
@@ -83,7 +92,8 @@ def main() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise TerminatedError
+    _signalled.append(TerminatedError())
+    raise _signalled[-1]
 
 
 def _finish_output() -> None:

@@ -45,12 +45,14 @@ def run(
         facts = {"run_uid": outcome.run_uid, "folder": str(outcome.stored.folder), "seconds": outcome.seconds}
         sys.stdout.write(json.dumps(facts) + "\n")
     else:
-        sys.stdout.write(f"\n{answer(reported)}\n\nreport   {outcome.stored.report}\n")
+        files = {"report": outcome.stored.report, "nexus": outcome.stored.nexus, "journal": outcome.stored.journal}
+        listed = "".join(f"{name:8} {path}\n" for name, path in files.items())
+        sys.stdout.write(f"\n{answer(reported)}\n\n{listed}")
 
 
 def _json_object(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_each_once)
     except json.JSONDecodeError as error:
         raise BadInputError(f"the parameters are not JSON: {error}") from None
     except RecursionError:
@@ -58,6 +60,15 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInputError(f'the parameters are a {type(value).__name__}; give a JSON object: {{"name": value}}')
     return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys occur once: of two the reader would take one, and nobody would know which."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise BadInputError(f"the parameters have {twice!r} twice; each may be given once")
+    return found
 
 
 def _find(run: str, data: Path) -> "StoredRun":

@@ -31,19 +31,23 @@ def simulate(
     loaded = load_instrument(config)
     if loaded.simulation is None:
         raise BadInputError(f"{config}: has no [simulation] table: there is nothing to simulate")
-    command = [sys.executable, "-m", loaded.simulation.module, str(find_config("instruments", config))]
+    # Its standard input is its lifeline: the simulators end when this process does, however that comes about.
+    command = [sys.executable, "-m", loaded.simulation.module, str(find_config("instruments", config)), "--until-eof"]
     if any_port:
         command.append("--any-port")
     for flag, value in (("--speed", speed), ("--seed", seed), ("--playback", playback)):
         if value is not None:
             command += [flag, str(value)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, process_group=0) as process:  # noqa: S603  ours
         try:
             _announce(process.stdout.readline() if process.stdout else "")
             code = process.wait()
         except KeyboardInterrupt:
             process.terminate()
             code = process.wait()
+    if code < 0:
+        raise FlowlabError(f"the simulators were killed by signal {-code}")
     raise typer.Exit(code)
 
 

@@ -96,6 +96,15 @@ class InstrumentConfig(Model):
         return self
 
     @model_validator(mode="after")
+    def _every_instrument_is_made_safe(self) -> "InstrumentConfig":
+        left_out = [name for name, d in self.devices.items() if d.address is not None and name not in self.safe_state]
+        if left_out:
+            raise ValueError(
+                f"safe_state leaves out {', '.join(left_out)}: name every device that has an address, heaters first"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _real_hardware_runs_in_real_time(self) -> "InstrumentConfig":
         if self.simulation is None and self.clock.speed != 1.0:
             raise ValueError(

@@ -118,11 +118,13 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stack.close()
+
+    def _close_helpers(self) -> None:
         for _, child in self._helpers.values():
             child.cut()
         for _, child in self._helpers.values():
             child.close()
-        self._stack.close()
 
     def _start(self, stack: ExitStack) -> None:
         self._logs = self.store.root / "logs"
@@ -131,6 +133,7 @@ class Session:
         stack.callback(self._proxy.close)
         self._replay = ReplayService(self.store)
         stack.callback(self._replay.close)
+        stack.callback(self._close_helpers)
         for name, module in (("analyzer", "flowlab.live"), ("writer", "flowlab.storage")):
             self._helpers[name] = (module, self._spawn(name, module))
         if simulators is not None:
@@ -210,6 +213,7 @@ class Session:
             except BaseException as error:
                 with undisturbed():
                     outcome = self._abort(worker)
+                outcome += self._where(follower)
                 if isinstance(error, KeyboardInterrupt):
                     raise InterruptedRunError(error, outcome) from None
                 if isinstance(error, FlowlabError):
@@ -219,6 +223,10 @@ class Session:
                 worker.close()
             self._finish(follower)
         return follower.outcome(self.store)
+
+    def _where(self, follower: "Follower") -> str:
+        """Where to find what there is of a run, for the end of a message."""
+        return f"; recorded in {self.store.run(follower.run_uid).folder}" if follower.run_uid else ""
 
     def _abort(self, worker: Child) -> str:
         """Have the instrument made safe, by the worker or without it; say in words what came of it."""

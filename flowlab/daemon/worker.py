@@ -58,7 +58,7 @@ def run_plan(lifeline: Lifeline) -> dict[str, Any]:
     plan = Plan(config, spec["plan"], spec["config"])
     plan.check(spec["parameters"])
     with Bench(config, spec["config"], spec.get("addresses")) as bench:
-        bench.connect()
+        _connect(bench, spec)
         lifeline.ready({})
         publisher = Publisher(spec["documents_in"], RAW)
         recorder = Recorder(RunStore(Path(spec["data"])).open_documents, publisher)
@@ -67,6 +67,17 @@ def run_plan(lifeline: Lifeline) -> dict[str, Any]:
         finally:
             recorder.close()
             publisher.close()
+
+
+def _connect(bench: Bench, spec: dict[str, Any]) -> None:
+    try:
+        bench.connect()
+    except FlowlabError as error:
+        if bench.config.simulation is None or spec.get("addresses"):
+            raise
+        raise FlowlabError(
+            f"{error} (a simulated instrument: start it with flowlab simulate {spec['config']})"
+        ) from error
 
 
 def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], recorder: Recorder) -> dict[str, Any]:

@@ -23,17 +23,19 @@ _STYLE = {"ms": 3.0, "lw": 1.0, "elinewidth": 1.0, "capsize": 2.0}
 def draw_all(run: RunData) -> dict[str, Figure]:
     """Every figure that the run allows, by name."""
     with rc_context({"text.parse_math": False}):  # what a run calls its axes and families is text, dollars or not
-        figures = {"panels": panels(run), "excitons": excitons(run)}
+        figures = {"panels": panels(run)}
+        if any(_is_exciton(track) for track in run.tracks):
+            figures["excitons"] = excitons(run)
         if run.window is not None and len(run.panels) > 1:
             figures["map"] = cluster_map(run)
     return figures
 
 
-def save(figures: dict[str, Figure], folder: Path) -> dict[str, Path]:
-    """Write the figures as PNG; return where."""
+def save(figures: dict[str, Figure], beside: Path) -> dict[str, Path]:
+    """Write the figures as PNG beside a page, under its name and theirs; return where."""
     paths: dict[str, Path] = {}
     for name, figure in figures.items():
-        paths[name] = folder / f"{name}.png"
+        paths[name] = beside.with_name(f"{beside.stem}-{name}.png")
         FigureCanvasAgg(figure).print_png(str(paths[name]))
     return paths
 
@@ -48,7 +50,8 @@ def panels(run: RunData) -> Figure:
     coordinates = np.array([s["coordinate"] for s in run.spectra])
     scale = Normalize(coordinates.min(), coordinates.max() if np.ptp(coordinates) else coordinates.min() + 1)
     shown = (run.wavelength_nm >= _SHOWN_NM[0]) & (run.wavelength_nm <= _SHOWN_NM[1])
-    top = float(np.nanmax(run.absorbance[:, shown])) if np.isfinite(run.absorbance[:, shown]).any() else 1.0
+    drawn = run.absorbance[:, shown][np.isfinite(run.absorbance[:, shown])]
+    top, bottom = (float(drawn.max()), float(drawn.min())) if drawn.size else (1.0, 0.0)
     _, unit, symbol = axis_name(run.start["analysis"]["axes"][0])
     for place, panel in zip(axes, run.panels, strict=False):
         indices = run.of_panel(panel)
@@ -57,7 +60,7 @@ def panels(run: RunData) -> Figure:
         _mark_cluster(place, run, panel)
         place.set_title(f"{symbol} = {panel:g} {unit}", fontsize=10)
         place.set_xlim(*_SHOWN_NM)
-        place.set_ylim(-0.03 * top, 1.04 * top)
+        place.set_ylim(min(-0.03 * top, 1.04 * bottom), 1.04 * top)
     for place in axes[count:]:
         place.set_visible(False)
     figure.supxlabel("wavelength / nm", fontsize=10)
@@ -130,7 +133,7 @@ def excitons(run: RunData) -> Figure:
     _, slow_unit, symbol = axis_name(run.start["analysis"]["axes"][0])
     figure = Figure(figsize=(10.0, 4.4), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
-    tracks = [t for t in run.tracks if t["kind"] == "nc" and t["transition"] == "E1"]
+    tracks = [track for track in run.tracks if _is_exciton(track)]
     scale = Normalize(min(run.panels), max(run.panels) if len(run.panels) > 1 else min(run.panels) + 1)
     curve_err = {i: s["diameter_curve_err_nm"] for i, s in enumerate(run.spectra)}
     for track in tracks:
@@ -141,7 +144,7 @@ def excitons(run: RunData) -> Figure:
             x, track["wavelength_nm"], track["wavelength_err_nm"], fmt="o-", color=colour, label=label, **_STYLE
         )
         right.errorbar(x, track["diameter_nm"], track["diameter_fit_err_nm"], fmt="o-", color=colour, **_STYLE)
-    diameters = np.concatenate([t["diameter_nm"] for t in tracks]) if tracks else np.empty(0)
+    diameters = np.concatenate([t["diameter_nm"] for t in tracks])
     known = [e for e in curve_err.values() if not math.isnan(e)]
     if np.isfinite(diameters).any() and known:
         relative = known[0] / next(s["diameter_nm"] for s in run.spectra if not math.isnan(s["diameter_curve_err_nm"]))
@@ -151,8 +154,9 @@ def excitons(run: RunData) -> Figure:
     for place in (left, right):
         place.set_xlabel(f"{fast} / {unit}")
         place.grid(alpha=0.25)
-    if tracks:
-        left.legend(fontsize=7, frameon=False, ncols=2)
-    else:
-        left.text(0.5, 0.5, "no exciton was followed", transform=left.transAxes, ha="center")
+    left.legend(fontsize=7, frameon=False, ncols=2)
     return figure
+
+
+def _is_exciton(track: dict[str, Any]) -> bool:
+    return track["kind"] == "nc" and track["transition"] == "E1"

@@ -40,7 +40,7 @@ def write_report(stored: StoredRun, out: Path) -> RunData:
 
     Args:
         stored: the run.
-        out: the page; figures get its folder and their names: panels.png, map.png, excitons.png.
+        out: the page; beside ``report.html`` stand report-panels.png, report-map.png and report-excitons.png.
 
     Returns:
         What was reported.
@@ -53,7 +53,7 @@ def write_report(stored: StoredRun, out: Path) -> RunData:
         raise BadInputError(f"{out}: is a folder; name the page to write in it, report.html for instance")
     run = load_run(stored)
     out.parent.mkdir(parents=True, exist_ok=True)
-    pictures = save(draw_all(run), out.parent)
+    pictures = save(draw_all(run), out)
     out.write_text(page(run, pictures), encoding="utf-8")
     return run
 
@@ -92,7 +92,7 @@ def _unbroken(text: str) -> str:
 
 
 def _facts(run: RunData) -> dict[str, str]:
-    status = "still going on" if run.stop is None else run.stop["exit_status"]
+    status = "no end is recorded" if run.stop is None else run.stop["exit_status"]
     facts = {
         "run": run.start["uid"],
         "ended": status + (f": {run.stop['reason']}" if run.stop and run.stop.get("reason") else ""),
@@ -102,6 +102,6 @@ def _facts(run: RunData) -> dict[str, str]:
         "reported by": f"flowlab {flowlab.__version__}",
         "parameters": json.dumps(run.start.get("plan_parameters", {}), ensure_ascii=False),
     }
-    if simulation := run.start.get("simulation"):
+    if simulation := run.start.get("simulation") or run.start.get("config", {}).get("simulation"):
         facts["simulated"] = json.dumps(simulation, ensure_ascii=False)
     return facts

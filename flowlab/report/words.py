@@ -28,7 +28,7 @@ def answer(run: RunData) -> str:
 def _ending(run: RunData) -> str:
     """How the run ended, when it did not end well; nothing else is said of it."""
     if run.stop is None:
-        return "The run has not ended; so far: "
+        return "The run has no end: it goes on, or was broken off; so far: "
     if run.analysis_stop.get("exit_status") == "fail" and run.stop["exit_status"] != "fail":
         return f"The analysis ended before the run did ({run.analysis_stop['reason']}); until then: "
     if run.stop["exit_status"] == "success":
@@ -47,7 +47,7 @@ def _finding(run: RunData) -> str:
     missing, undecided = (_listed(run.window[key], unit) for key in ("not_found", "undecided"))
     if math.isnan(low):
         if not undecided:
-            return f"{family} does not accumulate at any {slow} of this scan."
+            return f"{family} does not accumulate at any {slow} measured: {missing}."
         text = f"{family} was found nowhere" + (f": it does not accumulate at {missing}" if missing else "")
         return f"{text}, and whether it does at {undecided} is undecided."
     where = f"a {slow} of {low:g} {unit}" if low == high else f"{slow}s from {low:g} to {high:g} {unit}"
@@ -99,6 +99,10 @@ def details(run: RunData) -> list[str]:
     unusable = [s for s in run.spectra if not s["usable"]]
     if unusable:
         sentences.append(f"{len(unusable)} of {len(run.spectra)} spectra could not be used: {unusable[0]['why']}")
+    followed = {t["panel"] for t in run.tracks if t["kind"] == "nc" and t["transition"] == "E1"}
+    if unfollowed := [panel for panel in run.panels if panel not in followed]:
+        slow, unit, _ = axis_name(run.start["analysis"]["axes"][0])
+        sentences.append(f"no exciton was followed at a {slow} of {_listed(unfollowed, unit)}")
     unsteady = run.conditions.get("steady", []).count(False)
     if unsteady:
         sentences.append(f"{unsteady} of {len(run.spectra)} spectra were taken before the sample was steady")

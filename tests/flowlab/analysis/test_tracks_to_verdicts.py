@@ -240,6 +240,26 @@ def test_a_dark_or_reference_that_cannot_be_used_spoils_what_follows_until_the_n
     assert analysis.spectrum(1.0, counts(crystal(520.0))).usable
 
 
+def test_a_reference_taken_with_a_sample_in_the_cell_is_no_reference():
+    analysis = scan()
+    analysis.take_reference(counts(0.5 * crystal(500.0), seed=999))
+    for i in range(4):
+        assert analysis.spectrum(260.0, counts(crystal(500.0), i)).usable, "nothing shows yet"
+    result = analysis.spectrum(270.0, counts(0.3 * crystal(440.0), 9))
+    assert result.why == "the reference before it was no blank: the sample lets more light through"
+    assert not analysis.spectrum(280.0, counts(crystal(500.0), 10)).usable
+    window = analysis.window()
+    assert window.undecided == (260.0, 270.0, 280.0)
+    analysis.take_reference(counts(0 * WAVELENGTH, seed=998))
+    assert analysis.spectrum(290.0, counts(crystal(540.0), 11)).usable
+
+
+def test_a_lamp_that_grew_a_little_brighter_spoils_nothing():
+    sample = counts(crystal(520.0))
+    brighter = Counts(DARK.mean + 1.02 * (sample.mean - DARK.mean), sample.err)
+    assert scan().spectrum(1.0, brighter).usable
+
+
 def test_without_dark_and_reference_there_is_no_absorbance():
     analysis = ScanAnalysis(WAVELENGTH, KNOWLEDGE)
     assert "no dark" in analysis.spectrum(1.0, DARK).why

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flowlab import __version__
@@ -92,6 +93,7 @@ def test_help_tells_every_command():
         (["plans", "boil"], "no plan 'boil'; there are residence_time_scan, temperature_scan"),
         (["run", "simulated-flow", "boil"], "no plan 'boil'"),
         (["run", "simulated-flow", "temperature_scan", "{"], "the parameters are not JSON"),
+        (["run", "simulated-flow", "temperature_scan", '{"a": 1, "a": 2}'], "have 'a' twice; each may be given once"),
         (["run", "simulated-flow", "temperature_scan", "[]"], "the parameters are a list; give a JSON object"),
         (["run", "simulated-flow", "temperature_scan", "{}"], "nucleation_c: this key is missing"),
         (["simulate", "nowhere"], "nowhere: there is no such file"),
@@ -340,7 +342,9 @@ def test_a_run_that_is_interrupted_ends_safe_with_its_stop_document(lab, tmp_pat
         os.kill(process.pid, number)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == code
-    assert stderr.splitlines()[-1] == "flowlab: interrupted: the plan was aborted; the instrument is safe"
+    (folder,) = (path.parent for path in data.glob("*/documents.journal"))
+    ended = "flowlab: interrupted: the plan was aborted; the instrument is safe"
+    assert stderr.splitlines()[-1] == f"{ended}; recorded in {folder}"
     assert "Traceback" not in stderr
     assert is_safe(lab.ask(truth=True))
     (stored,) = [RunStore(data).find(str(path.parent)) for path in data.glob("*/documents.journal")]
@@ -350,6 +354,46 @@ def test_a_run_that_is_interrupted_ends_safe_with_its_stop_document(lab, tmp_pat
 def last_document(journal: Path) -> tuple[str, dict]:
     *_, last = read_journal(journal)
     return last.name, last.doc
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_before_the_run_began_is_one_line_and_leaves_nothing(tmp_path, number, code):
+    command = [sys.executable, "-m", "flowlab", "demo", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (family := psutil.Process(process.pid).children()):
+            assert process.poll() is None
+        os.kill(process.pid, number)
+        _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (code, "flowlab: interrupted\n")
+    assert not psutil.wait_procs(family, timeout=30)[1]
+
+
+def test_simulators_end_with_the_command_that_runs_them(tmp_path):
+    command = [sys.executable, "-m", "flowlab", "simulate", "simulated-flow", "--any-port"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        family = psutil.Process(process.pid).children()
+        process.kill()
+    assert not psutil.wait_procs(family, timeout=30)[1]
+
+
+def test_simulators_that_are_killed_are_told_of():
+    command = [sys.executable, "-m", "flowlab", "simulate", "simulated-flow", "--any-port"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        (simulators,) = psutil.Process(process.pid).children()
+        simulators.kill()
+        _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (1, "flowlab: the simulators were killed by signal 9\n")
+
+
+def test_a_terminal_that_knows_no_degrees_is_no_reason_to_fail(monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    result = flowlab("plans", "temperature_scan")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "?C" in result.stdout
 
 
 def heated(lab) -> bool:

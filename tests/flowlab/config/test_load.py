@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flowlab.bench import Bench
 from flowlab.config import load_instrument, load_material, load_recipe
 from flowlab.config.paths import shipped_config
 from flowlab.errors import BadInputError
@@ -54,6 +55,11 @@ def test_devices_are_built_after_the_ones_they_are_made_of():
         ("[devices.cadmium_pump]", "[devices.Cadmium-Pump]", "must be lower case letters"),
         ("[clock]", "[clock", "is not valid TOML"),
         ('safe_state = ["nucleation_heater"', 'safe_state = ["kettle"', "safe_state names the device 'kettle'"),
+        (
+            'safe_state = ["nucleation_heater", "growth_heater", ',
+            "safe_state = [",
+            "safe_state leaves out nucleation_heater, growth_heater: name every device that has an address",
+        ),
         ("speed = 200.0", "speed = true", "clock.speed = True: input should be a valid number"),
         ("speed = 200.0", 'speed = "7"', "clock.speed = '7': input should be a valid number"),
         ("seed = 1", 'seed = "7"', "simulation.seed = '7': input should be a valid integer"),
@@ -80,6 +86,23 @@ def test_real_hardware_may_not_run_fast(edited, tmp_path):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BadInputError, match="clock.speed is 200, but without a"):
         load_instrument(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("unit = 2", "unit = 1", "growth_heater: is at socket://127.0.0.1:50103, unit 1, as nucleation_heater is"),
+        (
+            "127.0.0.1:50102",
+            "127.0.0.1:50101",
+            "selenium_pump: is at socket://127.0.0.1:50101, unit 0, as cadmium_pump is",
+        ),
+    ],
+)
+def test_two_instruments_do_not_stand_in_one_place(edited, old, new, message):
+    path = edited(old, new)
+    with pytest.raises(BadInputError, match=message), Bench(load_instrument(str(path)), str(path)):
+        pass
 
 
 def test_devices_that_are_made_of_one_another_are_refused(edited):

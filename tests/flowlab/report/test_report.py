@@ -48,7 +48,7 @@ def test_a_report_is_one_page_that_loads_nothing_and_says_the_answer(tmp_path, a
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert page.count("data:image/png;base64,") == 3
     for name in ("panels", "map", "excitons"):
-        assert (out.parent / f"{name}.png").stat().st_size > 10_000
+        assert (out.parent / f"page-{name}.png").stat().st_size > 10_000
 
 
 def test_words_for_a_window_with_a_hole_and_for_none(tmp_path):
@@ -95,8 +95,8 @@ def test_a_run_that_was_cut_short_can_be_reported_as_far_as_it_went(tmp_path):
     run = write_report(stored, tmp_path / "report.html")
     assert len(run.spectra) == 6
     found = "CdSe-437 accumulates at a nucleation temperature of 270 °C; undecided at 310 °C."
-    assert answer(run) == f"The run has not ended; so far: {found}"
-    assert "still going on" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert answer(run) == f"The run has no end: it goes on, or was broken off; so far: {found}"
+    assert "no end is recorded" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_without_spectra_is_refused_in_one_line(tmp_path):
