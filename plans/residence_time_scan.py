@@ -7,7 +7,7 @@ from pydantic import Field
 
 from flowlab.conditions import Conditions
 from plans.roles import Reactor, Spectrometer
-from plans.scan import CELSIUS, SECONDS, scan_conditions
+from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, scan_conditions
 from plans.spectra import DEFAULT_CRITERION, SteadyCriterion
 
 
@@ -24,10 +24,11 @@ def residence_time_scan(
         Field(min_length=1, description="from the mixer to the end of the growth oven", json_schema_extra=SECONDS),
     ],
     steady: Annotated[SteadyCriterion, Field(description="when a sample counts as steady")] = DEFAULT_CRITERION,
+    blank_c: BlankTemperature = DEFAULT_BLANK_C,
 ) -> MsgGenerator[None]:
     """Take an absorption spectrum at each residence time of each temperature.
 
-    The flow follows from the reactor's volumes. The optical cell must hold pure solvent at the start.
+    The flow follows from the reactor's volumes.
 
     Raises:
         LimitError: a point is not allowed, or there is not enough reagent; nothing moved.
@@ -35,4 +36,4 @@ def residence_time_scan(
     points = [Conditions(t, t, residence) for t in temperatures_c for residence in residence_times_s]
     metadata = {"plan_name": "residence_time_scan", "shape": [len(temperatures_c), len(residence_times_s)]}
     axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_residence_time_s"]
-    yield from scan_conditions(reactor, spectrometer, points, axes, steady, metadata)
+    yield from scan_conditions(reactor, spectrometer, points, axes, steady, blank_c, metadata)

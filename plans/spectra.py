@@ -82,7 +82,7 @@ def take_dark(spectrometer: Spectrometer) -> MsgGenerator[None]:
 
 
 def take_reference(spectrometer: Spectrometer) -> MsgGenerator[None]:
-    """Record a spectrum of what the cell holds now, pure solvent, in the stream ``reference``."""
+    """Record a spectrum of the blank, which the cell holds now, in the stream ``reference``."""
     yield from bps.trigger_and_read([spectrometer], name="reference")
 
 

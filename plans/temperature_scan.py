@@ -7,7 +7,7 @@ from pydantic import Field
 
 from flowlab.conditions import Conditions
 from plans.roles import Reactor, Spectrometer
-from plans.scan import CELSIUS, SECONDS, scan_conditions
+from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, scan_conditions
 from plans.spectra import DEFAULT_CRITERION, SteadyCriterion
 
 
@@ -34,11 +34,12 @@ def temperature_scan(
         float, Field(gt=0, description="from the mixer to the end of the growth oven", json_schema_extra=SECONDS)
     ],
     steady: Annotated[SteadyCriterion, Field(description="when a sample counts as steady")] = DEFAULT_CRITERION,
+    blank_c: BlankTemperature = DEFAULT_BLANK_C,
 ) -> MsgGenerator[None]:
     """Take an absorption spectrum at each growth temperature of each nucleation temperature.
 
     With the offsets 0, −10, … −90 °C this is the order of Palencia 2020, Fig. 1 (doi:10.1039/d0nr05879c):
-    growth at the nucleation temperature first, then down. The optical cell must hold pure solvent at the start.
+    growth at the nucleation temperature first, then down.
 
     Raises:
         ValueError: not exactly one of ``growth_offsets_c`` and ``growth_c`` is given.
@@ -51,7 +52,7 @@ def temperature_scan(
     ]
     metadata = {"plan_name": "temperature_scan", "shape": [len(nucleation_c), len(points) // len(nucleation_c)]}
     axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_growth_setpoint_c"]
-    yield from scan_conditions(reactor, spectrometer, points, axes, steady, metadata)
+    yield from scan_conditions(reactor, spectrometer, points, axes, steady, blank_c, metadata)
 
 
 def _growth_temperatures(

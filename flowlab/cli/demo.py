@@ -76,7 +76,9 @@ def _playback_scan(path: Path) -> tuple[str, dict[str, Any]]:
     from flowlab.storage.series import read_series
 
     series = read_series(path)
-    return "residence_time_scan", {"temperatures_c": [25.0], "residence_times_s": [float(t) for t in series.time_s]}
+    times = [float(t) for t in series.time_s]
+    # What flows shows a spectrum of the file at once: the reference is the solvent that the cell holds before.
+    return "residence_time_scan", {"temperatures_c": [25.0], "residence_times_s": times, "blank_c": None}
 
 
 def _metadata(session: Any, speed: float | None, seed: int | None, playback: Path | None) -> dict[str, Any]:

@@ -272,6 +272,18 @@ def _start(dispatcher: RemoteDispatcher) -> None:
 
 
 @pytest.mark.timeout(180)
+def test_a_second_scan_finds_what_the_first_did_though_its_sample_is_still_in_the_cell(session):
+    def excitons_nm() -> np.ndarray:
+        outcome = session.run("temperature_scan", SCAN, ignore)
+        assert outcome.window is not None
+        assert outcome.window["found"].tolist() == [280.0]
+        (exciton,) = [t for t in outcome.tracks if t["kind"] == "nc" and t["transition"] == "E1"]
+        return exciton["wavelength_nm"]
+
+    assert excitons_nm() == pytest.approx(excitons_nm(), abs=3.0)
+
+
+@pytest.mark.timeout(180)
 def test_two_runs_in_one_session_are_kept_apart(session):
     first = session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [4.5]}, ignore)
     second = session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [5.5]}, ignore)
