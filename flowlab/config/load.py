@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flowlab.config.instrument import InstrumentConfig
 from flowlab.config.materials import Material
@@ -58,8 +58,8 @@ def explain(error: ValidationError, where: str, key: Sequence[str | int] = ()) -
             text = f"{path}: there is no such key"
         case "missing":
             text = f"{path}: this key is missing"
-        case "value_error" if not first["loc"]:
-            text = message
+        case "value_error" if not first["loc"]:  # of a whole table: its message names the keys
+            text = f"{path}: {message}" if path else message
         case _:
             text = f"{path} = {first['input']!r}: {message[0].lower()}{message[1:]}"
     others = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
@@ -80,11 +80,10 @@ def validate(model: type[M], values: object, where: str, key: Sequence[str | int
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        known = _allowed_keys(model, error)
-        raise ConfigError(explain(error, where, key) + known) from None
+        raise ConfigError(explain(error, where, key) + allowed_keys(model, error)) from None
 
 
-def _allowed_keys(model: type[Model], error: ValidationError) -> str:
+def allowed_keys(model: type[BaseModel], error: ValidationError) -> str:
     """List the keys of the table in which an unknown one was found."""
     first = _first(error.errors(include_url=False))
     if first["type"] != "extra_forbidden":
@@ -95,7 +94,7 @@ def _allowed_keys(model: type[Model], error: ValidationError) -> str:
         if isinstance(part, str) and part in fields:
             table = fields[part].annotation
         for argument in getattr(table, "__args__", ()):
-            if isinstance(argument, type) and issubclass(argument, Model):
+            if isinstance(argument, type) and issubclass(argument, BaseModel):
                 table = argument
     names = [field.alias or name for name, field in getattr(table, "model_fields", {}).items()]
     return f"; allowed: {', '.join(names)}" if names else ""

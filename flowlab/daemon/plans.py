@@ -13,7 +13,7 @@ from pydantic import ValidationError, create_model
 
 from flowlab.bench import Bench, load_object
 from flowlab.config import InstrumentConfig, Model
-from flowlab.config.load import ConfigError, explain
+from flowlab.config.load import ConfigError, allowed_keys, explain
 from flowlab.errors import BadInputError
 
 
@@ -67,8 +67,8 @@ class Plan:
         try:
             checked = self.Parameters.model_validate(parameters)
         except ValidationError as error:
-            allowed = ", ".join(self.Parameters.model_fields)
-            raise BadInputError(f"{explain(error, f'plan {self.name}')}; it takes {allowed}") from None
+            allowed = allowed_keys(self.Parameters, error) or f"; it takes {', '.join(self.Parameters.model_fields)}"
+            raise BadInputError(explain(error, f"plan {self.name}") + allowed) from None
         values = {name: getattr(checked, name) for name in self.Parameters.model_fields}
         self._try(values)
         return values

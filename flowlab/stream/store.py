@@ -102,12 +102,14 @@ class RunStore:
         raise BadInputError(f"{uid[:64]!r}: there is no run of that uid in {self.root}")
 
     def find(self, run: str) -> StoredRun:
-        """Find a run by its uid, the beginning of it, the path of its folder or of a file in it.
+        """Find a run by its uid, the beginning of it, the path or name of its folder, or the path of a file in it.
 
         Raises:
             BadInputError: there is no such run, or more than one.
         """
         path = Path(run)
+        if run and path.name == run and not path.exists():
+            path = self.root / run  # the name of a run's folder, as it is listed
         folder = path if path.is_dir() else path.parent
         if path.exists() and (folder / DOCUMENTS).is_file():
             return StoredRun(folder)

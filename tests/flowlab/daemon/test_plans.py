@@ -37,7 +37,6 @@ def test_the_schema_accepts_what_the_plan_accepts():
         ({"nucleation_c": "hot"}, "nucleation_c = 'hot': input should be a valid list"),
         ({"nucleation_c": []}, "nucleation_c = []: list should have at least 1 item"),
         ({"residence_time_s": -1}, "residence_time_s = -1: input should be greater than 0"),
-        ({"speed": 3}, "speed: there is no such key"),
         ({"steady": {"drift": 0}}, "steady.drift = 0: input should be greater than 0"),
         ({"residence_time_s": True}, "residence_time_s = True: input should be a valid number"),
         ({"nucleation_c": [float("nan")]}, "nucleation_c.0 = nan: input should be a finite number"),
@@ -48,6 +47,21 @@ def test_a_wrong_parameter_is_told_in_one_line_with_what_the_plan_takes(change, 
         plan().check({**SCAN, **change})
     assert message in str(error.value)
     assert "it takes nucleation_c, growth_offsets_c, growth_c, residence_time_s, steady" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"speed": 3}, "speed: there is no such key; allowed: nucleation_c, growth_offsets_c, growth_c, "),
+        (
+            {"steady": {"flush_volume": 3}},
+            "steady.flush_volume: there is no such key; allowed: flush_volumes, between_volumes, drift, most_spectra",
+        ),
+    ],
+)
+def test_an_unknown_parameter_is_told_with_those_of_its_own_table(change, message):
+    with pytest.raises(BadInputError, match=message):
+        plan().check({**SCAN, **change})
 
 
 def test_a_missing_parameter_is_named():

@@ -390,6 +390,7 @@ def test_a_run_is_found_beside_one_that_was_ended_before_it_was_named(hub):
     unnamed.parent.mkdir()
     unnamed.touch()
     assert hub.store.find(path.parent.name[-8:-2]).journal == path
+    assert hub.store.find(path.parent.name).journal == path, "the folder's name, as it is listed"
 
 
 def test_without_a_replay_service_a_gap_is_an_error_and_nothing_is_delivered_out_of_order(hub, monkeypatch):
