@@ -84,16 +84,23 @@ class Axis:
 
     def derivative(self, value: Array, order: int) -> Array:
         """dⁿ/dλⁿ of a smoothed spectrum, per nmⁿ; nan within half a kernel of either end."""
-        return self._filtered(value, self.kernel(order)) / self.step_nm**order
+        return self._filtered(value, self.kernel(order)) / self._step_powers[order]
 
     def derivative_err(self, variance: Array, order: int) -> Array:
         """One sigma of :meth:`derivative` for independent pixels of these variances: σ(dⁿ) = √(Σ c²·σ²)."""
-        return np.sqrt(self._filtered(variance, self.kernel(order) ** 2)) / self.step_nm**order
+        return np.sqrt(self.derivative_covariance(variance, order, order))
 
     def derivative_covariance(self, variance: Array, one: int, other: int) -> Array:
         """Covariance of two derivatives at the same pixel: both are made from the same noise."""
-        product = self.kernel(one) * self.kernel(other)
-        return self._filtered(variance, product) / self.step_nm ** (one + other)
+        return self._filtered(variance, self._products[one, other]) / self._step_powers[one + other]
+
+    @cached_property
+    def _products(self) -> dict[tuple[int, int], Array]:
+        return {(i, j): self._kernels[i] * self._kernels[j] for i in self._kernels for j in self._kernels}
+
+    @cached_property
+    def _step_powers(self) -> dict[int, Array]:
+        return {power: self.step_nm**power for power in range(2, 9)}
 
     @cached_property
     def smoothing_nm(self) -> Array:
