@@ -199,6 +199,39 @@ class Watch:
         self._thread.join()
 
 
+class Refresher:
+    """Says again and again, in a thread of its own, what an instrument must hear to go on.
+
+    It does not raise: a line that is dead shows at the next reading, and the instrument does by itself what
+    is safe when it hears nothing.
+
+    Args:
+        device: for messages.
+        refresh: says it once.
+        every_s: real seconds between two times.
+    """
+
+    def __init__(self, device: Instrument, refresh: Callable[[], None], every_s: float):
+        self._device = device
+        self._refresh = refresh
+        self._every_s = every_s
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"{device.name}: refresh", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._every_s):
+            try:
+                self._refresh()
+            except DeviceError as error:
+                self._device.log.warning("not refreshed: %s", error)
+
+    def close(self) -> None:
+        """Stop refreshing."""
+        self._closed.set()
+        self._thread.join()
+
+
 def check_limits(device: str, what: str, value: float, limits: tuple[float, float], units: str) -> None:
     """Refuse a set point outside the limits, before anything is sent.
 

@@ -20,8 +20,8 @@ from ophyd import Kind
 from ophyd.status import Status
 from pydantic import Field, model_validator
 
-from devices.base import Instrument, Quantity, check_limits
-from devices.errors import DeviceError, InstrumentFaultError, NotReachedError
+from devices.base import Instrument, Quantity, Refresher, check_limits
+from devices.errors import InstrumentFaultError, NotReachedError
 from devices.links import LineSettings, shared_line
 from devices.protocols import modbus
 from flowlab.bench import Bench
@@ -194,7 +194,7 @@ class Eurotherm3216(Instrument):
         if self._refresher is None:
             if self.settings.select_register:
                 self._write_register(self.settings.select_register, 1)
-            self._refresher = Refresher(self, self.settings.refresh_every_s)
+            self._refresher = Refresher(self, self.refresh, self.settings.refresh_every_s)
         working = self.ask_setpoint_c()
         if abs(working - value_c) > 0.51 / self._scale:
             raise NotReachedError(f"{self.name}: was set to {value_c:g} °C but works towards {working:g} °C")
@@ -298,30 +298,3 @@ class Settled:
         if self._since_s is None:
             self._since_s = now_s
         return now_s - self._since_s >= heater.settings.settle_for_s
-
-
-class Refresher:
-    """Keeps the remote set point fresh while this program lives.
-
-    It does not raise: a line that is dead shows at the next reading, and the controller falls back by
-    itself to the local set point.
-    """
-
-    def __init__(self, heater: Eurotherm3216, every_s: float):
-        self._heater = heater
-        self._every_s = every_s
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"{heater.name}: refresh", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._closed.wait(self._every_s):
-            try:
-                self._heater.refresh()
-            except DeviceError as error:
-                self._heater.log.warning("set point not refreshed: %s", error)
-
-    def close(self) -> None:
-        """Stop refreshing."""
-        self._closed.set()
-        self._thread.join()

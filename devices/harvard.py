@@ -7,64 +7,34 @@ follows from them. Clear them (``cvolume``) when a full syringe is put in.
 """
 
 import math
-from typing import Annotated, Any
 
-from ophyd import Component as Cpt
-from ophyd import Kind
 from ophyd.status import Status
 from pydantic import Field
 
-from devices.base import Instrument, Quantity, check_limits
 from devices.errors import InstrumentFaultError, LimitError, NotReachedError, ReplyError
-from devices.links import LineSettings, shared_line
+from devices.links import shared_line
 from devices.protocols import harvard
 from devices.protocols.harvard import Dialect, Prompt, Reply
+from devices.syringe_pump import NOTHING_ML, SyringePump, SyringePumpSettings
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
-#: Less is not worth moving for: what the pump's counters resolve.
-_NOTHING_ML = 1e-3
 
-
-class PhdUltraSettings(LineSettings):
+class PhdUltraSettings(SyringePumpSettings):
     """A pump as it is wired, and what is on it."""
 
     baudrate: int = 115200
-    unit: Annotated[int, Field(ge=0, le=99)] = Field(default=0, description="the pump's address on its chain")
     dialect: Dialect = Field(default="colon", description="the manual writes 12:irat, sibling pumps 12irat")
-    syringe: str = Field(description="which of the [syringes] is on it")
-    reagent: str = Field(description="which of the [reagents] is in it")
-    highest_ml_min: Annotated[float, Field(gt=0)] = Field(description="highest rate that is ever sent")
-    refill_ml_min: Annotated[float, Field(gt=0)] = Field(description="rate at which the syringe is refilled")
-    rate_tolerance: Annotated[float, Field(gt=0, lt=0.1)] = Field(
-        default=0.002, description="how far the pump's rate may be from what was sent, relative: its resolution"
-    )
 
 
-class PhdUltra(Instrument):
+class PhdUltra(SyringePump):
     """A syringe pump: set it to an infusion rate in ml/min, 0 stops it."""
 
     Settings = PhdUltraSettings
 
-    rate_ml_min = Cpt(Quantity, ask="ask_rate_ml_min", units="mL/min", precision=4, limits="limits_ml_min")
-    content_ml = Cpt(Quantity, ask="ask_content_ml", units="mL", precision=3, kind=Kind.normal)
-
     def __init__(self, name: str, entry: DeviceEntry, settings: PhdUltraSettings, bench: Bench):
         self.settings = settings
-        for kind, known, wanted in (
-            ("syringe", bench.config.syringes, settings.syringe),
-            ("reagent", bench.config.reagents, settings.reagent),
-        ):
-            if wanted not in known:
-                raise ValueError(f"settings.{kind} = {wanted!r}: there is no such {kind}; there are {', '.join(known)}")
-        self.reagent = settings.reagent
-        self.syringe = bench.config.syringes[settings.syringe]
-        self.limits_ml_min = (0.0, settings.highest_ml_min)
-        self._lowest_ml_min = 0.0
-        #: What stands ready to refill from, as far as is known: the reservoir less what was withdrawn since.
-        self.reservoir_ml = bench.config.reagents[settings.reagent].reservoir_ml
-        self._bench = bench
-        super().__init__(name, entry, bench)
+        super().__init__(name, entry, settings, bench)
 
     # What is asked of the pump.
 
@@ -81,27 +51,11 @@ class PhdUltra(Instrument):
         """Volume infused since the counter was cleared."""
         return self._read(harvard.volume_ml, self._query("ivolume"))
 
-    def ask_content_ml(self) -> float:
-        """What is left in the syringe, from the pump's own counters."""
-        return self.syringe.volume_ml - self.ask_infused_ml() + self.ask_withdrawn_ml()
-
-    def _missing_ml(self) -> float:
-        return self.ask_infused_ml() - self.ask_withdrawn_ml()
-
     def ask_withdrawn_ml(self) -> float:
         """Volume withdrawn since the counter was cleared."""
         return self._read(harvard.volume_ml, self._query("wvolume"))
 
     # What it is told.
-
-    def check_value(self, value: float, **_: Any) -> None:
-        """Refuse a rate outside the limits.
-
-        Raises:
-            LimitError: see there.
-        """
-        lowest = 0.0 if value == 0 else self._lowest_ml_min
-        check_limits(self.name, "rate", value, (lowest, self.settings.highest_ml_min), "mL/min")
 
     def set(self, value: float) -> Status:
         """Infuse at a rate in ml/min from now on; 0 stops.
@@ -138,14 +92,14 @@ class PhdUltra(Instrument):
         self._halt()  # the pump goes on counting while it runs
         withdrawn_ml, missing_ml = self.ask_withdrawn_ml(), self._missing_ml()
         drawn_ml = min(missing_ml, self.reservoir_ml)
-        if drawn_ml <= _NOTHING_ML:
+        if drawn_ml <= NOTHING_ML:
             return self.done()
         target_ml = withdrawn_ml + drawn_ml
         self._tell(f"wrate {harvard.rate_text(self.settings.refill_ml_min)}")
         # The counters are not cleared before the syringe is full: they tell its content after a failure.
         self._tell(f"tvolume {target_ml:.4f} ml")
         told_ml = self._read(harvard.volume_ml, self._query("tvolume"))
-        if not math.isclose(told_ml, target_ml, rel_tol=1e-4, abs_tol=_NOTHING_ML):
+        if not math.isclose(told_ml, target_ml, rel_tol=1e-4, abs_tol=NOTHING_ML):
             raise NotReachedError(f"{self.name}: was told to withdraw to {target_ml:g} mL but has {told_ml:g} mL")
         self._tell("wrun")
         self.reservoir_ml -= drawn_ml
@@ -163,11 +117,6 @@ class PhdUltra(Instrument):
 
         seconds = 60 * drawn_ml / self.settings.refill_ml_min
         return self.watch(drawn, what="a full syringe", every_s=max(seconds / 20, 0.5), limit_s=2 * seconds + 60)
-
-    def make_safe(self) -> None:
-        """Stop and check that the pump stands."""
-        self.give_up_watching()
-        self._halt()
 
     def _halt(self) -> None:
         self._tell("stop")
@@ -204,12 +153,7 @@ class PhdUltra(Instrument):
         ):
             if wanted > highest:
                 raise LimitError(f"{self.name}: {what} is {wanted:g}, but with this syringe the pump does {highest:g}")
-        content_ml = self.ask_content_ml()
-        if not -0.01 * self.syringe.volume_ml <= content_ml <= 1.01 * self.syringe.volume_ml:
-            raise InstrumentFaultError(
-                f"{self.name}: its counters say {content_ml:.2f} mL in a syringe of {self.syringe.volume_ml:g} mL; "
-                "fill the syringe and clear the counters on the pump"
-            )
+        self._check_content()
 
     def _query(self, text: str) -> Reply:
         return self._exchange(text, lines=1)
