@@ -6,6 +6,8 @@ import zmq
 
 from flowlab.errors import FlowlabError
 
+_LINGER_MS = 500
+
 
 class Proxy:
     """A ZeroMQ forwarder in a thread of its own; what it forwards it never looks into.
@@ -49,7 +51,10 @@ class Proxy:
         steer.send(b"TERMINATE")
         self._thread.join()
         steer.close()
-        self._context.destroy(linger=500)
+        # Subscriptions that have not reached a publisher are of no use; waiting for them can take for ever.
+        self._frontend.close(linger=0)
+        self._backend.close(linger=_LINGER_MS)
+        self._context.destroy(linger=0)
 
 
 def _bind(socket: "zmq.Socket[bytes]", address: str) -> str:
