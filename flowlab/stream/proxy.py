@@ -28,8 +28,6 @@ class Proxy:
         self._context = zmq.Context()
         self._frontend = self._context.socket(zmq.XSUB)
         self._backend = self._context.socket(zmq.XPUB)
-        self._control = self._context.socket(zmq.PAIR)
-        self._control.bind("inproc://control")
         try:
             self.inward = _bind(self._frontend, inward)
             self.outward = _bind(self._backend, outward)
@@ -40,21 +38,17 @@ class Proxy:
         self._thread.start()
 
     def _run(self) -> None:
-        zmq.proxy_steerable(self._frontend, self._backend, None, self._control)
+        try:
+            zmq.proxy(self._frontend, self._backend)
+        except zmq.ContextTerminated:
+            # Subscriptions that have not reached a publisher are of no use; documents on their way out are.
+            self._frontend.close(linger=0)
+            self._backend.close(linger=_LINGER_MS)
 
     def close(self) -> None:
         """Stop forwarding and close; closing twice is harmless."""
-        if not self._thread.is_alive():
-            return
-        steer = self._context.socket(zmq.PAIR)
-        steer.connect("inproc://control")
-        steer.send(b"TERMINATE")
+        self._context.term()  # ends the proxy in its thread, and waits until that has closed its sockets
         self._thread.join()
-        steer.close()
-        # Subscriptions that have not reached a publisher are of no use; waiting for them can take for ever.
-        self._frontend.close(linger=0)
-        self._backend.close(linger=_LINGER_MS)
-        self._context.destroy(linger=0)
 
 
 def _bind(socket: "zmq.Socket[bytes]", address: str) -> str:
