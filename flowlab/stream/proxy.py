@@ -1,5 +1,6 @@
 """The place where publishers and subscribers meet: forwards every message from the one side to the other."""
 
+import contextlib
 import threading
 
 import zmq
@@ -39,8 +40,9 @@ class Proxy:
 
     def _run(self) -> None:
         try:
-            zmq.proxy(self._frontend, self._backend)
-        except zmq.ContextTerminated:
+            with contextlib.suppress(zmq.ContextTerminated):
+                zmq.proxy(self._frontend, self._backend)
+        finally:
             # Subscriptions that have not reached a publisher are of no use; documents on their way out are.
             self._frontend.close(linger=0)
             self._backend.close(linger=_LINGER_MS)

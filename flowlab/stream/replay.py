@@ -1,5 +1,6 @@
 """Answers what a subscriber missed: reads the journals and gives any part of any run again."""
 
+import contextlib
 import itertools
 import threading
 from pathlib import Path
@@ -14,6 +15,7 @@ from flowlab.stream.journal import JournalError, JournalIndex
 from flowlab.stream.store import RunStore
 
 _MOST_RECORDS = 4096
+_LINGER_MS = 500
 
 
 class AskDocuments(msgspec.Struct, tag="documents", tag_field="ask", forbid_unknown_fields=True):
@@ -46,8 +48,6 @@ class ReplayService:
         self._indexes: dict[Path, JournalIndex] = {}
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
-        self._stop = self._context.socket(zmq.PAIR)
-        self._stop.bind("inproc://stop")
         try:
             self._socket.bind(address)
         except zmq.ZMQError as error:
@@ -58,15 +58,13 @@ class ReplayService:
         self._thread.start()
 
     def _serve(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._stop, zmq.POLLIN)
-        while True:
-            ready = dict(poller.poll())
-            if self._stop in ready:
-                return
-            *envelope, request = self._socket.recv_multipart()
-            self._socket.send_multipart([*envelope, pack(self._answer(request))])
+        try:
+            with contextlib.suppress(zmq.ContextTerminated):
+                while True:
+                    *envelope, request = self._socket.recv_multipart()
+                    self._socket.send_multipart([*envelope, pack(self._answer(request))])
+        finally:
+            self._socket.close(linger=_LINGER_MS)
 
     def _answer(self, request: bytes) -> dict[str, Any]:
         try:
@@ -106,11 +104,5 @@ class ReplayService:
 
     def close(self) -> None:
         """Stop serving; closing twice is harmless."""
-        if not self._thread.is_alive():
-            return
-        stop = self._context.socket(zmq.PAIR)
-        stop.connect("inproc://stop")
-        stop.send(b"")
+        self._context.term()  # ends the service in its thread, and waits until that has closed its socket
         self._thread.join()
-        stop.close()
-        self._context.destroy(linger=500)
