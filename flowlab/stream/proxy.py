@@ -7,8 +7,6 @@ import zmq
 
 from flowlab.errors import FlowlabError
 
-_LINGER_MS = 500
-
 
 class Proxy:
     """A ZeroMQ forwarder in a thread of its own; what it forwards it never looks into.
@@ -43,9 +41,10 @@ class Proxy:
             with contextlib.suppress(zmq.ContextTerminated):
                 zmq.proxy(self._frontend, self._backend)
         finally:
-            # Subscriptions that have not reached a publisher are of no use; documents on their way out are.
+            # Without lingering: a subscriber that goes at the same moment can keep a lingering XPUB from ever closing
+            # (libzmq 4.3.5). What a slow subscriber has not been sent by now is in the journal.
             self._frontend.close(linger=0)
-            self._backend.close(linger=_LINGER_MS)
+            self._backend.close(linger=0)
 
     def close(self) -> None:
         """Stop forwarding and close; closing twice is harmless."""

@@ -15,7 +15,6 @@ from flowlab.stream.journal import JournalError, JournalIndex
 from flowlab.stream.store import RunStore
 
 _MOST_RECORDS = 4096
-_LINGER_MS = 500
 
 
 class AskDocuments(msgspec.Struct, tag="documents", tag_field="ask", forbid_unknown_fields=True):
@@ -64,7 +63,7 @@ class ReplayService:
                     *envelope, request = self._socket.recv_multipart()
                     self._socket.send_multipart([*envelope, pack(self._answer(request))])
         finally:
-            self._socket.close(linger=_LINGER_MS)
+            self._socket.close(linger=0)
 
     def _answer(self, request: bytes) -> dict[str, Any]:
         try:
