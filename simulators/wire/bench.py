@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib
+import inspect
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,9 +20,10 @@ from simulators.plant.parts import Absorber
 from simulators.plant.plant import Plant
 from simulators.plant.syringe import SyringeDrive
 from simulators.settings import PlantSettings
-from simulators.wire.instrument import BenchSettings, Fault, Instrument, bench_settings
-from simulators.wire.line import Address, Line
+from simulators.wire.address import SERVERS, Address
+from simulators.wire.instrument import BenchSettings, Fault, Simulated, bench_settings
 from simulators.wire.ocean import OceanHdx
+from simulators.wire.server import MakeServer, Server
 
 T = TypeVar("T")
 
@@ -33,7 +36,7 @@ class LoadedSyringe(BenchSettings):
 
 
 class Bench:
-    """Plant, instruments and lines of an instrument file.
+    """Plant, instruments and servers of an instrument file.
 
     Args:
         config: the instrument file.
@@ -46,7 +49,7 @@ class Bench:
     Attributes:
         plant: what really happens.
         instruments: by the name of their device.
-        lines: each of them once.
+        servers: each of them once.
     """
 
     def __init__(self, config: InstrumentConfig, clock: Clock, playback: Path | None = None):
@@ -59,54 +62,57 @@ class Bench:
         self.plant = _plant(config, simulation.seed, settings, classes, _absorber(config, playback))
         self.instruments = {name: cls(name, simulated[name], config, self.plant) for name, cls in classes.items()}
         self._clock = clock
+        self._seed = simulation.seed
         self._faulty: dict[str, set[str]] = {name: set() for name in classes}
-        self._line_of = self._connect(config, simulated)
-        self.lines = list(dict.fromkeys(self._line_of.values()))
+        self._server_of = self._connect(config, simulated)
+        self.servers = list(dict.fromkeys(self._server_of.values()))
 
-    def _connect(self, config: InstrumentConfig, simulated: Mapping[str, DeviceEntry]) -> dict[str, Line]:
-        """A line for each address, by the devices on it."""
+    def _connect(self, config: InstrumentConfig, simulated: Mapping[str, DeviceEntry]) -> dict[str, Server]:
+        """A server for each address, by the devices there."""
         at: dict[Address, list[str]] = defaultdict(list)
         for name, entry in simulated.items():
             where = f"{config.name}: devices.{name}.address"
             if entry.address is None:
                 raise BadInputError(f"{where} is missing: its simulator has to listen somewhere")
             at[Address.parse(entry.address, where)].append(name)
-        lines: dict[str, Line] = {}
+        servers: dict[str, Server] = {}
         for address, names in at.items():
-            line = Line(address, [self.instruments[name] for name in names], self._clock, self.advance)
-            lines.update(dict.fromkeys(names, line))
-        return lines
+            serve: MakeServer = _load(SERVERS[address.scheme])
+            instruments = [self.instruments[name] for name in names]
+            server = serve(address, instruments, self._clock, self.advance, self._seed)
+            servers.update(dict.fromkeys(names, server))
+        return servers
 
     @property
     def addresses(self) -> dict[str, str]:
         """Where each device is reached."""
-        return {name: str(line.address) for name, line in self._line_of.items()}
+        return {name: str(server.address) for name, server in self._server_of.items()}
 
     async def open(self, any_port: bool = False) -> None:
         """Listen on the configured addresses, or with ``any_port`` on ports that the system chooses.
 
         Raises:
-            PortInUseError: an address is taken; no line is left open.
+            PortInUseError: an address is taken; none is left open.
         """
         try:
-            for line in self.lines:
+            for server in self.servers:
                 if any_port:
-                    line.address = Address(line.address.scheme, line.address.host, 0)
-                await line.open()
+                    server.address = server.address.at_port(0)
+                await server.open()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Cut every connection and free the addresses."""
-        for line in self.lines:
-            await line.close()
+        for server in self.servers:
+            await server.close()
 
     def advance(self) -> None:
         """Bring the plant up to now, and let instruments say what they say by themselves."""
         self.plant.advance_to(self._clock.now_s())
-        for line in self.lines:
-            line.speak()
+        for server in self.servers:
+            server.speak()
 
     def truth(self) -> dict[str, Any]:
         """The plant as it is, and for each instrument what it alone knows and which faults it was given."""
@@ -119,37 +125,74 @@ class Bench:
 
     def faults_of(self, device: str) -> dict[str, Fault]:
         """The faults that can be injected into a device: its own and those of its cable."""
-        return self.instruments[device].faults | self._line_of[device].faults_of(device)
+        return self.instruments[device].faults | self._server_of[device].faults_of(device)
 
-    async def inject(self, fault: str, device: str) -> None:
+    def possible_faults(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Which faults each device can have, each with its options and their defaults."""
+        return {
+            device: {name: _options(switch) for name, switch in self.faults_of(device).items()}
+            for device in self.instruments
+        }
+
+    async def inject(self, fault: str, device: str, options: Mapping[str, Any] | None = None) -> None:
         """Set one fault of a device, or clear all of them with ``none``.
 
+        Args:
+            fault: its name.
+            device: as the configuration names it.
+            options: numbers, by name; those that are left out have their defaults.
+
         Raises:
-            BadInputError: there is no such device, or it cannot have that fault.
+            BadInputError: there is no such device, it cannot have that fault, or not with these options.
         """
         if device not in self.instruments:
             raise BadInputError(f"there is no device {device!r}; there are {', '.join(self.instruments)}")
         faults = self.faults_of(device)
         if fault not in (*faults, "none"):
             raise BadInputError(f"{device} cannot have the fault {fault!r}; it can have {', '.join([*faults, 'none'])}")
+        chosen = _checked(options or {}, {} if fault == "none" else _options(faults[fault]), f"{device}: {fault}")
         self.advance()
-        for name, switch in faults.items():
-            if fault in (name, "none"):
-                switch(fault == name)
+        if fault == "none":
+            for switch in faults.values():
+                switch(False)
+        else:
+            faults[fault](True, **chosen)
         self._faulty[device] = set() if fault == "none" else self._faulty[device] | {fault}
-        await self._line_of[device].settle()
+        await self._server_of[device].settle()
 
 
-def _simulator(name: str, entry: DeviceEntry, config: InstrumentConfig) -> type[Instrument]:
+def _options(switch: Fault) -> dict[str, float]:
+    """What a fault takes, with the defaults."""
+    taken = inspect.signature(switch).parameters.values()
+    return {option.name: option.default for option in taken if option.kind is option.KEYWORD_ONLY}
+
+
+def _checked(options: Mapping[str, Any], known: Mapping[str, float], where: str) -> dict[str, float]:
+    allowed = ", ".join(f"{name} (default {value:g})" for name, value in known.items()) or "nothing"
+    chosen: dict[str, float] = {}
+    for name, value in options.items():
+        if name not in known:
+            raise BadInputError(f"{where}: there is no option {name!r}; it takes {allowed}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise BadInputError(f"{where}: {name} = {value!r} is not a number; it takes {allowed}")
+        chosen[name] = float(value)
+    return chosen
+
+
+def _simulator(name: str, entry: DeviceEntry, config: InstrumentConfig) -> type[Simulated]:
     """The class that a device's ``simulator`` names."""
-    module, _, attribute = str(entry.simulator).partition(":")
     found = None
-    with contextlib.suppress(ImportError):
-        found = getattr(importlib.import_module(module), attribute, None)
-    if not (isinstance(found, type) and issubclass(found, Instrument)):
+    with contextlib.suppress(ImportError, AttributeError):
+        found = _load(str(entry.simulator))
+    if not (isinstance(found, type) and issubclass(found, Simulated)):
         where = f"{config.name}: devices.{name}.simulator"
         raise BadInputError(f"{where} = {entry.simulator!r}: there is no such simulator")
     return found
+
+
+def _load(reference: str) -> Any:
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _absorber(config: InstrumentConfig, playback: Path | None) -> Absorber:
@@ -166,7 +209,7 @@ def _plant(
     config: InstrumentConfig,
     seed: int,
     settings: PlantSettings,
-    classes: Mapping[str, type[Instrument]],
+    classes: Mapping[str, type[Simulated]],
     absorber: Absorber,
 ) -> Plant:
     """The parts that the instruments need, put together."""

@@ -1,7 +1,8 @@
 """The control port: the truth about the plant, and faults on demand, as lines of JSON over TCP.
 
-Requests: ``{"truth": true}`` and ``{"fault": "stall", "device": "cadmium_pump"}``. What is answered to
-anything else says what is allowed.
+Requests: ``{"truth": true}``; ``{"faults": true}``, which tells what faults each device can have and with which
+options; ``{"fault": "garble", "device": "cadmium_pump", "probability": 0.1}``, the fault ``none`` to clear all of a
+device. What is answered to anything else says what is allowed.
 """
 
 import asyncio
@@ -10,10 +11,10 @@ import math
 from typing import Any
 
 from flowlab.errors import BadInputError, FlowlabError
+from simulators.wire.address import loopback, own_address
 from simulators.wire.bench import Bench
-from simulators.wire.line import loopback, own_address
 
-_ALLOWED = 'allowed: {"truth": true} or {"fault": NAME, "device": DEVICE}'
+_ALLOWED = 'allowed: {"truth": true}, {"faults": true} or {"fault": NAME, "device": DEVICE, OPTION: NUMBER, …}'
 
 
 class ControlPort:
@@ -88,14 +89,16 @@ class ControlPort:
         match message:
             case {"truth": True, **rest} if not rest:
                 return self._bench.truth()
-            case {"fault": str(fault), "device": str(device), **rest} if not rest:
-                return await self._inject(fault, device)
+            case {"faults": True, **rest} if not rest:
+                return self._bench.possible_faults()
+            case {"fault": str(fault), "device": str(device), **options}:
+                return await self._inject(fault, device, options)
             case _:
                 return _refusal("there is no such request")
 
-    async def _inject(self, fault: str, device: str) -> dict[str, Any]:
+    async def _inject(self, fault: str, device: str, options: dict[str, Any]) -> dict[str, Any]:
         try:
-            await self._bench.inject(fault, device)
+            await self._bench.inject(fault, device, options)
         except FlowlabError as error:
             return {"ok": False, "error": str(error)}
         return {"ok": True}

@@ -1,4 +1,7 @@
-"""What a line expects of an instrument: bytes in, replies out; no socket, no asyncio, no clock."""
+"""What every simulated instrument is, and what a line expects of one: bytes in, replies out.
+
+No socket, no asyncio, no clock.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,8 +16,9 @@ from simulators.plant.plant import Plant
 
 #: The part of the plant that an instrument acts on and that has to be there before it.
 Part = Literal["syringe", "heater", "light"]
-#: Sets a fault (True) or clears it (False).
-Fault = Callable[[bool], None]
+#: Sets a fault (True) or clears it (False). What else it takes are numbers with a default, by keyword only; a
+#: value that is not allowed is a :class:`flowlab.errors.BadInputError`.
+Fault = Callable[..., None]
 
 
 class BenchSettings(Model):
@@ -53,8 +57,8 @@ class Reply:
         return cls(lambda: data)
 
 
-class Instrument(ABC):
-    """One instrument on a line.
+class Simulated(ABC):
+    """One simulated instrument, whatever wire it is on.
 
     Args:
         name: of the device in the configuration.
@@ -63,16 +67,28 @@ class Instrument(ABC):
         plant: what the instrument acts on and measures.
 
     Attributes:
+        part: what the plant must have for it; None when it finds all it needs there, or needs nothing.
         faults: the faults that this instrument can have by itself, by the name under which they are
-            injected. A subclass adds its own; the line adds those of the cable.
+            injected. A subclass adds its own; the wire adds those of the cable.
     """
 
-    part: ClassVar[Part]
+    part: ClassVar[Part | None] = None
 
     def __init__(self, name: str, entry: DeviceEntry, config: InstrumentConfig, plant: Plant):
         self.name = name
         self.faults: dict[str, Fault] = {}
         self._plant = plant
+
+    @abstractmethod
+    def truth(self) -> dict[str, Any]:
+        """What only the instrument knows of itself, for the control port."""
+
+
+class Instrument(Simulated):
+    """An instrument on a line: see :class:`Simulated` for the arguments."""
+
+    def __init__(self, name: str, entry: DeviceEntry, config: InstrumentConfig, plant: Plant):
+        super().__init__(name, entry, config, plant)
         self._buffer = bytearray()
 
     def receive(self, data: bytes) -> None:
@@ -90,7 +106,3 @@ class Instrument(ABC):
     def hang_up(self) -> None:
         """Forget what was received of a request: the client has gone."""
         self._buffer.clear()
-
-    @abstractmethod
-    def truth(self) -> dict[str, Any]:
-        """What only the instrument knows of itself, for the control port."""

@@ -1,94 +1,15 @@
 """A line: one TCP address with the instruments behind it, which one client at a time may open, as a port."""
 
 import asyncio
-import contextlib
-import ipaddress
-import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import cast
-from urllib.parse import urlsplit
 
 from flowlab.clock import Clock
-from flowlab.errors import BadInputError, FlowlabError
+from simulators.wire.address import Address, own_address
+from simulators.wire.cable import Cable
 from simulators.wire.instrument import Fault, Instrument, Reply
-
-
-class PortInUseError(FlowlabError):
-    """An address cannot be listened on."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a line is reached, as the configuration writes it.
-
-    Attributes:
-        scheme: ``socket`` for what pyserial opens, ``tcp`` for instruments with a network plug.
-        host: of this machine only.
-        port: 0 for any that is free.
-    """
-
-    scheme: str
-    host: str
-    port: int
-
-    SCHEMES = ("socket", "tcp")
-
-    @classmethod
-    def parse(cls, text: str, where: str) -> "Address":
-        """Read ``socket://127.0.0.1:50101``.
-
-        Raises:
-            BadInputError: it is not of that form, or of another machine; the message begins with ``where``.
-        """
-        parts = urlsplit(text)
-        with contextlib.suppress(ValueError):
-            host, port = parts.hostname or "", parts.port
-            if parts.scheme in cls.SCHEMES and port is not None:
-                return cls(parts.scheme, loopback(host, where), port)
-        raise BadInputError(
-            f"{where} = {text!r}: a simulator listens on socket://127.0.0.1:PORT or tcp://127.0.0.1:PORT"
-        )
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
-
-
-def loopback(host: str, where: str) -> str:
-    """``host`` as an address of this machine alone: what is simulated is nobody else's business.
-
-    Raises:
-        BadInputError: it is another one.
-    """
-    host = "127.0.0.1" if host == "localhost" else host
-    with contextlib.suppress(ValueError):
-        if ipaddress.IPv4Address(host).is_loopback:
-            return host
-    raise BadInputError(f"{where}: simulators listen on this machine only, 127.0.0.1, not on {host!r}")
-
-
-def own_address(host: str, port: int, whose: str, *, listen: bool) -> socket.socket:
-    """A socket that owns an address; unless it listens, connections to it are refused.
-
-    Raises:
-        PortInUseError: another program has the address.
-    """
-    sock = socket.socket()
-    try:
-        if os.name == "posix":  # an address is free again as soon as it is closed
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-        if listen:
-            sock.listen()
-    except OSError as error:
-        sock.close()
-        raise PortInUseError(
-            f"{whose}: cannot listen on {host}:{port}: {error.strerror}; "
-            "stop the program that uses it, change the address, or start with --any-port"
-        ) from None
-    return sock
 
 
 class Line:
@@ -99,6 +20,7 @@ class Line:
         instruments: what is connected to it.
         clock: tells plant time.
         advance: brings the plant up to now.
+        seed: of what a bad cable does.
 
     Attributes:
         address: where it is reached; the port is the real one once the line is open.
@@ -108,11 +30,20 @@ class Line:
     #: still have to be noticed.
     GRACE_S = 0.02
 
-    def __init__(self, address: Address, instruments: list[Instrument], clock: Clock, advance: Callable[[], None]):
+    def __init__(
+        self,
+        address: Address,
+        instruments: list[Instrument],
+        clock: Clock,
+        advance: Callable[[], None],
+        seed: int = 1,
+    ):
         self.address = address
         self._instruments = instruments
         self._clock = clock
         self._advance = advance
+        self._cables = {instrument.name: Cable(f"{seed} {instrument.name}") for instrument in instruments}
+        self._late: set[asyncio.TimerHandle] = set()
         self._unplugged: set[str] = set()
         self._silent: set[str] = set()
         self._bound: socket.socket | None = None
@@ -125,7 +56,8 @@ class Line:
 
     def faults_of(self, name: str) -> dict[str, Fault]:
         """The faults that the cable of an instrument can have; :meth:`settle` brings them into effect."""
-        return {"unplug": partial(self._unplug, name), "silence": partial(self._silence, name)}
+        own = {"unplug": partial(self._unplug, name), "silence": partial(self._silence, name)}
+        return own | self._cables[name].faults
 
     async def open(self) -> None:
         """Begin to listen.
@@ -158,6 +90,8 @@ class Line:
         """Cut connections and free the address."""
         async with self._settling:
             self._cut()
+            for due in self._late:
+                due.cancel()
             if self._bound is not None:
                 self._bound.close()
                 self._bound = None
@@ -167,7 +101,7 @@ class Line:
         for instrument in self._instruments:
             said = instrument.unasked()
             if instrument.name not in self._silent:
-                self._write(said)
+                self._write(instrument, said)
 
     def arrive(self, connection: "_Connection") -> None:
         """Admit a client, or refuse it while another is there."""
@@ -214,17 +148,31 @@ class Line:
                 due = asyncio.get_running_loop().call_later(wait_s, self._finish, instrument, reply)
                 self._pending[instrument.name] = due
             else:
-                self._write(reply.compute())
+                self._write(instrument, reply.compute())
 
     def _finish(self, instrument: Instrument, reply: Reply) -> None:
         del self._pending[instrument.name]
         self._advance()
-        self._write(reply.compute())
+        self._write(instrument, reply.compute())
         self._answer(instrument)
 
-    def _write(self, data: bytes) -> None:
-        if data and self._client is not None:
-            self._client.transport.write(data)
+    def _write(self, instrument: Instrument, data: bytes) -> None:
+        for after_s, piece in self._cables[instrument.name].carry(data) if data else []:
+            if after_s > 0:
+                self._send_late(after_s, piece)
+            elif self._client is not None:
+                self._client.transport.write(piece)
+
+    def _send_late(self, after_s: float, data: bytes) -> None:
+        client = self._client
+
+        def send() -> None:
+            self._late.discard(due)
+            if client is not None and client is self._client:
+                client.transport.write(data)
+
+        due = asyncio.get_running_loop().call_later(after_s, send)
+        self._late.add(due)
 
     def _drop(self, instrument: Instrument) -> None:
         if due := self._pending.pop(instrument.name, None):
@@ -247,7 +195,7 @@ class Line:
     def _own(self, *, listen: bool) -> None:
         whose = ", ".join(instrument.name for instrument in self._instruments)
         self._bound = own_address(self.address.host, self.address.port, whose, listen=listen)
-        self.address = Address(self.address.scheme, self.address.host, self._bound.getsockname()[1])
+        self.address = self.address.at_port(self._bound.getsockname()[1])
 
     def _cut(self) -> None:
         self._plugged = False

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowlab.errors import BadInputError, FlowlabError
+from simulators.wire.address import PortInUseError
 from simulators.wire.bench import Bench
 from simulators.wire.control import ControlPort
-from simulators.wire.line import PortInUseError
 from tests.simulators.benches import bench, pass_time, place, say
 
 Answer = dict[str, Any]
@@ -97,9 +97,15 @@ def test_each_fault_does_what_it_says_and_none_clears_them() -> None:
         ({"truth": True, "and": 1}, '{"truth": true}'),
         ({"fault": "stall"}, '"device": DEVICE'),
         ({"fault": "stall", "device": "valve"}, "cadmium_pump, selenium_pump, nucleation_heater"),
-        ({"fault": "sensor_break", "device": "cadmium_pump"}, "stall, unplug, silence, none"),
-        ({"fault": "stall", "device": "growth_heater"}, "sensor_break, loop_break, unplug, silence, none"),
-        ({"fault": "stall", "device": "spectrometer"}, "unplug, silence, none"),
+        (
+            {"fault": "sensor_break", "device": "cadmium_pump"},
+            "stall, unplug, silence, garble, cut, lose, delay, duplicate, none",
+        ),
+        (
+            {"fault": "stall", "device": "growth_heater"},
+            "sensor_break, loop_break, unplug, silence, garble, cut, lose, delay, duplicate, none",
+        ),
+        ({"fault": "stall", "device": "spectrometer"}, "unplug, silence, garble, cut, lose, delay, duplicate, none"),
     ],
 )
 def test_what_is_not_allowed_is_answered_by_what_is(request_: Any, allowed: str) -> None:

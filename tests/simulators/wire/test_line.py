@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from flowlab.errors import BadInputError, FlowlabError
+from simulators.wire.address import Address
 from simulators.wire.bench import Bench
-from simulators.wire.line import Address
 from tests.simulators.benches import StandingClock, bench, place
 from tests.simulators.wire.test_ocean import SPECTRUM, message
 
@@ -164,10 +164,10 @@ async def test_a_silent_instrument_neither_hears_nor_answers() -> None:
 async def test_an_address_that_is_taken_is_named_with_its_device() -> None:
     async with opened() as a_bench:
         other = bench()
-        for line in other.lines:
+        for line in other.servers:
             line.address = Address("socket", "127.0.0.1", 0)
         taken = place(a_bench.addresses["growth_heater"])
-        other.lines[2].address = Address("socket", *taken)
+        other.servers[2].address = Address("socket", *taken)
         with pytest.raises(FlowlabError, match=rf"^nucleation_heater, growth_heater: .*{taken[1]}.*--any-port$"):
             await other.open()
         with pytest.raises(ConnectionRefusedError):  # what had been opened is closed again
