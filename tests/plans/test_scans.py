@@ -1,13 +1,10 @@
 """Plans on a RunEngine with the drivers of the simulated lab: real wires, real documents."""
 
-import asyncio
-import contextlib
 import itertools
 
 import event_model
 import numpy as np
 import pytest
-from bluesky import RunEngine
 from bluesky.simulators import check_limits
 
 from devices.errors import LimitError, LinkError
@@ -22,7 +19,7 @@ from plans.scan import volume_ml
 from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
 from tests.simulators.benches import served
-from tests.support import is_safe
+from tests.support import an_engine, is_safe
 
 SPEED = 400.0
 QUICK = SteadyCriterion(flush_volumes=1.2, most_spectra=4)
@@ -51,13 +48,8 @@ def bench(lab):
 
 @pytest.fixture(scope="module")
 def engine():
-    engine = RunEngine({}, context_managers=[])
-    yield engine
-    engine._loop.call_soon_threadsafe(engine._loop.stop)
-    engine._th.join()
-    engine._loop.close()
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_event_loop_policy().get_event_loop().close()
+    with an_engine() as engine:
+        yield engine
 
 
 class Runner:
