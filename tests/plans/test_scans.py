@@ -5,6 +5,7 @@ import itertools
 import event_model
 import numpy as np
 import pytest
+from bluesky import RunEngine
 from bluesky.simulators import check_limits
 
 from devices.errors import LimitError, LinkError
