@@ -1,6 +1,5 @@
 """Small things that several tests need: a cable that can be cut, documents of a made-up run."""
 
-import asyncio
 import contextlib
 import itertools
 import os
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from bluesky import RunEngine
 from event_model import compose_run
 
 HEATERS = ("nucleation_heater", "growth_heater")
@@ -57,20 +55,6 @@ def documents_of_two_streams(events: int) -> Iterator[Document]:
         for i in range(events):
             yield "event", bundles[name].compose_event(data={name: float(i)}, timestamps={name: 0.0}, time=0.0)
     yield "stop", run.compose_stop()
-
-
-@contextlib.contextmanager
-def an_engine() -> Iterator[RunEngine]:
-    """A RunEngine that leaves nothing open."""
-    engine = RunEngine({}, context_managers=[])
-    try:
-        yield engine
-    finally:
-        engine._loop.call_soon_threadsafe(engine._loop.stop)
-        engine._th.join()
-        engine._loop.close()
-        with contextlib.suppress(RuntimeError):
-            asyncio.get_event_loop_policy().get_event_loop().close()
 
 
 class Cable:

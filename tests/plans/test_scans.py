@@ -19,8 +19,9 @@ from plans.residence_time_scan import residence_time_scan
 from plans.scan import volume_ml
 from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
+from tests.engines import run_engine
 from tests.simulators.benches import served
-from tests.support import an_engine, is_safe
+from tests.support import is_safe
 
 SPEED = 400.0
 QUICK = SteadyCriterion(flush_volumes=1.2, most_spectra=4)
@@ -49,7 +50,7 @@ def bench(lab):
 
 @pytest.fixture(scope="module")
 def engine():
-    with an_engine() as engine:
+    with run_engine() as engine:
         yield engine
 
 

@@ -19,8 +19,8 @@ from flowlab.config.interlocks import Condition, Interlock
 from flowlab.daemon.holding import holding
 from flowlab.daemon.interlocks import WatchedInterlock, judge, verdict
 from flowlab.errors import FlowlabError
+from tests.engines import run_engine
 from tests.simulators.benches import StandingClock
-from tests.support import an_engine
 
 HOT = {"device": "oven", "signal": "temperature_c", "above": 200.0}
 DRY = {"device": "pump", "signal": "rate_ml_min", "below": 0.1}
@@ -170,7 +170,7 @@ def run(lab: Lab, during: Callable[[int], None], points: int = 2) -> list[tuple[
         for _ in range(points):
             yield from bps.trigger_and_read([detector])
 
-    with an_engine() as engine:
+    with run_engine() as engine:
         engine.subscribe(lambda name, doc: documents.append((name, doc)))
         try:
             engine(holding(plan(), [watched]))
