@@ -129,6 +129,24 @@ def test_a_residence_time_scan_sets_the_flow(run):
     assert primary(documents, "reactor_flow_ml_min") == pytest.approx([60 * 0.4 / 4.5, 60 * 0.4 / 14], rel=1e-3)
 
 
+def test_every_event_carries_the_history_of_the_plug_in_the_cell(run, lab):
+    """Against the plant's truth, asked while the flow runs: it may have gone on a little since."""
+    seen = []
+
+    def look(name, doc):
+        if name == "event" and "steady" in doc["data"]:
+            seen.append((doc["data"], lab.ask(truth=True)["cell"]))
+
+    run(residence_time_scan, look, temperatures_c=[60.0, 70.0], residence_times_s=[14.0], steady=QUICK)
+    assert seen
+    for told, truth in seen:
+        assert told["reactor_optical_plug_why"] == ""
+        assert told["reactor_optical_plug_residence_s"] == pytest.approx(truth["residence_s"], rel=0.03)
+        assert told["reactor_optical_plug_age_s"] == pytest.approx(truth["age_s"], rel=0.05)
+        assert told["reactor_optical_plug_nucleation_c"] == pytest.approx(truth["nucleation_c"], abs=1.0)
+        assert told["reactor_optical_plug_growth_c"] == pytest.approx(truth["growth_c"], abs=1.0)
+
+
 def test_dark_is_dark_and_reference_is_bright(run, bench):
     documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5], steady=QUICK)
     first = {_stream(documents, doc): doc["data"]["spectrometer_counts"] for name, doc in documents if name == "event"}
