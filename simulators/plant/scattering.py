@@ -130,11 +130,13 @@ class CadmiumSelenideScattering:
     def cross_section_per_cm(self, plug: PlugHistory, q_per_nm: Array) -> Array:
         """dΣ/dΩ of the liquid, solvent included, in cm⁻¹; shape of ``q_per_nm``."""
         found = self._chemistry.react(plug)
+        # Released monomer still has its oleate; its rate was fitted to hot plugs and says little of cold ones.
+        oleate = (found.precursor + found.monomer) / 10.0
         return (
             self.solvent(q_per_nm)
             + spheres(found).cross_section_per_cm(q_per_nm)
-            + found.precursor / 10.0 * self.LAMELLAE.after(plug) * self.lamellae(q_per_nm)
-            + found.precursor / 10.0 * self.AGGREGATES.after(plug) * self.aggregates(q_per_nm)
+            + oleate * self.LAMELLAE.after(plug) * self.lamellae(q_per_nm)
+            + oleate * self.AGGREGATES.after(plug) * self.aggregates(q_per_nm)
         )
 
     def solvent(self, q_per_nm: Array) -> Array:
@@ -164,9 +166,10 @@ class CadmiumSelenideScattering:
         """Populations with their radii, and how much of the mesophase is left."""
         found = self._chemistry.react(plug)
         families = (UNITS / UNITS_PER_D3) ** (1 / 3) / 2
-        ordered = found.precursor > 0
+        ordered = found.precursor + found.monomer > 0
         return {
             "precursor_mmol_l": found.precursor,
+            "monomer_mmol_l": found.monomer,
             "clusters_mmol_l": {str(nm): value for nm, value in found.clusters.items()},
             "clusters_radius_nm": {str(nm): float(r) for nm, r in zip(found.clusters, families, strict=True)},
             "crystals_mmol_l": found.crystals,
