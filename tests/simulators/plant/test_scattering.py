@@ -210,6 +210,13 @@ def test_glassy_carbon_follows_its_certificate_between_the_lines_that_were_kept(
     assert glassy_carbon(q).cross_section_per_cm == pytest.approx(expected, rel=0.003)
 
 
+def test_glassy_carbon_goes_on_falling_beyond_its_certificate():
+    end, *beyond = np.log(glassy_carbon(np.array([2.4740200, 3.0, 4.0, 5.0])).cross_section_per_cm)
+    slopes = (np.array(beyond) - end) / np.log(np.array([3.0, 4.0, 5.0]) / 2.4740200)
+    last = np.log(4.463604 / 4.999113) / np.log(0.24740200 / 0.23887100)  # of the certificate's last two lines
+    assert slopes == pytest.approx(last, rel=0.1)
+
+
 def test_standards_are_what_they_are_used_for():
     assert water(1.0, Q).cross_section_per_cm == pytest.approx(0.01632)
     rings = Q[find_peaks(silver_behenate(1.0, Q).cross_section_per_cm, prominence=0.1)[0]]
