@@ -288,6 +288,17 @@ class FlowReactor(Instrument):
             delivered, what=f"{wanted_ml:.2f} mL", every_s=max(seconds / 20, 0.2), limit_s=3 * seconds + 60
         )
 
+    def check_xray_cell(self) -> None:
+        """Refuse to go on without an X-ray cell.
+
+        Raises:
+            LimitError: the flow path has none.
+        """
+        if self.path.xray_total_ml is None:
+            raise LimitError(
+                f"{self.name}: there is no X-ray cell: give flow_path its xray_transfer_ml, xray_cell_ml, xray_path_mm"
+            )
+
     def check_washing(self) -> Pump:
         """The pump that washes.
 

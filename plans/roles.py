@@ -33,6 +33,10 @@ class Reactor(Readable[Any], Movable[Conditions], Triggerable, Protocol):
         """Volume to ask ``refill`` and ``reagent`` for when only some streams flow."""
         ...
 
+    def check_xray_cell(self) -> None:
+        """Refuse when there is no X-ray cell; nothing moves."""
+        ...
+
     def check_washing(self) -> Any:
         """Refuse when there is nothing to wash with; nothing moves."""
         ...
@@ -62,6 +66,14 @@ class Endstation(Readable[Any], Triggerable, Protocol):
     exposure_s: "Checked[float]"
     sample: "Checked[str]"
     shutter_open: Movable[bool]
+
+    def data_keys(self) -> dict[str, str | None]:
+        """Under which keys events have what an analysis needs; None for what is not measured."""
+        ...
+
+    def stop(self, success: bool = False) -> None:
+        """Shut the beam out."""
+        ...
 
     def stage(self) -> Any:
         """Begin a file of frames."""
