@@ -10,6 +10,7 @@ from pydantic import Field
 
 from devices.base import Instrument, all_done
 from devices.errors import DeviceError, LimitError
+from devices.foresight import ExposureForesight
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry, Model
 from flowlab.errors import FlowlabError
@@ -107,6 +108,10 @@ class XrayEndstation(Instrument):
         if settings.samples and self._sample_stage is None:
             raise ValueError("settings.samples gives places, but parts has no stage")
         super().__init__(name, entry, bench)
+
+    def foresight(self) -> ExposureForesight:
+        """An account of what it would do."""
+        return ExposureForesight("frame", 0.0, {"sample": "bring into the beam:"})
 
     # What it is told.
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from devices.base import Action, Instrument, Quantity, all_done
 from devices.errors import DeviceError, InstrumentFaultError, LimitError
+from devices.foresight import ReactorForesight
 from devices.plugs import PlugLog, PlugReadings
 from devices.roles import Heater, Pump
 from flowlab.bench import Bench
@@ -87,6 +88,10 @@ class FlowReactor(Instrument):
             signal.kind = Kind.hinted
         if self.path.xray_total_ml is None:
             self.xray_plug.kind = Kind.omitted
+
+    def foresight(self) -> ReactorForesight:
+        """An account of what it would do."""
+        return ReactorForesight(self)
 
     # What is asked of the parts.
 
@@ -164,13 +169,13 @@ class FlowReactor(Instrument):
         self._check_stock(max(volumes_ml, default=0.0), sum(volumes_ml))
         return self.done()
 
-    def _share_ml(self, volume_ml: float) -> float:
-        """What each syringe must hold for a volume of total flow."""
+    def share_ml(self, volume_ml: float) -> float:
+        """What each syringe must hold for a volume of total flow, and in reserve."""
         return volume_ml / len(self.pumps) + self.settings.reserve_ml
 
     def _check_stock(self, between_ml: float, total_ml: float) -> None:
         """Refuse what a syringe cannot hold between two refills, or what is not there altogether."""
-        largest_ml, all_ml = self._share_ml(between_ml), self._share_ml(total_ml)
+        largest_ml, all_ml = self.share_ml(between_ml), self.share_ml(total_ml)
         for pump in self.pumps:
             if largest_ml > pump.syringe.volume_ml:
                 raise LimitError(
@@ -346,7 +351,7 @@ class FlowReactor(Instrument):
             LimitError: a syringe cannot hold that much, or it is not there; nothing moved.
         """
         self._check_stock(volume_ml, volume_ml)
-        if all(pump.ask_content_ml() >= self._share_ml(volume_ml) for pump in self.pumps):
+        if all(pump.ask_content_ml() >= self.share_ml(volume_ml) for pump in self.pumps):
             return self.done()
         self._rates_ml_min = []
         refills = [pump.refill() for pump in self.pumps]
