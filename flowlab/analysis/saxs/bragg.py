@@ -1,0 +1,196 @@
+"""Bragg peaks on a decaying background: found and measured, with errors.
+
+Around each q a Gaussian on a quadratic background is fitted, linearly in its height, for a ladder of widths; gaps
+have no weight. A peak is where that height has a maximum above five times its error (the rule of features.py), and
+where the background's misfit is counted into the error: a steep decay is no peak. What is found is then fitted in
+position, height and width.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from flowlab.analysis.saxs.curve import Array, Curve
+
+THRESHOLD_SIGMA = 5.0
+#: A broader maximum than this share of its q is no Bragg peak (structure between particles, form factors).
+WIDEST_RELATIVE_FWHM = 0.15
+_FWHM = float(2 * np.sqrt(2 * np.log(2)))
+_REACH = 4.0  # a fit sees so many σ on either side
+_LADDER = 1.5  # from one width to the next
+_FEWEST_BINS = 8
+_MOST_PEAKS = 16
+
+
+@dataclass(frozen=True)
+class BraggPeak:
+    """A peak.
+
+    Attributes:
+        q_per_nm: of its centre.
+        q_err_per_nm: one sigma.
+        fwhm_per_nm: full width at half maximum.
+        height: above the background, in the curve's unit.
+        height_err: one sigma.
+        snr: height over its error at the width that shows it best.
+    """
+
+    q_per_nm: float
+    q_err_per_nm: float
+    fwhm_per_nm: float
+    height: float
+    height_err: float
+    snr: float
+
+
+def find_peaks(curve: Curve) -> list[BraggPeak]:
+    """Peaks of a curve, by rising q; of more than 16 those that stand out most.
+
+    Args:
+        curve: bins of equal width; unusable ones are left out.
+    """
+    usable = curve.usable
+    if usable.sum() < _FEWEST_BINS:
+        return []
+    candidates = _candidates(curve)
+    found: list[BraggPeak] = []
+    for snr, q, sigma in sorted(candidates, reverse=True):
+        if len(found) == _MOST_PEAKS:
+            break
+        if any(abs(q - other.q_per_nm) < max(other.fwhm_per_nm, _FWHM * sigma) for other in found):
+            continue
+        peak = _fitted(curve, q, sigma, snr)
+        # The fit may have slid onto a peak that is known already.
+        if peak is not None and all(abs(peak.q_per_nm - other.q_per_nm) > other.fwhm_per_nm for other in found):
+            found.append(peak)
+    return sorted(found, key=lambda peak: peak.q_per_nm)
+
+
+def _candidates(curve: Curve) -> list[tuple[float, float, float]]:
+    """(height over error, q, σ) of each local maximum above the threshold, at every width of the ladder."""
+    q = curve.q_per_nm
+    step = float(np.median(np.diff(q)))
+    sigma, found = 1.2 * step, list[tuple[float, float, float]]()
+    while _FWHM * sigma < WIDEST_RELATIVE_FWHM * q[-1]:
+        snr = local_snr(curve, sigma)
+        snr[_FWHM * sigma > WIDEST_RELATIVE_FWHM * q] = np.nan
+        y = np.nan_to_num(snr, nan=-np.inf)
+        top = np.flatnonzero((y[1:-1] >= y[:-2]) & (y[1:-1] > y[2:]) & (y[1:-1] > THRESHOLD_SIGMA)) + 1
+        found += [(float(y[i]), float(q[i]), sigma) for i in top]
+        sigma *= _LADDER
+    return found
+
+
+def local_snr(curve: Curve, sigma_per_nm: float) -> Array:
+    """Height over error of a Gaussian of this σ on a quadratic background, centred on each bin; shape (bins,).
+
+    nan where too few bins are near, or where they lie on one side only.
+    """
+    step = float(np.median(np.diff(curve.q_per_nm)))
+    half = max(4, round(_REACH * sigma_per_nm / step))
+    x = np.arange(-half, half + 1) / half
+    gauss = np.exp(-0.5 * (x * half * step / sigma_per_nm) ** 2)
+    basis = np.stack([np.ones_like(x), x, x * x, gauss])
+    usable = curve.usable
+    weight = np.where(usable, 1 / np.where(usable, curve.err, 1.0) ** 2, 0.0)
+    y = np.where(usable, curve.intensity, 0.0)
+
+    def summed(values: Array, kernel: Array) -> Array:
+        return np.convolve(values, kernel[::-1], mode="full")[half : half + len(values)]
+
+    normal = np.empty((len(y), 4, 4))
+    right = np.empty((len(y), 4))
+    for i in range(4):
+        right[:, i] = summed(weight * y, basis[i])
+        for j in range(i, 4):
+            normal[:, i, j] = normal[:, j, i] = summed(weight, basis[i] * basis[j])
+    ones = np.ones_like(x)
+    near, squares = summed(usable.astype(float), ones), summed(weight * y * y, ones)
+    left = summed(usable.astype(float), np.where(x < 0, ones, 0.0))
+    # two thirds of the bins that there would be, and some on both flanks
+    able = (near > max(_FEWEST_BINS - 1, 4 * half / 3)) & (left > half / 3) & (near - left > half / 3)
+    snr = np.full(len(y), np.nan)
+    if not able.any():
+        return snr
+    scale = np.sqrt(np.einsum("nii->ni", normal[able]))
+    scaled = normal[able] / (scale[:, :, None] * scale[:, None, :])
+    covariance = np.linalg.inv(scaled + 1e-13 * np.eye(4)) / (scale[:, :, None] * scale[:, None, :])
+    solved = np.einsum("nij,nj->ni", covariance, right[able])
+    chi2 = squares[able] - np.einsum("ni,ni->n", solved, right[able])
+    # What the background cannot follow is counted as noise: σ² of the height times the reduced χ².
+    misfit = np.maximum(chi2 / np.maximum(near[able] - 4, 1.0), 1.0)
+    snr[able] = solved[:, 3] / np.sqrt(covariance[:, 3, 3] * misfit)
+    return snr
+
+
+def _fitted(curve: Curve, q: float, sigma: float, snr: float) -> BraggPeak | None:
+    """The peak near q; None where no peak of a possible width is there."""
+    for _ in range(2):  # the second time with the window of the width found
+        near = curve.between(q - _REACH * sigma, q + _REACH * sigma)
+        if len(near.q_per_nm) < _FEWEST_BINS:
+            return None
+        fit = fit_gaussian(near, q, sigma)
+        if fit is None:
+            return None
+        values, errors = fit
+        (q, sigma, height), (q_err, _, height_err) = values, errors
+        if not (near.q_per_nm[0] < q < near.q_per_nm[-1] and 0 < _FWHM * sigma < WIDEST_RELATIVE_FWHM * q):
+            return None
+    if height < THRESHOLD_SIGMA * height_err:
+        return None
+    return BraggPeak(q, q_err, _FWHM * sigma, height, height_err, snr)
+
+
+def fit_gaussian(
+    near: Curve, q: float, sigma: float
+) -> tuple[tuple[float, float, float], tuple[float, float, float]] | None:
+    """Centre, σ and height of a Gaussian on a quadratic background, with their errors; None where there is none.
+
+    Heights and background are eliminated (they are linear), so that only centre and width are searched.
+    """
+    x0, width = q, sigma
+    inverse = 1 / near.err
+    x = (near.q_per_nm - x0) / width
+    background = np.stack([np.ones_like(x), x, x * x], axis=1) * inverse[:, None]
+    # Without its background every column is orthogonal to it: what is left is fitted by the peak alone.
+    frame = cast("tuple[Array, Array]", np.linalg.qr(background))[0]
+
+    def rid(column: Array) -> Array:
+        return column - frame @ (frame.T @ column)
+
+    y = rid(near.intensity * inverse)
+
+    def peak(p: Array) -> Array:
+        return rid(np.exp(-0.5 * ((x - p[0]) / np.exp(p[1])) ** 2) * inverse)
+
+    def height(column: Array) -> float:
+        return float(column @ y / max(float(column @ column), 1e-300))
+
+    def residual(p: Array) -> Array:
+        column = peak(p)
+        return y - height(column) * column
+
+    solved = least_squares(residual, np.zeros(2), bounds=([-4.0, -1.5], [4.0, 1.5]), x_scale=(0.3, 0.3))
+    p = np.asarray(solved.x, dtype=np.float64)
+    column = peak(p)
+    top = height(column)
+    if top <= 0:
+        return None
+    # Errors of all three from the full Jacobian: centre, ln σ, height.
+    z = (x - p[0]) / np.exp(p[1])
+    bell = np.exp(-0.5 * z * z) * inverse
+    jacobian = np.stack([rid(top * bell * z / np.exp(p[1])), rid(top * bell * z * z), column], axis=1)
+    freedom = max(len(y) - 6, 1)
+    scatter = max(float(residual(p) @ residual(p)) / freedom, 1.0)
+    try:
+        covariance = np.linalg.inv(jacobian.T @ jacobian) * scatter
+    except np.linalg.LinAlgError:
+        return None
+    errors = np.sqrt(np.diag(covariance))
+    found_sigma = width * float(np.exp(p[1]))
+    return (
+        (x0 + width * float(p[0]), found_sigma, top),
+        (width * float(errors[0]), found_sigma * float(errors[1]), float(errors[2])),
+    )
