@@ -31,7 +31,7 @@ class Guinier:
 
 
 def guinier(curve: Curve, background: float = 0.0, start_nm: float = 1.0) -> Guinier:
-    """ln I = ln I₀ − (q·R_g)²/3 for q·R_g < 1.3 (Guinier 1939), the range following the radius.
+    """Ln I = ln I₀ − (q·R_g)²/3 for q·R_g < 1.3 (Guinier 1939), the range following the radius.
 
     Args:
         curve: without the solvent's scattering.

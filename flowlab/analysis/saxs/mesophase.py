@@ -121,9 +121,7 @@ def melting(series: Sequence[tuple[float, Curve]]) -> list[Melting]:
     heights = [_height(curve, strongest) for _, curve in series]
     measured = [found for found in heights if found is not None]
     top, top_err = max(measured, key=lambda found: found[0])
-    return [
-        _state(temperature, found, top, top_err) for (temperature, _), found in zip(series, heights, strict=True)
-    ]
+    return [_state(temperature, found, top, top_err) for (temperature, _), found in zip(series, heights, strict=True)]
 
 
 def _strongest(series: Sequence[tuple[float, Curve]]) -> BraggPeak | None:

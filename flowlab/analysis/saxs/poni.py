@@ -142,7 +142,7 @@ def write_poni(poni: Poni) -> str:
 
 
 def detector(poni: Poni) -> Any:
-    """pyFAI's detector of this name and these settings; pyFAI is loaded here, which takes half a second.
+    """PyFAI's detector of this name and these settings; pyFAI is loaded here, which takes half a second.
 
     Raises:
         BadInputError: pyFAI is not installed, does not know the detector, or refuses its settings.
@@ -161,7 +161,7 @@ def detector(poni: Poni) -> Any:
 
 
 def integrator(poni: Poni) -> Any:
-    """pyFAI's azimuthal integrator at this place."""
+    """PyFAI's azimuthal integrator at this place."""
     return pyfai("pyFAI.integrator.azimuthal").AzimuthalIntegrator(
         dist=poni.distance_m,
         poni1=poni.poni1_m,

@@ -19,10 +19,10 @@ from flowlab.analysis.saxs.spheres import WIDTHS, Spheres, sphere
 LEAST_SEPARATION = 0.03
 _MOST_STEPS = 30
 #: A step that promises to lower χ² by less is not worth taking.
-_LEAST_GAIN = 1e-3
+_LEAST_GAIN = 5e-3
 #: Two populations that describe a curve this well leave nothing for a third.
 _ENOUGH_SIGMA = 2.0
-_LONGEST_STEP = 0.15
+_LONGEST_STEP = 0.3
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,17 @@ class Fit:
                 break
         return found
 
-    def beside(self, known: Population | float) -> Model | None:
+    def pair_like(self, spread: Population) -> Model | None:
+        """Best fit of two narrow populations, searched from the pair with this mean and width; None without one."""
+        start = float(np.log(spread.radius_nm)) + spread.width * np.array([-1.0, 1.0])
+        solved = self._search(start, self._narrow_columns, self._radius_bounds())
+        if solved is None or abs(solved.place[1] - solved.place[0]) < LEAST_SEPARATION:
+            return None
+        return self._described(solved, 2)
+
+    def beside(self, known_nm: float) -> Model | None:
         """Best fit of a narrow population beside one whose radius is known; None if one of them has no share."""
-        fixed = np.log(known.radius_nm if isinstance(known, Population) else known)
+        fixed = float(np.log(known_nm))
         start = self._with_another(np.array([fixed]))
         if start is None:
             return None
@@ -160,7 +168,7 @@ class Fit:
         return np.array([low]), np.array([high])
 
     def _best_pair(self, gram: Array, along: Array) -> Array | None:
-        """ln R of the two of the grid whose two curves together leave the least χ², both with positive amplitudes."""
+        """Ln R of the two of the grid whose two curves together leave the least χ², both with positive amplitudes."""
         norm = np.diag(gram)
         determinant = np.multiply.outer(norm, norm) - gram * gram
         # a_i·det = v_i·g_jj − v_j·g_ij; χ² falls by a·v
@@ -245,7 +253,9 @@ class Fit:
             jacobian = state.slopes - (state.slopes @ frame) @ frame.T
             hessian, gradient = jacobian @ jacobian.T, jacobian @ state.rest
             diagonal = np.diag(hessian) * damping + 1e-12 * np.trace(hessian) + 1e-300
-            step = np.clip(np.linalg.solve(hessian + np.diag(diagonal), gradient), -_LONGEST_STEP, _LONGEST_STEP)
+            step = np.linalg.solve(hessian + np.diag(diagonal), gradient)
+            # Shortened as a whole: its direction follows a curved valley.
+            step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
             tried = np.clip(state.place + step, *bounds)
             if float((tried - state.place) @ gradient) < _LEAST_GAIN:
                 break

@@ -115,6 +115,10 @@ class SizeAnalysis:
         one = min([narrow[0], *([spread] if spread else [])], key=lambda model: model.bic)
         beside = [model for model in map(fit.beside, self._known) if model is not None]
         several = min([*narrow[1:], *beside], key=lambda model: model.bic, default=None)
+        if one is spread and several is not None and several.bic - one.bic >= DECISIVE:
+            # Before one population is preferred, the other side gets a second chance to find its best pair.
+            second = fit.pair_like(spread.populations[0])
+            several = min([several, *([second] if second else [])], key=lambda model: model.bic)
         edges, distribution, background = _without_form(fit)
         delta = None if several is None else several.bic - one.bic
         kind, why = _verdict(fit, one, several, narrow[0])

@@ -93,7 +93,7 @@ class Spheres:
     def spread_starts(self) -> tuple[Array, Array]:
         """Where a search for a spread population may start: (ln R, width) of each, and its curve."""
         widths = (0.04, 0.08, 0.16, 0.32)
-        places = [(float(np.log(radius)), width) for width in widths for radius in self.radii_nm]
+        places = [(float(np.log(radius)), width) for width in widths for radius in self.radii_nm[::2]]
         return np.array(places), np.stack([self.spread(*place)[0] for place in places])
 
     @cached_property
