@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from flowlab.analysis.saxs.curve import Array, Curve
 
@@ -22,6 +21,8 @@ _REACH = 4.0  # a fit sees so many σ on either side
 _LADDER = 1.5  # from one width to the next
 _FEWEST_BINS = 8
 _MOST_PEAKS = 16
+#: Of the search for centre (in first widths) and ln of the width: steps, length of one, how far in all, least gain in χ².
+_MOST_STEPS, _LONGEST_STEP, _FARTHEST, _LEAST_GAIN = 40, 0.5, 3.0, 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,17 @@ class BraggPeak:
     snr: float
 
 
-def find_peaks(curve: Curve) -> list[BraggPeak]:
+def find_peaks(curve: Curve, widest_per_nm: float = np.inf) -> list[BraggPeak]:
     """Peaks of a curve, by rising q; of more than 16 those that stand out most.
 
     Args:
         curve: bins of equal width; unusable ones are left out.
+        widest_per_nm: greatest FWHM that is looked for, besides the limit of 15 % of q.
     """
     usable = curve.usable
     if usable.sum() < _FEWEST_BINS:
         return []
-    candidates = _candidates(curve)
+    candidates = _candidates(curve, widest_per_nm)
     found: list[BraggPeak] = []
     for snr, q, sigma in sorted(candidates, reverse=True):
         if len(found) == _MOST_PEAKS:
@@ -68,12 +70,12 @@ def find_peaks(curve: Curve) -> list[BraggPeak]:
     return sorted(found, key=lambda peak: peak.q_per_nm)
 
 
-def _candidates(curve: Curve) -> list[tuple[float, float, float]]:
+def _candidates(curve: Curve, widest_per_nm: float) -> list[tuple[float, float, float]]:
     """(height over error, q, σ) of each local maximum above the threshold, at every width of the ladder."""
     q = curve.q_per_nm
     step = float(np.median(np.diff(q)))
     sigma, found = 1.2 * step, list[tuple[float, float, float]]()
-    while _FWHM * sigma < WIDEST_RELATIVE_FWHM * q[-1]:
+    while _FWHM * sigma < min(WIDEST_RELATIVE_FWHM * q[-1], widest_per_nm):
         snr = local_snr(curve, sigma)
         snr[_FWHM * sigma > WIDEST_RELATIVE_FWHM * q] = np.nan
         y = np.nan_to_num(snr, nan=-np.inf)
@@ -162,35 +164,46 @@ def fit_gaussian(
 
     y = rid(near.intensity * inverse)
 
-    def peak(p: Array) -> Array:
-        return rid(np.exp(-0.5 * ((x - p[0]) / np.exp(p[1])) ** 2) * inverse)
+    def at(p: Array) -> tuple[float, float, Array, Array, Array]:
+        """χ², height, column of the peak, residuals, and derivatives by centre and ln σ of the fit."""
+        z = (x - p[0]) / np.exp(p[1])
+        bell = np.exp(-0.5 * z * z) * inverse
+        column = rid(bell)
+        top = float(column @ y / max(float(column @ column), 1e-300))
+        rest = y - top * column
+        slopes = np.stack([rid(top * bell * z / np.exp(p[1])), rid(top * bell * z * z)])
+        return float(rest @ rest), top, column, rest, slopes
 
-    def height(column: Array) -> float:
-        return float(column @ y / max(float(column @ column), 1e-300))
-
-    def residual(p: Array) -> Array:
-        column = peak(p)
-        return y - height(column) * column
-
-    solved = least_squares(residual, np.zeros(2), bounds=([-4.0, -1.5], [4.0, 1.5]), x_scale=(0.3, 0.3))
-    p = np.asarray(solved.x, dtype=np.float64)
-    column = peak(p)
-    top = height(column)
+    place, damping = np.zeros(2), 1e-3
+    state = at(place)
+    for _ in range(_MOST_STEPS):
+        chi2, top, column, rest, slopes = state
+        norm2 = max(float(column @ column), 1e-300)
+        jacobian = slopes - np.outer(slopes @ column, column) / norm2
+        hessian, gradient = jacobian @ jacobian.T, jacobian @ rest
+        step = np.linalg.solve(hessian + np.diag(damping * np.diag(hessian) + 1e-300), gradient)
+        step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
+        tried = np.clip(place + step, -_FARTHEST, _FARTHEST)
+        if float((tried - place) @ gradient) < _LEAST_GAIN:
+            break
+        new = at(tried)
+        if new[0] < chi2:
+            place, state, damping = tried, new, damping * 0.1
+        else:
+            damping *= 10
+    chi2, top, column, _, slopes = state
     if top <= 0:
         return None
     # Errors of all three from the full Jacobian: centre, ln σ, height.
-    z = (x - p[0]) / np.exp(p[1])
-    bell = np.exp(-0.5 * z * z) * inverse
-    jacobian = np.stack([rid(top * bell * z / np.exp(p[1])), rid(top * bell * z * z), column], axis=1)
-    freedom = max(len(y) - 6, 1)
-    scatter = max(float(residual(p) @ residual(p)) / freedom, 1.0)
+    jacobian = np.stack([*slopes, column], axis=1)
+    scatter = max(chi2 / max(len(y) - 6, 1), 1.0)
     try:
         covariance = np.linalg.inv(jacobian.T @ jacobian) * scatter
     except np.linalg.LinAlgError:
         return None
     errors = np.sqrt(np.diag(covariance))
-    found_sigma = width * float(np.exp(p[1]))
+    found_sigma = width * float(np.exp(place[1]))
     return (
-        (x0 + width * float(p[0]), found_sigma, top),
+        (x0 + width * float(place[0]), found_sigma, top),
         (width * float(errors[0]), found_sigma * float(errors[1]), float(errors[2])),
     )
