@@ -21,7 +21,7 @@ _REACH = 4.0  # a fit sees so many σ on either side
 _LADDER = 1.5  # from one width to the next
 _FEWEST_BINS = 8
 _MOST_PEAKS = 16
-#: Of the search for centre (in first widths) and ln of the width: steps, length of one, how far in all, least gain in χ².
+#: Of the search for centre (in first widths) and ln of the width: steps, longest, how far in all, least gain in χ².
 _MOST_STEPS, _LONGEST_STEP, _FARTHEST, _LEAST_GAIN = 40, 0.5, 3.0, 1e-3
 
 
@@ -118,7 +118,8 @@ def local_snr(curve: Curve, sigma_per_nm: float) -> Array:
         return snr
     scale = np.sqrt(np.einsum("nii->ni", normal[able]))
     scaled = normal[able] / (scale[:, :, None] * scale[:, None, :])
-    covariance = np.linalg.inv(scaled + 1e-13 * np.eye(4)) / (scale[:, :, None] * scale[:, None, :])
+    inverse = np.asarray(np.linalg.inv(scaled + 1e-13 * np.eye(4)), dtype=np.float64)
+    covariance = inverse / (scale[:, :, None] * scale[:, None, :])
     solved = np.einsum("nij,nj->ni", covariance, right[able])
     chi2 = squares[able] - np.einsum("ni,ni->n", solved, right[able])
     # What the background cannot follow is counted as noise: σ² of the height times the reduced χ².
@@ -129,28 +130,36 @@ def local_snr(curve: Curve, sigma_per_nm: float) -> Array:
 
 def _fitted(curve: Curve, q: float, sigma: float, snr: float) -> BraggPeak | None:
     """The peak near q; None where no peak of a possible width is there."""
-    for _ in range(2):  # the second time with the window of the width found
-        near = curve.between(q - _REACH * sigma, q + _REACH * sigma)
-        if len(near.q_per_nm) < _FEWEST_BINS:
-            return None
-        fit = fit_gaussian(near, q, sigma)
-        if fit is None:
-            return None
-        values, errors = fit
-        (q, sigma, height), (q_err, _, height_err) = values, errors
-        if not (near.q_per_nm[0] < q < near.q_per_nm[-1] and 0 < _FWHM * sigma < WIDEST_RELATIVE_FWHM * q):
-            return None
+    fit = _fitted_once(curve, q, sigma)
+    if fit is not None:  # once more with the window of the width found
+        fit = _fitted_once(curve, fit[0][0], fit[0][1])
+    if fit is None:
+        return None
+    (q, sigma, height), (q_err, _, height_err) = fit
     if height < THRESHOLD_SIGMA * height_err:
         return None
     return BraggPeak(q, q_err, _FWHM * sigma, height, height_err, snr)
 
 
-def fit_gaussian(
-    near: Curve, q: float, sigma: float
-) -> tuple[tuple[float, float, float], tuple[float, float, float]] | None:
+_Gaussian = tuple[tuple[float, float, float], tuple[float, float, float]]
+
+
+def _fitted_once(curve: Curve, q: float, sigma: float) -> _Gaussian | None:
+    near = curve.between(q - _REACH * sigma, q + _REACH * sigma)
+    if len(near.q_per_nm) < _FEWEST_BINS:
+        return None
+    fit = fit_gaussian(near, q, sigma)
+    if fit is None:
+        return None
+    q, sigma, _ = fit[0]
+    inside = near.q_per_nm[0] < q < near.q_per_nm[-1] and 0 < _FWHM * sigma < WIDEST_RELATIVE_FWHM * q
+    return fit if inside else None
+
+
+def fit_gaussian(near: Curve, q: float, sigma: float) -> _Gaussian | None:
     """Centre, σ and height of a Gaussian on a quadratic background, with their errors; None where there is none.
 
-    Heights and background are eliminated (they are linear), so that only centre and width are searched.
+    Height and background enter linearly and are eliminated: only centre and width are searched.
     """
     x0, width = q, sigma
     inverse = 1 / near.err

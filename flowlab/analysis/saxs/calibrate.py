@@ -17,7 +17,7 @@ from flowlab.analysis.saxs.geometry import Geometry, Mask, geometry
 from flowlab.analysis.saxs.poni import Poni, detector, integrator, pyfai
 from flowlab.errors import BadInputError
 
-#: Silver behenate, d001 in nm (Huang et al., J. Appl. Cryst. 26 (1993) 180; Blanton et al., Powder Diffr. 10 (1995) 91).
+#: Silver behenate, d001 in nm: Huang et al., J. Appl. Cryst. 26 (1993) 180; Blanton et al., Powder Diffr. 10 (1995) 91.
 SILVER_BEHENATE_NM = 5.8380
 _SECTORS = 36
 _FEWEST_SECTORS = 9
@@ -27,7 +27,9 @@ _MOST_RINGS = 15
 #: By how much the first guess may be off in q, either way.
 _GUESS = 1.25
 #: A ring further than this share of the spacing from its place is not one.
-_OFF_RING = 0.15
+_OFF_RING = 0.2
+#: By how much, in spacings, the beam centre of the first guess may be off.
+_SHIFT = 0.5
 #: Worst acceptable scatter of the points, and error of the distance, both relative.
 _MOST_SCATTER, _MOST_Q_ERR = 5e-3, 2e-3
 #: A peak is placed no better than this share of a pixel.
@@ -87,7 +89,7 @@ def calibrate(
 
     Args:
         frame: counts, shape of the detector; frames may be added before.
-        guess: a first place: distance within a fifth, beam centre within about half the first ring's radius.
+        guess: a first place: distance within a fifth, beam centre within 0.4 of the first ring's radius.
         masked: pixels not to use besides those that pyFAI knows (beam stop!).
         spacing_nm: of the standard's layers.
         tilt: whether rot1 and rot2 are refined, too. At small angles they can hardly be told from a moved centre:
@@ -103,7 +105,9 @@ def calibrate(
     for _ in range(_ROUNDS):
         seen = geometry(place, masked)
         if frame.shape != seen.shape or frame.dtype.kind not in "ui":
-            raise BadInputError(f"a frame of {guess.detector} is {seen.shape} integers, not {frame.shape} {frame.dtype}")
+            raise BadInputError(
+                f"a frame of {guess.detector} is {seen.shape} integers, not {frame.shape} {frame.dtype}"
+            )
         points = _points(frame, seen, place, 2 * np.pi / spacing_nm)
         if isinstance(points, str):
             return _refused(points)
@@ -136,11 +140,14 @@ def _points(frame: NDArray[np.integer], seen: Geometry, place: Poni, q1: float) 
     for one in range(_SECTORS):
         here = counted & (sector == one)
         if int(here.sum()) >= _FEWEST_PIXELS:
-            rays.append((one, find_peaks(_sector_curve(frame[here], seen.q_per_nm[here], step), _WIDEST_PIXELS * pixel)))
+            rays.append(
+                (one, find_peaks(_sector_curve(frame[here], seen.q_per_nm[here], step), _WIDEST_PIXELS * pixel))
+            )
     at = np.array([peak.q_per_nm for _, peaks in rays for peak in peaks])
     if not len(at):
         return "no ring was found in any sector: is the standard in the beam?"
-    orders = _orders(at, q1)
+    azimuths = [(one + 0.5) / _SECTORS * 2 * np.pi - np.pi for one, peaks in rays for _ in peaks]
+    orders = _orders(at, np.array(azimuths), q1)
     if orders is None:
         return "the rings found are not equally spaced: another standard, or a first guess too far off"
     return _located(rays, orders, centre, seen, by_pyfai, pixel)
@@ -171,6 +178,9 @@ def _located(
                 point = centre[0] + here * float(np.sin(angle[i])), centre[1] + here * float(np.cos(angle[i]))
                 found.append((*point, order, float(np.hypot(peak.q_err_per_nm, _PIXEL_ERR * pixel)), one))
     points = np.array(found).reshape(-1, 5)
+    every = int(np.gcd.reduce(points[:, 2].astype(int))) if len(points) else 1
+    if every > 1:
+        return f"only every {every}. ring would be there: another standard, or a first guess too far off"
     rings, sectors = len(np.unique(points[:, 2])), len(np.unique(points[:, 4]))
     if rings < _FEWEST_RINGS or len(points) < _FEWEST_POINTS or sectors < _FEWEST_SECTORS:
         return (
@@ -187,25 +197,37 @@ def _sector_curve(counts: NDArray[np.integer], q: Array, step: float) -> Curve:
     pixels = np.bincount(bins)
     total = np.bincount(bins, counts.astype(np.float64))
     share = 1 / np.where(pixels > 0, pixels, np.nan)
-    middle = low + step * (np.arange(len(pixels)) + 0.5)
+    middle: Array = low + step * (np.arange(len(pixels), dtype=np.float64) + 0.5)
     return Curve(middle, total * share, np.sqrt(np.maximum(total, 1.0)) * share, pixels.astype(np.int64))
 
 
-def _orders(at: Array, q1: float) -> NDArray[np.int64] | None:
-    """Order of each ring from their common spacing; 0 for what is not on a ring; None if there is no spacing."""
-    spacing = q1 * np.geomspace(1 / _GUESS, _GUESS, 600)
-    phase = np.cos(2 * np.pi * at / spacing[:, None])
-    score = phase.mean(axis=1)
-    best = float(spacing[int(score.argmax())])
-    order = np.round(at / best).astype(int)
-    off = np.abs(at / best - order) > _OFF_RING * np.maximum(order, 1) ** 0.5
-    if np.mean(off | (order < 1)) > 0.5:
+def _orders(at: Array, azimuth: Array, q1: float) -> NDArray[np.int64] | None:
+    """Order of each ring from their common spacing; 0 for what is not on a ring; None if there is no spacing.
+
+    A beam centre off by some pixels shifts all rings of a sector alike, by a sine of its azimuth: spacing and shift
+    are searched together, for the highest mean of cos(2π·(q − shift)/spacing).
+    """
+    spacing = q1 * np.geomspace(1 / _GUESS, _GUESS, 90)
+    shift = q1 * np.linspace(-_SHIFT, _SHIFT, 15)
+    best, kept = -1.0, (q1, 0.0, 0.0)
+    for down in shift:
+        for across in shift:
+            phase = 2 * np.pi * (at - down * np.sin(azimuth) - across * np.cos(azimuth))
+            score = np.cos(phase / spacing[:, None]).mean(axis=1)
+            top = int(score.argmax())
+            if score[top] > best:
+                best, kept = float(score[top]), (float(spacing[top]), float(down), float(across))
+    found, down, across = kept
+    place = (at - down * np.sin(azimuth) - across * np.cos(azimuth)) / found
+    order = np.round(place).astype(np.int64)
+    off = (np.abs(place - order) > _OFF_RING) | (order < 1)
+    if np.mean(off) > 0.5:
         return None
     return np.where(off, 0, order)
 
 
 def _refined(place: Poni, points: _Points, spacing_nm: float, tilt: bool) -> tuple[Poni, Calibration]:
-    """pyFAI's refinement, and its errors from the scatter of the points about their rings."""
+    """PyFAI's refinement, and its errors from the scatter of the points about their rings."""
     refinement = pyfai("pyFAI.geometryRefinement").GeometryRefinement
     calibrant = pyfai("pyFAI.calibrant").Calibrant(
         dspacing=[10 * spacing_nm / n for n in range(1, _MOST_RINGS + 1)], wavelength=place.wavelength_m

@@ -85,8 +85,10 @@ def transmission(
     """T = (It/I0) / (It/I0 without anything in the beam).
 
     Args:
-        incident, transmitted: monitors before and behind, with the sample.
-        open_incident, open_transmitted: the same without it.
+        incident: monitor before the sample.
+        transmitted: monitor behind it.
+        open_incident: monitor before, without the sample.
+        open_transmitted: monitor behind, without the sample.
     """
     readings = {
         "incident beam": incident,
@@ -95,9 +97,8 @@ def transmission(
         "transmitted beam, open": open_transmitted,
     }
     for name, reading in readings.items():
-        why = _unreadable(name, reading)
-        if why is not None:
-            return Transmission(None, why)
+        if not _positive(reading):
+            return Transmission(None, _no_beam(name, reading))
     value = (transmitted.value / incident.value) / (open_transmitted.value / open_incident.value)
     # (σ_T/T)² = Σ (σ/I)² of the four readings
     relative = float(np.sqrt(sum(reading.relative_err**2 for reading in readings.values())))
@@ -108,12 +109,8 @@ def transmission(
     return Transmission(Quantity(value, value * relative), "It/I0 over that of the open beam")
 
 
-def _unreadable(name: str, reading: Quantity) -> str | None:
-    if not (isfinite(reading.value) and isfinite(reading.err) and reading.err >= 0):
-        return f"{name}: {reading.value!r} ± {reading.err!r} is no reading"
-    if reading.value <= 0 or reading.value < _SIGMA * reading.err:
-        return f"{name}: {reading.value:.4g} ± {reading.err:.2g} does not stand out of its error: no beam?"
-    return None
+def _no_beam(name: str, reading: Quantity) -> str:
+    return f"{name}: {reading.value:.4g} ± {reading.err:.2g} does not stand out of its error: no beam?"
 
 
 def reduced(
@@ -172,27 +169,39 @@ def _obstacle(
     factor: Quantity | None,
     background_share: float,
 ) -> str | None:
-    q = sample.curve.q_per_nm
     for name, shot in (("sample", sample), ("background", background)):
-        if not 0 < shot.exposure_s < np.inf:
-            return f"{name}: an exposure of {shot.exposure_s!r} s counts nothing"
-        why = _unreadable(f"{name}: incident beam", shot.incident)
+        why = _useless(shot)
         if why is not None:
-            return why
-        if shot.transmission.quantity is None:
-            return f"{name}: {shot.transmission.why}"
-        if not 0 < shot.transmission.quantity.value < 1 + _SIGMA * shot.transmission.quantity.err + 1e-12:
-            return f"{name}: transmission {shot.transmission.quantity.value!r} is not above 0 and at most 1"
+            return f"{name}: {why}"
     for name, curve in (("background", background.curve), *([("dark", dark[0])] if dark else [])):
-        if not np.array_equal(curve.q_per_nm, q):
+        if not np.array_equal(curve.q_per_nm, sample.curve.q_per_nm):
             return f"{name} and sample were not integrated to the same q"
     if dark is not None and not 0 < dark[1] < np.inf:
         return f"dark: an exposure of {dark[1]!r} s counts nothing"
-    why = _unreadable("thickness", thickness_mm) or (factor and _unreadable("scale factor", factor))
-    if why:
-        return why.replace(": no beam?", "")
+    for name, quantity in (("thickness", thickness_mm), ("scale factor", factor)):
+        if quantity is not None and not _positive(quantity):
+            return f"{name}: {quantity.value:.4g} ± {quantity.err:.2g} cannot be used"
     if not 0 <= background_share <= 1:
         return f"a share of {background_share!r} of the background cannot be subtracted"
+    return None
+
+
+def _positive(quantity: Quantity) -> bool:
+    known = isfinite(quantity.value) and isfinite(quantity.err) and quantity.err >= 0
+    return known and quantity.value > 0 and quantity.value >= _SIGMA * quantity.err
+
+
+def _useless(shot: Shot) -> str | None:
+    """Why a shot cannot be normalized."""
+    if not 0 < shot.exposure_s < np.inf:
+        return f"an exposure of {shot.exposure_s!r} s counts nothing"
+    if not _positive(shot.incident):
+        return _no_beam("incident beam", shot.incident)
+    if shot.transmission.quantity is None:
+        return shot.transmission.why
+    passed = shot.transmission.quantity
+    if not _positive(passed) or passed.value > 1 + _SIGMA * passed.err:
+        return f"transmission {passed.value:.4g} ± {passed.err:.2g} is not above 0 and at most 1"
     return None
 
 

@@ -59,7 +59,7 @@ class Integrator:
             raise BadInputError(f"no unmasked pixel sees q from {low:g} to {high:g} nm⁻¹")
         width = (high - low) / bins
         self.shape = geometry.shape
-        self.q_per_nm: Array = low + width * (np.arange(bins) + 0.5)
+        self.q_per_nm: Array = low + width * (np.arange(bins, dtype=np.float64) + 0.5)
         self._bin = np.full(q.size, -1, dtype=np.int32)
         self._bin[pixels] = np.minimum(((q[pixels] - low) / width).astype(np.int32), bins - 1)
         self._weight = (geometry.solid_angle * geometry.polarization).ravel()
@@ -113,5 +113,5 @@ class Integrator:
         """Σ n of each bin. Sums of 32 bits take half the time of floats, and are exact where they do not overflow."""
         if bright:
             bins = len(self.q_per_nm)
-            return np.bincount(self._bin + 1, flat.astype(np.float64), bins + 1)[1:]
-        return (self._sum @ flat.astype(np.uint32, copy=False)).astype(np.float64)
+            return np.asarray(np.bincount(self._bin + 1, flat.astype(np.float64), bins + 1)[1:], dtype=np.float64)
+        return np.asarray(self._sum @ flat.astype(np.uint32, copy=False), dtype=np.float64)

@@ -252,7 +252,12 @@ class Fit:
             frame = np.linalg.qr(state.rows.T)[0]
             jacobian = state.slopes - (state.slopes @ frame) @ frame.T
             hessian, gradient = jacobian @ jacobian.T, jacobian @ state.rest
-            diagonal = np.diag(hessian) * damping + 1e-12 * np.trace(hessian) + 1e-300
+            # What stands at a bound and would leave is held there, so that the others can find their best.
+            held = ((state.place <= bounds[0]) & (gradient < 0)) | ((state.place >= bounds[1]) & (gradient > 0))
+            if held.all():
+                break
+            hessian[held], hessian[:, held], gradient[held] = 0.0, 0.0, 0.0
+            diagonal = np.diag(hessian) * damping + 1e-12 * np.trace(hessian) + held
             step = np.linalg.solve(hessian + np.diag(diagonal), gradient)
             # Shortened as a whole: its direction follows a curved valley.
             step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))

@@ -6,13 +6,15 @@ a comparison: n narrow populations against one, spread by a log-normal law,
 
     ΔBIC = BIC(best of two or three narrow) − BIC(best of one, narrow or spread);
 
-beyond 10 either way it decides (Kass & Raftery, J. Am. Stat. Assoc. 90 (1995) 773: "very strong"). Small spheres seen up
-to q·R ≈ 5 often leave it open at any noise that a beamline reaches: two neighbouring families and one population
+beyond 10 either way it decides (Kass & Raftery, J. Am. Stat. Assoc. 90 (1995) 773: "very strong").
+Several populations are claimed only if, besides, no distribution with a single maximum fits. Small spheres seen up to
+q·R ≈ 5 often leave it open at any noise that a beamline reaches: two neighbouring families and one population
 of a few per cent in width scatter alike to within a thousandth. Then mean radius and width are still known.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -46,7 +48,7 @@ class Sizes:
         delta_bic: see the module; None where no second population has a share above zero.
         one: the best single population, whatever the kind; None if there are no particles to be seen.
         several: the best two or three narrow ones, whatever the kind.
-        relative_chi2: χ² per degree of freedom of the better of both.
+        relative_chi2: χ² per degree of freedom of the better of both; nan without particles.
         edges_nm, distribution: the fit without a form, shares of the volume between radii; for the eye only.
         guinier: radius from low q alone.
     """
@@ -112,25 +114,23 @@ class SizeAnalysis:
         if not narrow or fit.nothing().bic - narrow[0].bic < DECISIVE:
             return self._nothing("nothing that scatters as spheres do stands out of the background")
         spread = fit.spread(narrow[0].populations[0])
-        one = min([narrow[0], *([spread] if spread else [])], key=lambda model: model.bic)
-        beside = [model for model in map(fit.beside, self._known) if model is not None]
-        several = min([*narrow[1:], *beside], key=lambda model: model.bic, default=None)
+        one = _best([narrow[0], spread]) or narrow[0]
+        several = _best([*narrow[1:], *(fit.beside(known) for known in self._known)])
         if one is spread and several is not None and several.bic - one.bic >= DECISIVE:
             # Before one population is preferred, the other side gets a second chance to find its best pair.
-            second = fit.pair_like(spread.populations[0])
-            several = min([several, *([second] if second else [])], key=lambda model: model.bic)
+            several = _best([several, fit.pair_like(one.populations[0])])
         edges, distribution, background = _without_form(fit)
-        delta = None if several is None else several.bic - one.bic
         kind, why = _verdict(fit, one, several, narrow[0])
-        best = several if kind == "several" and several is not None else one
+        best = _best([one, several]) or one
+        told: dict[str, tuple[Population, ...]] = {"several": several.populations if several else (), "unknown": ()}
         return Sizes(
             kind=kind,
             why=why,
-            populations=() if kind == "unknown" else best.populations,
-            delta_bic=delta,
+            populations=told.get(kind, one.populations),
+            delta_bic=None if several is None else several.bic - one.bic,
             one=one,
             several=several,
-            relative_chi2=min(m.chi2 / max(fit.bins - m.parameters, 1) for m in (one, several or one)),
+            relative_chi2=best.chi2 / max(fit.bins - best.parameters, 1),
             edges_nm=edges,
             distribution=distribution,
             guinier=guinier(curve, background, one.populations[0].radius_nm),
@@ -140,6 +140,11 @@ class SizeAnalysis:
         none = Guinier(None, None, why)
         edges = np.exp(self.spheres.boxes[0])
         return Sizes("unknown", why, (), None, None, None, float("nan"), edges, np.zeros(len(edges) - 1), none)
+
+
+def _best(models: Sequence[Model | None]) -> Model | None:
+    """The one with the lowest BIC."""
+    return min((model for model in models if model is not None), key=lambda model: model.bic, default=None)
 
 
 def _without_form(fit: Fit) -> tuple[Array, Array, float]:
@@ -214,7 +219,7 @@ def _apart(model: Model) -> bool:
     ordered = model.populations
     return all(
         b.radius_nm - a.radius_nm > _SIGMA * float(np.hypot(a.radius_err_nm, b.radius_err_nm))
-        for a, b in zip(ordered, ordered[1:], strict=False)
+        for a, b in pairwise(ordered)
     )
 
 

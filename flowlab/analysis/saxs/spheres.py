@@ -67,8 +67,8 @@ class Spheres:
     @cached_property
     def _fine(self) -> tuple[Array, Array]:
         reach = np.exp(4 * WIDTHS[1])  # what lies beyond is cut at both ends of the grid only
-        low, high = np.log(self.radii_nm[0] / reach), np.log(self.radii_nm[-1] * reach)
-        log_radius = np.arange(low, high, np.log(_FINE_RATIO))
+        low, high = float(np.log(self.radii_nm[0] / reach)), float(np.log(self.radii_nm[-1] * reach))
+        log_radius: Array = np.arange(low, high, float(np.log(_FINE_RATIO)), dtype=np.float64)
         return log_radius, sphere(self.q_per_nm, np.exp(log_radius))[0]
 
     def spread(self, log_radius: float, width: float) -> tuple[Array, Array, Array]:
@@ -98,7 +98,7 @@ class Spheres:
 
     @cached_property
     def boxes(self) -> tuple[Array, Array]:
-        """Edges in ln R of boxes that cover the range, and the curve of each filled evenly; (boxes + 1,), (boxes, bins).
+        """Edges of boxes in ln R that cover the range, shape (boxes + 1,), and the curve of each, filled evenly.
 
         Any distribution is nearly a sum of them; they are twice as wide as the grid's steps.
         """

@@ -7,7 +7,7 @@ import numpy as np
 from flowlab.analysis.saxs.correct import Quantity
 from flowlab.analysis.saxs.curve import Array, Curve
 
-#: Water at 20 °C: flat at low q, from its compressibility (Orthaber, Bergmann & Glatter, J. Appl. Cryst. 33 (2000) 218).
+#: Water at 20 °C: flat at low q, from its compressibility: Orthaber, Bergmann & Glatter, J. Appl. Cryst. 33 (2000) 218.
 WATER_PER_CM = Quantity(1.632e-2, 0.001e-2)
 #: Below it a cell's small-angle scattering is hard to subtract, above it the structure of water begins.
 WATER_RANGE_PER_NM = (1.0, 2.5)
