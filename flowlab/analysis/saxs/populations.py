@@ -18,8 +18,8 @@ from flowlab.analysis.saxs.spheres import WIDTHS, Spheres, sphere
 #: Two populations closer than this (in ln R) are one.
 LEAST_SEPARATION = 0.03
 _MOST_STEPS = 30
-#: A step that promises to lower χ² by less is not worth taking.
-_LEAST_GAIN = 5e-3
+#: A step that promises, or brought, less in χ² is the last: ΔBIC is asked to 10.
+_LEAST_GAIN = 2e-2
 #: Two populations that describe a curve this well leave nothing for a third.
 _ENOUGH_SIGMA = 2.0
 _LONGEST_STEP = 0.3
@@ -78,6 +78,12 @@ class _State(NamedTuple):
 _Columns = Callable[[Array], tuple[Array, Array, NDArray[np.intp]]]
 
 
+def _merged(state: _State) -> bool:
+    """Whether two narrow populations have become one: with as many places as columns, all are radii."""
+    radii = state.place if len(state.place) == len(state.amplitude) else state.place[:1]
+    return bool(np.any(np.diff(np.sort(radii)) < LEAST_SEPARATION))
+
+
 class Fit:
     """A curve divided by its errors, with the background projected out.
 
@@ -126,7 +132,7 @@ class Fit:
         for start in starts[:most]:
             begin = start(place)
             solved = None if begin is None else self._search(begin, self._narrow_columns, self._radius_bounds())
-            if solved is None or np.any(np.diff(np.sort(solved.place)) < LEAST_SEPARATION):
+            if solved is None or _merged(solved):
                 break
             place = solved.place
             found.append(self._described(solved, len(place)))
@@ -138,9 +144,7 @@ class Fit:
         """Best fit of two narrow populations, searched from the pair with this mean and width; None without one."""
         start = float(np.log(spread.radius_nm)) + spread.width * np.array([-1.0, 1.0])
         solved = self._search(start, self._narrow_columns, self._radius_bounds())
-        if solved is None or abs(solved.place[1] - solved.place[0]) < LEAST_SEPARATION:
-            return None
-        return self._described(solved, 2)
+        return None if solved is None or _merged(solved) else self._described(solved, 2)
 
     def beside(self, known_nm: float) -> Model | None:
         """Best fit of a narrow population beside one whose radius is known; None if one of them has no share."""
@@ -257,7 +261,7 @@ class Fit:
             if held.all():
                 break
             hessian[held], hessian[:, held], gradient[held] = 0.0, 0.0, 0.0
-            diagonal = np.diag(hessian) * damping + 1e-12 * np.trace(hessian) + held
+            diagonal = np.diag(hessian) * damping + 1e-12 * np.trace(hessian) + held + 1e-300
             step = np.linalg.solve(hessian + np.diag(diagonal), gradient)
             # Shortened as a whole: its direction follows a curved valley.
             step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
@@ -265,10 +269,12 @@ class Fit:
             if float((tried - state.place) @ gradient) < _LEAST_GAIN:
                 break
             new = self._at(tried, columns)
-            if new is not None and new.chi2 < state.chi2:
-                state, damping = new, damping * 0.1
-            else:
+            if new is None or new.chi2 >= state.chi2:
                 damping *= 10
+                continue
+            gain, state, damping = state.chi2 - new.chi2, new, damping * 0.1
+            if gain < _LEAST_GAIN or _merged(state):
+                break
         return state
 
     def _at(self, place: Array, columns: _Columns) -> _State | None:

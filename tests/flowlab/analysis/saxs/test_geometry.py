@@ -80,9 +80,7 @@ def _by_trigonometry(poni, rows, columns):
     size = poni.settings["pixel1"]
     r, c = np.indices((rows, columns)) + 0.5
     at = np.stack([r * size - poni.poni1_m, c * size - poni.poni2_m, np.full(r.shape, poni.distance_m)])
-    (s1, c1), (s2, c2), (s3, c3) = [
-        (np.sin(x), np.cos(x)) for x in (poni.rot1_rad, poni.rot2_rad, poni.rot3_rad)
-    ]
+    (s1, c1), (s2, c2), (s3, c3) = [(np.sin(x), np.cos(x)) for x in (poni.rot1_rad, poni.rot2_rad, poni.rot3_rad)]
     # Kieffer et al., J. Synchrotron Rad. 27 (2020) 558: R = R3·R2·R1; rot1 and rot2 are left-handed
     turn1 = np.array([[1, 0, 0], [0, c1, s1], [0, -s1, c1]])
     turn2 = np.array([[c2, 0, -s2], [0, 1, 0], [s2, 0, c2]])
