@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_EXTRAS := serial,ocean
-TEST_EXTRAS := $(RUN_EXTRAS),test
+TEST_EXTRAS := $(RUN_EXTRAS),saxs,test
 
 .PHONY: demo test lint bench wheel check-nexus lock clean
 

@@ -31,16 +31,16 @@ def test_no_peak_is_found_on_the_background_alone_however_long_it_was_counted(co
 
 
 def test_the_peaks_of_the_precursor_are_found_and_their_errors_are_their_scatter():
-    found = [find_peaks(precursor(seed=seed)) for seed in range(60)]
+    found = [find_peaks(precursor(seed=seed)) for seed in range(40)]
     assert all(len(peaks) == 2 for peaks in found)
     for n, height in ((1, 1.0), (2, 0.3)):
         peaks = [each[n - 1] for each in found]
         off = np.array([peak.q_per_nm - 2 * np.pi * n / D_NM for peak in peaks])
-        assert np.std(off) == pytest.approx(np.mean([peak.q_err_per_nm for peak in peaks]), rel=0.3)
-        assert abs(off.mean()) < 4 * np.std(off) / np.sqrt(60)
+        assert np.std(off) == pytest.approx(np.mean([peak.q_err_per_nm for peak in peaks]), rel=0.35)
+        assert abs(off.mean()) < 4 * np.std(off) / np.sqrt(40)
         heights = np.array([peak.height for peak in peaks])
         assert heights.mean() == pytest.approx(height, rel=0.02)
-        assert heights.std() == pytest.approx(np.mean([peak.height_err for peak in peaks]), rel=0.3)
+        assert heights.std() == pytest.approx(np.mean([peak.height_err for peak in peaks]), rel=0.35)
         assert np.mean([peak.fwhm_per_nm for peak in peaks]) == pytest.approx(2.355 * 0.03, rel=0.03)
 
 

@@ -53,17 +53,6 @@ def test_the_form_factor_is_the_integral_over_a_sphere():
         assert sphere(np.array([q]), np.array([radius]))[0][0, 0] == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_form_factor_is_that_of_sasmodels_where_it_is_installed():
-    sasmodels = pytest.importorskip("sasmodels.direct_model")
-    from sasmodels.core import load_model
-    from sasmodels.data import empty_data1D
-
-    model = load_model("sphere", platform="dll", dtype="double")
-    theirs = sasmodels.DirectModel(empty_data1D(Q / 10, resolution=0.0), model)(radius=9.4, background=0.0)
-    ratio = theirs / sphere(Q, np.array([0.94]))[0][0]
-    assert ratio == pytest.approx(ratio[0], rel=1e-6)
-
-
 @given(st.floats(1e-4, 6.0), st.floats(0.4, 4.0))
 def test_the_derivative_is_the_slope(q, radius):
     at = np.array([q])
