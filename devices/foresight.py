@@ -36,6 +36,8 @@ class ReactorForesight:
             case "flush":
                 seconds = 60 * value * self._reactor.path.total_ml / max(sum(self._rates_ml_min), 1e-9)
                 return Foreseen(seconds=seconds, volumes_ml=self._flow(seconds))
+            case "reagent":
+                return self._reactor.check_capacity(max(value, default=0.0))
             case "refill":
                 return self._refill(value)
             case "wash":

@@ -173,9 +173,13 @@ class FlowReactor(Instrument):
         """What each syringe must hold for a volume of total flow, and in reserve."""
         return volume_ml / len(self.pumps) + self.settings.reserve_ml
 
-    def _check_stock(self, between_ml: float, total_ml: float) -> None:
-        """Refuse what a syringe cannot hold between two refills, or what is not there altogether."""
-        largest_ml, all_ml = self.share_ml(between_ml), self.share_ml(total_ml)
+    def check_capacity(self, between_ml: float) -> None:
+        """Refuse what the syringes cannot hold between two refills; nothing needs to be connected.
+
+        Raises:
+            LimitError: the message says which syringe.
+        """
+        largest_ml = self.share_ml(between_ml)
         for pump in self.pumps:
             if largest_ml > pump.syringe.volume_ml:
                 raise LimitError(
@@ -183,6 +187,12 @@ class FlowReactor(Instrument):
                     f"holds {pump.syringe.volume_ml:g} mL; ask for longer residence times, smaller steps of "
                     "temperature or fewer volumes"
                 )
+
+    def _check_stock(self, between_ml: float, total_ml: float) -> None:
+        """Refuse what a syringe cannot hold between two refills, or what is not there altogether."""
+        self.check_capacity(between_ml)
+        all_ml = self.share_ml(total_ml)
+        for pump in self.pumps:
             left_ml = pump.ask_content_ml() + pump.reservoir_ml
             if all_ml > left_ml:
                 raise LimitError(

@@ -413,7 +413,7 @@ def test_preflight_tells_what_a_plan_would_do_and_refuses_what_there_is_not_enou
     assert "mL of cadmium (there are 1050)" in told.stdout.splitlines()[-1]
     facts = json.loads(flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked), "--json").stdout)
     assert facts["total"]["seconds_at_most"] == pytest.approx(sum(step["seconds_at_most"] for step in facts["steps"]))
-    asked["residence_times_s"] = [0.7] * 1000
+    asked["residence_times_s"] = [14.0] * 2000
     refused = flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked))
     assert refused.returncode == 2
     assert "by the configuration there are 1050 mL in syringe and reservoir" in complaint(refused)

@@ -58,6 +58,10 @@ def test_what_is_not_there_is_missing():
     [
         ({**SCAN, "nucleation_c": [400.0]}, "set point 400 °C is outside"),
         ({"nucleation_c": [280.0]}, "this key is missing"),
+        (
+            {**SCAN, "nucleation_c": [60.0, 350.0], "residence_time_s": 2.0},
+            "mL of cadmium may flow between two refills",
+        ),
     ],
 )
 def test_what_the_plan_refuses_is_refused(parameters, message):
