@@ -68,11 +68,10 @@ class EurothermSettings(TemperatureSettings):
         return self
 
 
-class Eurotherm3216(TemperatureController):
+class Eurotherm3216(TemperatureController[EurothermSettings]):
     """A heater behind a 3216: set it to a temperature in °C; it is there when it has settled."""
 
     Settings = EurothermSettings
-    settings: EurothermSettings
 
     def __init__(self, name: str, entry: DeviceEntry, settings: EurothermSettings, bench: Bench):
         self._scale = 10**settings.decimals

@@ -4,7 +4,7 @@ A driver of one of them says how its controller is asked for temperature, set po
 told a set point so that it is certain that it works towards it, and what is wrong with it.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from ophyd import Component as Cpt
 from ophyd import Kind
@@ -40,16 +40,17 @@ class TemperatureSettings(LineSettings):
         return self
 
 
-class TemperatureController(Instrument):
+S = TypeVar("S", bound=TemperatureSettings)
+
+
+class TemperatureController(Instrument, Generic[S]):
     """A heater behind its controller: set it to a temperature in °C; it is there when it has settled."""
 
     temperature_c = Cpt(Quantity, ask="ask_temperature_c", units="°C", precision=1, kind=Kind.hinted)
     setpoint_c = Cpt(Quantity, ask="ask_setpoint_c", units="°C", precision=1, limits="limits_c", kind=Kind.normal)
     output_percent = Cpt(Quantity, ask="ask_output_percent", units="%", precision=1, kind=Kind.normal)
 
-    settings: TemperatureSettings
-
-    def __init__(self, name: str, entry: DeviceEntry, settings: TemperatureSettings, bench: Bench):
+    def __init__(self, name: str, entry: DeviceEntry, settings: S, bench: Bench):
         self.settings = settings
         self.limits_c = (settings.lowest_c, settings.highest_c)
         super().__init__(name, entry, bench)
@@ -153,7 +154,7 @@ class TemperatureController(Instrument):
 class Settled:
     """Whether the temperature has stayed close to a set point for long enough; called again and again."""
 
-    def __init__(self, heater: TemperatureController, value_c: float):
+    def __init__(self, heater: TemperatureController[Any], value_c: float):
         self._heater = heater
         self._value_c = value_c
         self._since_s: float | None = None
