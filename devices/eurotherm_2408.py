@@ -93,7 +93,11 @@ class Eurotherm2408(TemperatureController[Eurotherm2408Settings]):
     def _check_obeys(self) -> None:
         status = self._ask_word("SO")
         self._raise_fault(status, eurotherm.fault(status, [eurotherm.MANUAL]))
-        if self.settings.check_remote and self._ask_word("IW") >> _REMOTE_ACTIVE & 1:
+        if self.settings.check_remote:
+            self._raise_remote(self._ask_word("IW"))
+
+    def _raise_remote(self, status: int) -> None:
+        if status >> _REMOTE_ACTIVE & 1:
             raise InstrumentFaultError(
                 f"{self.name}: works towards its remote set point, not towards what it is told; select the local one "
                 "on its panel"
@@ -125,7 +129,6 @@ class Eurotherm2408(TemperatureController[Eurotherm2408Settings]):
             every_s=0.1 * self.clock.speed,
             limit_s=self.settings.takes_effect_s * self.clock.speed,
         ):
-            self._check_obeys()
             raise NotReachedError(
                 f"{self.name}: was set to {value_c:g} °C but works towards {self.ask_setpoint_c():g} °C; is a program "
                 "running on it?"
@@ -136,9 +139,18 @@ class Eurotherm2408(TemperatureController[Eurotherm2408Settings]):
         return 0.51 / 10**self.settings.decimals
 
     def _works_towards(self, value_c: float) -> bool:
+        """Whether it does, or is on its way there by its own ramp.
+
+        Raises:
+            InstrumentFaultError: it never will: another set point overrides the one that it was told.
+        """
         if abs(self.ask_setpoint_c() - value_c) <= self._tolerance_c:
             return True
-        return self.settings.check_remote and bool(self._ask_word("IW") >> _RAMP_RUNNING & 1)
+        if not self.settings.check_remote:
+            return False
+        status = self._ask_word("IW")
+        self._raise_remote(status)
+        return bool(status >> _RAMP_RUNNING & 1)
 
     def _account_for_a_write(self, safe: bool) -> None:
         now_s = self.clock.now_s()

@@ -19,8 +19,8 @@ from devices.errors import RefusedError, ReplyError
 _STX, _ETX, _EOT, _ENQ, _ACK, _NAK = 0x02, 0x03, 0x04, 0x05, 0x06, 0x15
 #: No reply of these controllers is longer.
 _LONGEST = 32
-_NUMBER = re.compile(r" *([+-]?(?:\d+\.?\d*|\.\d+)) *")
-_WORD = re.compile(r"(?:>([0-9A-F]{1,4})|(\d{1,5})\.?)")
+_NUMBER = re.compile(r" *([+-]?(?:\d+\.?\d*|\.\d+)) *", re.ASCII)
+_WORD = re.compile(r"(?:>([0-9A-F]{1,4})|(\d{1,5})\.?)", re.ASCII)
 
 #: The codes of the parameter ``EE``: what was wrong with the last request.
 NO_ERROR, GARBLED = 0, 7
