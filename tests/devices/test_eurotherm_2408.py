@@ -270,9 +270,9 @@ def test_a_bad_cable_ends_in_right_values_or_errors_and_never_in_wrong_ones(file
         heater.make_safe()
         for fault in SPOILT:
             options = {"delay_s": 0.03} if fault == "delay" else {}
-            lab.ask(fault=fault, device=NAME, probability=0.1, **options)
+            lab.ask(fault=fault, device=NAME, probability=0.08, **options)
         right = wrong = failed = 0
-        for i in range(60):
+        for i in range(40):
             value = 30.0 + i / 10
             try:
                 heater._send_setpoint(value)
@@ -286,14 +286,12 @@ def test_a_bad_cable_ends_in_right_values_or_errors_and_never_in_wrong_ones(file
                 wrong += read[0] != value or not 15 < read[1] < 60
         lab.ask(fault="none", device=NAME)
         assert wrong == 0
-        assert right > 20
-        assert right + failed == 60
+        assert right > 10
+        assert right + failed == 40
 
 
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(ValidationError, match="does not hold"):
         Eurotherm2408Settings(unit=1, highest_c=10.0)
-    assert (
-        Eurotherm2408Settings(unit=1, highest_c=300.0).bytesize,
-        Eurotherm2408Settings(unit=1, highest_c=300.0).parity,
-    ) == (7, "E")
+    framing = Eurotherm2408Settings(unit=1, highest_c=300.0)
+    assert (framing.baudrate, framing.bytesize, framing.parity, framing.stopbits) == (9600, 7, "E", 1)
