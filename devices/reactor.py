@@ -15,11 +15,16 @@ from pydantic import Field
 
 from devices.base import Action, Instrument, Quantity
 from devices.errors import DeviceError, InstrumentFaultError, LimitError
+from devices.plugs import PlugLog, PlugReadings
 from devices.roles import Heater, Pump
 from flowlab.bench import Bench
 from flowlab.conditions import Conditions
 from flowlab.config import DeviceEntry, Model
 from flowlab.errors import FlowlabError
+
+
+#: Plant seconds between two notes of flow and temperatures while the heaters move.
+_NOTE_EVERY_S = 5.0
 
 
 class FlowReactorSettings(Model):
@@ -39,7 +44,8 @@ class FlowReactor(Instrument):
     Set it to :class:`flowlab.conditions.Conditions`: done when both heaters have settled and the pumps run.
     Set ``flush`` to a number of volumes, mixer to optical cell; ``refill`` to the volume in ml that is
     needed before the next refill; ``reagent`` to the volumes in ml between the refills of a whole plan, and it
-    refuses when there is not enough. Triggering it checks that the pumps still run as they did.
+    refuses when there is not enough. Triggering it checks that the pumps still run as they did, and finds out
+    what the plugs in the cells went through.
     """
 
     Settings = FlowReactorSettings
@@ -51,6 +57,8 @@ class FlowReactor(Instrument):
     residence_time_s = Cpt(Quantity, ask="ask_residence_time_s", units="s", precision=2, limits="residence_limits_s")
     flow_ml_min = Cpt(Quantity, ask="ask_flow_ml_min", units="mL/min", precision=4)
     reagent_left_ml = Cpt(Quantity, ask="ask_reagent_left_ml", units="mL", precision=2)
+    optical_plug = Cpt(PlugReadings, "")
+    xray_plug = Cpt(PlugReadings, "")
     flush = Cpt(Action, do="start_flush", kind=Kind.omitted)
     refill = Cpt(Action, do="start_refill", kind=Kind.omitted)
     reagent = Cpt(Action, do="check_reagent", kind=Kind.omitted)
@@ -63,6 +71,7 @@ class FlowReactor(Instrument):
         self._nucleation: Heater = bench.devices[heaters[0]]
         self._growth: Heater = bench.devices[heaters[1]]
         self._rates_ml_min: list[float] = []  # of the pumps, when the last flush began
+        self._log = PlugLog(self.path)
         self.nucleation_limits_c = self._nucleation.limits_c
         self.growth_limits_c = self._growth.limits_c
         fastest_ml_s = len(self.pumps) * min(pump.limits_ml_min[1] for pump in self.pumps) / 60
@@ -72,6 +81,8 @@ class FlowReactor(Instrument):
             signal.kind = Kind.normal
         for signal in (self.nucleation_c, self.growth_c, self.residence_time_s):
             signal.kind = Kind.hinted
+        if self.path.xray_total_ml is None:
+            self.xray_plug.kind = Kind.omitted
 
     # What is asked of the parts.
 
@@ -178,6 +189,8 @@ class FlowReactor(Instrument):
         rate = self.rate_ml_min(value.residence_time_s)
 
         def there() -> bool:
+            if self.clock.now_s() > self._log.time_s + _NOTE_EVERY_S:
+                self._note()
             if not _all_done(heating):
                 return False
             for pump in self.pumps:
@@ -209,24 +222,29 @@ class FlowReactor(Instrument):
                     f"{content_ml:.2f} mL; refill first, or ask for fewer volumes"
                 )
         self._rates_ml_min = rates_ml_min
-        begun_ml = self._infused_ml()
+        begun_ml = self._note()
         seconds = 60 * wanted_ml / flow_ml_min
 
         def delivered() -> bool:
             self._check_rates()
-            return self._infused_ml() - begun_ml >= wanted_ml
+            return self._note() - begun_ml >= wanted_ml
 
         return self.watch(
             delivered, what=f"{wanted_ml:.2f} mL", every_s=max(seconds / 20, 0.2), limit_s=3 * seconds + 60
         )
 
     def trigger(self) -> DeviceStatus:
-        """Check that every pump still runs as when the last flush began; done at once.
+        """Check that every pump still runs as when the last flush began, and look at the cells; done at once.
 
         Raises:
-            InstrumentFaultError: one does not.
+            InstrumentFaultError: a pump does not.
         """
         self._check_rates()
+        self._note()
+        path = self.path
+        self.optical_plug.plug = self._log.at(path.reaction_ml + path.transfer_ml + path.cell_ml / 2)
+        if path.xray_centre_ml is not None:
+            self.xray_plug.plug = self._log.at(path.xray_centre_ml)
         status = DeviceStatus(self)
         status.set_finished()
         return status
@@ -257,8 +275,12 @@ class FlowReactor(Instrument):
         refills = [pump.refill() for pump in self.pumps]
         return self.watch(lambda: _all_done(refills), what="full syringes", every_s=1.0, limit_s=1e9)
 
-    def _infused_ml(self) -> float:
-        return sum(pump.ask_infused_ml() for pump in self.pumps)
+    def _note(self) -> float:
+        """Note flow and temperatures; return the volume pumped so far, in ml."""
+        counted_ml = [pump.ask_infused_ml() for pump in self.pumps]
+        now_s = self.clock.now_s()
+        self._log.note(now_s, counted_ml, self.ask_nucleation_c(), self.ask_growth_c())
+        return self._log.pumped_ml
 
     def make_safe(self) -> None:
         """Heaters to their safe temperature, then pumps off; goes on when one of them fails.

@@ -12,19 +12,22 @@ from flowlab.cli.options import Config, ConfigOption, Json
 def check(config: Config) -> None:
     """Check an instrument file without connecting anything.
 
-    Keys, values, limits, the class and settings of every device, plans, material.
+    Keys, values, limits, the class and settings of every device, plans, interlocks, material.
     """
     from flowlab.bench import Bench
     from flowlab.config import load_instrument, load_material
+    from flowlab.daemon.interlocks import Interlocks
     from flowlab.daemon.plans import Plan
 
     loaded = load_instrument(config)
     load_material(loaded.material)
-    with Bench(loaded, config):
+    with Bench(loaded, config) as bench:
+        Interlocks(bench, lambda name, reason: None)
         for name in loaded.plans:
             Plan(loaded, name, config)
     sys.stdout.write(
         f"{config}: {loaded.name} is well: {len(loaded.devices)} devices, {len(loaded.plans)} plans, "
+        f"{len(loaded.interlocks)} interlocks, "
         f"material {loaded.material}, {'simulated' if loaded.simulation else 'real'}\n"
     )
 

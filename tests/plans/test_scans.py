@@ -1,7 +1,5 @@
 """Plans on a RunEngine with the drivers of the simulated lab: real wires, real documents."""
 
-import asyncio
-import contextlib
 import itertools
 
 import event_model
@@ -21,6 +19,7 @@ from plans.residence_time_scan import residence_time_scan
 from plans.scan import volume_ml
 from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
+from tests.engines import run_engine
 from tests.simulators.benches import served
 from tests.support import is_safe
 
@@ -51,13 +50,8 @@ def bench(lab):
 
 @pytest.fixture(scope="module")
 def engine():
-    engine = RunEngine({}, context_managers=[])
-    yield engine
-    engine._loop.call_soon_threadsafe(engine._loop.stop)
-    engine._th.join()
-    engine._loop.close()
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_event_loop_policy().get_event_loop().close()
+    with run_engine() as engine:
+        yield engine
 
 
 class Runner:
@@ -133,6 +127,24 @@ def test_a_residence_time_scan_sets_the_flow(run):
     documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5, 14.0], steady=QUICK)
     assert primary(documents, "reactor_residence_time_s") == pytest.approx([4.5, 14.0], rel=1e-3)
     assert primary(documents, "reactor_flow_ml_min") == pytest.approx([60 * 0.4 / 4.5, 60 * 0.4 / 14], rel=1e-3)
+
+
+def test_every_event_carries_the_history_of_the_plug_in_the_cell(run, lab):
+    """Against the plant's truth, asked while the flow runs: it may have gone on a little since."""
+    seen = []
+
+    def look(name, doc):
+        if name == "event" and "steady" in doc["data"]:
+            seen.append((doc["data"], lab.ask(truth=True)["cell"]))
+
+    run(residence_time_scan, look, temperatures_c=[60.0, 70.0], residence_times_s=[14.0], steady=QUICK)
+    assert seen
+    for told, truth in seen:
+        assert told["reactor_optical_plug_why"] == ""
+        assert told["reactor_optical_plug_residence_s"] == pytest.approx(truth["residence_s"], rel=0.03)
+        assert told["reactor_optical_plug_age_s"] == pytest.approx(truth["age_s"], rel=0.05)
+        assert told["reactor_optical_plug_nucleation_c"] == pytest.approx(truth["nucleation_c"], abs=1.0)
+        assert told["reactor_optical_plug_growth_c"] == pytest.approx(truth["growth_c"], abs=1.0)
 
 
 def test_dark_is_dark_and_reference_is_bright(run, bench):
