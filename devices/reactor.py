@@ -22,7 +22,6 @@ from flowlab.conditions import Conditions
 from flowlab.config import DeviceEntry, Model
 from flowlab.errors import FlowlabError
 
-
 #: Plant seconds between two notes of flow and temperatures while the heaters move.
 _NOTE_EVERY_S = 5.0
 

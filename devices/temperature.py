@@ -20,6 +20,11 @@ from flowlab.config import DeviceEntry
 class TemperatureSettings(LineSettings):
     """What is allowed of a heater, and when it counts as settled."""
 
+    quiet_s: Annotated[float, Field(ge=0)] = Field(
+        default=0.004,
+        description="real seconds of silence between a reply and the next request: 3.5 characters at 9600 baud "
+        "(Modbus over serial line V1.02, 2.5.1.1); a second copy of a reply is so noticed, not taken for the next one",
+    )
     lowest_c: float = 0.0
     highest_c: float = Field(description="highest set point that is ever sent")
     safe_c: float = Field(default=20.0, description="set point of the safe state")
