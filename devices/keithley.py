@@ -57,6 +57,10 @@ class Keithley6485Settings(VisaSettings):
         default=3.0, description="how many times its integration a reading takes: reference and zero are measured, too"
     )
     confirm: bool = Field(default=True, description="ask for each reading a second time (FETC?), and compare")
+    rejected_bits: list[Annotated[int, Field(ge=0, le=15)]] = Field(
+        default=list(keithley.REJECTED),
+        description="bits of the status word that make a reading no current: overflow, zero check, math, relative",
+    )
     agree_within: Annotated[float, Field(gt=0)] = Field(
         default=0.2, description="largest deviation of a reading from the median that is believed, relative to it"
     )
@@ -203,7 +207,7 @@ class Keithley6485(Instrument):
             if not self._agree(readings):
                 values = [reading.value_a for reading in readings]
                 why = f"the readings disagree: {min(values):g}…{max(values):g} A"
-        why = next((reading.why for reading in readings if reading.why), why)
+        why = next(filter(None, map(self._reason, readings)), why)
         values = [reading.value_a for reading in readings]
         mean_a, err_a = (math.nan, math.nan) if why else _mean(values)
         self.last_readings = tuple(readings)
@@ -221,12 +225,15 @@ class Keithley6485(Instrument):
 
     def _agree(self, readings: list[Reading]) -> bool:
         """Whether readings are near enough to their median; those that are no currents have nothing to agree on."""
-        if any(reading.why for reading in readings):
+        if any(map(self._reason, readings)):
             return True
         values = [reading.value_a for reading in readings]
         median_a = statistics.median(values)
         allowed_a = self.settings.agree_within * abs(median_a) + self.settings.noise_a
         return all(abs(value - median_a) <= allowed_a for value in values)
+
+    def _reason(self, reading: Reading) -> str:
+        return reading.reason(self.settings.rejected_bits)
 
     def _read_once(self) -> Reading:
         """A new reading that was not garbled.

@@ -1,7 +1,8 @@
 r"""Keithley 6485 picoammeters: commands and replies as bytes.
 
 Source: model 6485 instruction manual 6485-901-01A: pages 9-11 to 9-17 (commands, terminators), 13-4 and 13-6 (data
-format, overflow), 10-18 (queues); bits of the status word: 6487 reference manual, page 13-8.
+format, overflow), 10-18 (queues); bits of the status word: 6487 reference manual, page 13-8, where the example of
+a good reading contradicts the meaning of bit 7.
 
 Commands and replies are lines of ASCII that end with CR, LF or both, as set on the instrument. A reading is
 ``+1.040564E-06A,+2.236299E+02,+1.380000E+02``: current with its unit, seconds since it was switched on, status. An
@@ -10,6 +11,7 @@ overflow is ``+9.9E37``, what is no number ``+9.91E37``. Nothing of it is protec
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from devices.errors import ReplyError
@@ -30,11 +32,16 @@ _ERROR = re.compile(r'([+-]?\d{1,4}), ?"([ -~]*)"', re.ASCII)
 OVERFLOW, FILTER, MATH, RELATIVE, OVERVOLTAGE, ZERO_CHECK, ZERO_CORRECT = 0, 1, 2, 3, 7, 9, 10
 _REASONS = {
     OVERFLOW: "over range: the current is more than the range holds",
-    OVERVOLTAGE: "too high a voltage at the input",
+    OVERVOLTAGE: "too high a voltage at the input",  # told by the overflow, too
     ZERO_CHECK: "zero check is on: the input is not measured; was it switched off and on again?",
     MATH: "it is the result of a calculation that is switched on, not a current",
     RELATIVE: "it is relative to a stored value, not a current",
 }
+
+
+#: The bits that make a reading no current. Overvoltage is not among them: the manual's own example of a good reading
+#: has bit 7 set, and a reading under overvoltage comes as an overflow anyway.
+REJECTED = (OVERFLOW, ZERO_CHECK, MATH, RELATIVE)
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,15 @@ class Reading:
     @property
     def why(self) -> str:
         """Why this is no current; nothing when it is one."""
-        for bit, reason in _REASONS.items():
+        return self.reason(REJECTED)
+
+    def reason(self, rejected: Collection[int]) -> str:
+        """The same for other bits than :data:`REJECTED`."""
+        for bit in rejected:
             if self.status >> bit & 1:
-                return reason
+                return _REASONS.get(bit, f"bit {bit} of its status is set")
         if self.value_a == _OVERFLOW:
-            return _REASONS[OVERFLOW]
+            return _REASONS[OVERVOLTAGE if self.status >> OVERVOLTAGE & 1 else OVERFLOW]
         return "the instrument gave no number" if self.value_a == _NOT_A_NUMBER else ""
 
     def follows(self, before: "Reading") -> bool:
