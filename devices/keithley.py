@@ -1,6 +1,7 @@
 """Keithley 6485 picoammeters, which measure the beam before and after the sample, through PyVISA.
 
-Source: model 6485 instruction manual 6485-901-01A; see :mod:`devices.protocols.keithley`.
+Source: model 6485 instruction manual 6485-901-01A, see :mod:`devices.protocols.keithley`; 2182A user manual, page H-2
+(``READ?``, ``FETCh?``); forms and limits of what is set as public drivers have them (STARS m6485drv, InstrumentKit).
 
 What SCPI leaves open, and what is done about it:
 

@@ -1,11 +1,13 @@
 r"""EI-Bisynch, as Eurotherm's series 2400 speaks it: requests and replies as bytes.
 
-Source: series 2000 communications handbook HA026230 issue 2.0, chapter 4 and pages 5-4, 5-21, 5-22.
+Source: series 2000 communications handbook HA026230 issue 2.0, chapter 4 and pages 5-4, 5-21, 5-22; how a parameter
+is told, and the codes of ``EE``, also as the EPICS support eurotherm2k has them. That a parameter that there is not
+is answered by EOT is how Eurotherm's drives do it.
 
 To ask: ``EOT G G U U mnemonic ENQ``, answered by ``STX mnemonic data ETX BCC``. To tell: ``EOT G G U U STX
 mnemonic data ETX BCC``, answered by ACK or NAK. G and U are the tens and units of the address, each sent twice;
 the mnemonic has two characters; BCC is the exclusive or of all behind STX up to and with ETX, so that it may be any
-character, a control character too. A parameter that there is not is answered by EOT. Numbers come in free format
+character, a control character too. Numbers come in free format
 (``250.0``, ``-1.``), words as ``>`` and hexadecimal digits.
 
 The BCC finds every spoilt byte, but two that are spoilt in the same bit hide each other: the mnemonic, which has to

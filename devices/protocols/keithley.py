@@ -1,6 +1,6 @@
 r"""Keithley 6485 picoammeters: commands and replies as bytes.
 
-Source: model 6485 instruction manual 6485-901-01A: pages 9-11 to 9-17 (commands, terminators), 13-4 and 13-6 (data
+Source: model 6485 instruction manual 6485-901-01A: pages 9-12 to 9-17 (commands, terminators), 13-4 and 13-6 (data
 format, overflow), 10-18 (queues); bits of the status word: 6487 reference manual, page 13-8, where the example of
 a good reading contradicts the meaning of bit 7.
 
