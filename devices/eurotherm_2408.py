@@ -48,7 +48,7 @@ class Eurotherm2408Settings(TemperatureSettings):
     check_remote: bool = Field(
         default=True,
         description="read the word IW, which tells whether a remote set point overrides the one that was set; "
-        "false for a controller that has no such parameter",
+        "false for a controller that has no such parameter, which then must not limit the rate of its set point either",
     )
     takes_effect_s: Annotated[float, Field(ge=0)] = Field(
         default=2.0, description="real seconds until a set point has become the working one"

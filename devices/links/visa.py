@@ -16,9 +16,9 @@ import pyvisa
 from pydantic import Field
 from pyvisa.constants import Parity, StatusCode, StopBits
 from pyvisa.errors import VisaIOError
-from pyvisa.resources import MessageBasedResource, SerialInstrument
+from pyvisa.resources import MessageBasedResource, Resource, SerialInstrument
 
-from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError
+from devices.errors import LinkError, ReplyError, ReplyTimeoutError
 from flowlab.config import Model
 
 T = TypeVar("T")
@@ -131,8 +131,8 @@ class Visa:
             )
         try:
             reply = decode(received)
-        except (ReplyError, RefusedError) as error:
-            raise type(error)(f"{self._device}: asked {request!r}, got {received[:80]!r}: {error}") from None
+        except ReplyError as error:
+            raise ReplyError(f"{self._device}: asked {request!r}, got {received[:80]!r}: {error}") from None
         if reply is None:
             raise ReplyError(f"{self._device}: asked {request!r}, got {received[:80]!r}, which is no whole reply")
         return reply
@@ -182,6 +182,7 @@ class Visa:
                     self._manager = pyvisa.ResourceManager(s.backend)
                 limit_ms = round(1000 * s.reply_within_s)
                 resource = self._manager.open_resource(self.resource_name, open_timeout=limit_ms)
+                self._set_up(resource)
             except Exception as error:  # noqa: BLE001  its backends raise whatever they like, bare Exception too
                 raise LinkError(
                     f"{self._device}: cannot open {self.resource_name}: {error}; is it switched on, and the address "
@@ -191,12 +192,12 @@ class Visa:
                 resource.close()
                 raise LinkError(f"{self._device}: {self.resource_name} is nothing that messages can be sent to")
             self._resource = resource
-            self._set_up(resource)
         return self._resource
 
-    def _set_up(self, resource: MessageBasedResource) -> None:
+    def _set_up(self, resource: Resource) -> None:
         s = self._settings
-        resource.read_termination = s.read_termination
+        if isinstance(resource, MessageBasedResource):
+            resource.read_termination = s.read_termination
         if isinstance(resource, SerialInstrument):
             resource.baud_rate = s.baudrate
             resource.data_bits = s.bytesize

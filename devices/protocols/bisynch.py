@@ -7,8 +7,8 @@ is answered by EOT is how Eurotherm's drives do it.
 To ask: ``EOT G G U U mnemonic ENQ``, answered by ``STX mnemonic data ETX BCC``. To tell: ``EOT G G U U STX
 mnemonic data ETX BCC``, answered by ACK or NAK. G and U are the tens and units of the address, each sent twice;
 the mnemonic has two characters; BCC is the exclusive or of all behind STX up to and with ETX, so that it may be any
-character, a control character too. Numbers come in free format
-(``250.0``, ``-1.``), words as ``>`` and hexadecimal digits.
+character, a control character too. Numbers come in free format (``250.0``, ``-1.``), words as ``>`` and hexadecimal
+digits.
 
 The BCC finds every spoilt byte, but two that are spoilt in the same bit hide each other: the mnemonic, which has to
 be the one asked for, and the form of the data are looked at, too.
