@@ -7,7 +7,7 @@ instrument again and again until it is there, has failed, or takes too long.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -231,6 +231,14 @@ class Refresher:
         """Stop refreshing."""
         self._closed.set()
         self._thread.join()
+
+
+def all_done(statuses: Sequence[Status]) -> bool:
+    """Whether all are done; what the first that failed raises is raised: statuses joined by ``&`` would hide it."""
+    for status in statuses:
+        if status.done:
+            status.wait(0)
+    return all(status.done for status in statuses)
 
 
 def check_limits(device: str, what: str, value: float, limits: tuple[float, float], units: str) -> None:

@@ -70,7 +70,7 @@ def spheres(found: Populations) -> Spheres:
     """Every sphere of the populations: clusters of one size each, crystals with their distribution of diameters."""
     diameters = [(UNITS / UNITS_PER_D3) ** (1 / 3)]
     amounts = [np.array(list(found.clusters.values()))]
-    if found.crystals > 1e-9:
+    if found.crystals > 1e-6 and found.diameter_nm > 0:
         # A normal distribution with the moments of the chemistry and the spread that mean-field growth does not show.
         sigma = np.hypot(found.diameter_sd_nm, CadmiumSelenideAbsorption.UNRESOLVED_SPREAD * found.diameter_nm)
         diameter = np.maximum(found.diameter_nm + sigma * _SPREAD, 0.2 * found.diameter_nm)
@@ -167,14 +167,15 @@ class CadmiumSelenideScattering:
         found = self._chemistry.react(plug)
         families = (UNITS / UNITS_PER_D3) ** (1 / 3) / 2
         ordered = found.precursor + found.monomer > 0
+        crystals = found.crystals > 1e-6 and found.diameter_nm > 0
         return {
             "precursor_mmol_l": found.precursor,
             "monomer_mmol_l": found.monomer,
             "clusters_mmol_l": {str(nm): value for nm, value in found.clusters.items()},
             "clusters_radius_nm": {str(nm): float(r) for nm, r in zip(found.clusters, families, strict=True)},
             "crystals_mmol_l": found.crystals,
-            "crystals_radius_nm": found.diameter_nm / 2 if found.crystals > 1e-6 else None,
-            "crystals_radius_sd_nm": found.diameter_sd_nm / 2 if found.crystals > 1e-6 else None,
+            "crystals_radius_nm": found.diameter_nm / 2 if crystals else None,
+            "crystals_radius_sd_nm": found.diameter_sd_nm / 2 if crystals else None,
             "d_spacing_nm": self.D_SPACING_NM if ordered else None,
             "lamellar_order": self.LAMELLAE.after(plug) if ordered else 0.0,
             "aggregate_order": self.AGGREGATES.after(plug) if ordered else 0.0,

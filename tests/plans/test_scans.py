@@ -16,7 +16,7 @@ from flowlab.config.instrument import ClockSettings
 from flowlab.config.paths import shipped_config
 from flowlab.daemon.worker import ours
 from plans.residence_time_scan import residence_time_scan
-from plans.scan import volume_ml
+from plans.scan import heating_ml
 from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
 from tests.engines import run_engine
@@ -205,12 +205,10 @@ def test_a_scan_without_a_shutter_is_refused_before_anything_moves(run, lab, ben
 def test_a_point_is_charged_the_flow_that_runs_while_its_heaters_may_still_move(bench):
     reactor = bench.devices["reactor"]
     fast, slow = Conditions(250.0, 250.0, 2.0), Conditions(260.0, 280.0, 100.0)
-    first = volume_ml(reactor, None, slow, QUICK)
     limit_s = bench.devices["growth_heater"].limit_s(30.0)
-    assert volume_ml(reactor, fast, slow, QUICK) - first == pytest.approx(limit_s * reactor.path.reaction_ml / 2.0)
-    assert volume_ml(reactor, slow, fast, QUICK) - volume_ml(reactor, None, fast, QUICK) == pytest.approx(
-        limit_s * reactor.path.reaction_ml / 100.0
-    )
+    assert heating_ml(reactor, None, slow) == 0.0
+    assert heating_ml(reactor, fast, slow) == pytest.approx(limit_s * reactor.path.reaction_ml / 2.0)
+    assert heating_ml(reactor, slow, fast) == pytest.approx(limit_s * reactor.path.reaction_ml / 100.0)
 
 
 def test_that_all_still_flows_is_checked_behind_each_spectrum_and_before_it_is_recorded(bench):

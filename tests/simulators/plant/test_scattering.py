@@ -133,6 +133,11 @@ def test_crystals_keep_their_cadmium_and_the_moments_of_their_diameters(mean, sp
     assert sigma == pytest.approx(mean * np.hypot(spread, 0.045), rel=1e-6)
 
 
+def test_traces_of_crystals_without_a_size_scatter_nothing():
+    found = spheres(populations(crystals=1e-5, diameter_nm=float("nan"), diameter_sd_nm=float("nan")))
+    assert found.cross_section_per_cm(Q) == pytest.approx(0.0)
+
+
 def test_the_sum_over_a_size_distribution_is_that_of_many_thin_slices():
     found = spheres(populations(crystals=5.0, diameter_nm=3.0, diameter_sd_nm=0.3))
     sigma = np.hypot(0.3, 0.045 * 3.0)
