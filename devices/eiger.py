@@ -268,11 +268,9 @@ class Eiger(Instrument):
         self._given_up.set()
         if self._stream is not None:
             self._stream.wake()
-        try:
-            self._simplon.bring_to_rest()
-        finally:
-            self._give_up_exposure()
-            self._series = None
+        self._simplon.bring_to_rest()
+        self._series = None
+        self._give_up_exposure()
 
     # Exposures.
 
@@ -418,14 +416,19 @@ class Eiger(Instrument):
         self._simplon.command("disarm")
 
     def _give_up_exposure(self) -> None:
+        """End the wait for frames.
+
+        A detector that was aborted has answered by now; one that goes on is not waited for: its exposure ends within
+        its own time limit.
+        """
         self._given_up.set()
         if self._stream is not None:
             self._stream.wake()
-        self._join()
+        self._join(self.settings.reply_within_s)
 
-    def _join(self) -> None:
+    def _join(self, limit_s: float | None = None) -> None:
         if self._exposure is not None:
-            self._exposure.join()
+            self._exposure.join(limit_s)
             self._exposure = None
 
     # Files and documents.
