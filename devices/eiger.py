@@ -12,30 +12,28 @@ exposure time at which pixels count further than the count-rate correction knows
 """
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
 import numpy as np
 from ophyd import Component as Cpt
 from ophyd import Kind, Signal
 from ophyd.status import DeviceStatus
-from pydantic import Field
 
 from devices.base import Instrument, check_limits
+from devices.eiger_settings import EigerSettings
 from devices.errors import DeviceError, InstrumentFaultError, NotReachedError, ReplyError
-from devices.frame_writer import DATASET, FrameWriter
-from devices.frames import AssetDocument, FrameFile, frame_key
+from devices.frame_writer import Facts
+from devices.frames import AssetDocument, frame_key
 from devices.links.frame_stream import FrameStream
-from devices.protocols.compressed import LARGEST_BYTES, as_chunk
+from devices.protocols.compressed import LARGEST_BYTES
 from devices.protocols.simplon_series import Frame, Series
 from devices.protocols.simplon_stream import CBOR_PORT, LEGACY_PORT, Message, decode_cbor, decode_legacy
+from devices.recording import Exposure, Recording
 from devices.simplon import Simplon
 from flowlab.bench import Bench
-from flowlab.config import DeviceEntry, Model
+from flowlab.config import DeviceEntry
 
 _UNITS = {
     "count_time_s": "s",
@@ -49,52 +47,7 @@ _UNITS = {
     "saturated_pixels": "pixels",
     "no_data_pixels": "pixels",
 }
-#: What is noted in the file with each frame.
-_PER_FRAME = {"start_s": "s", "exposed_s": "s", "saturated_pixels": "pixels", "no_data_pixels": "pixels"}
 _DEPTHS = {8: np.dtype("u1"), 16: np.dtype("<u2"), 32: np.dtype("<u4")}
-
-
-class EigerSettings(Model):
-    """How frames are taken and received. The defaults are a detector's of SIMPLON 1.8."""
-
-    count_time_s: Annotated[float, Field(gt=0)]
-    frame_time_s: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="from one frame to the next; null: the count time and the detector's readout time"
-    )
-    images: Annotated[int, Field(ge=1, le=100_000)] = Field(default=1, description="frames of one exposure")
-    photon_energy_ev: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="null: as the detector has it; the threshold follows it"
-    )
-    compression: Literal["bslz4", "lz4"] = "bslz4"
-    channel: str = Field(default="threshold_1", description="the threshold to keep; no other may be enabled")
-    triggers_per_arm: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=1000,
-        description="exposures before the detector is armed anew; 1: it is disarmed behind each, for detectors that "
-        "hold the last frame back until then",
-    )
-    api: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "1.8.0"
-    check_version: bool = Field(default=True, description="false for emulators that do not tell their version")
-    check_high_voltage: bool = Field(
-        default=True, description="expose only when it is READY; false for emulators that do not tell it"
-    )
-    stream: Literal["cbor", "legacy"] = Field(default="cbor", description="legacy: the only one before release 2022.1")
-    stream_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
-        default=None, description="null: 31001 for cbor, 9999 for legacy; ?stream_port= in the address goes before"
-    )
-    series_number: Literal["arm", "start"] = Field(
-        default="arm",
-        description="which series is ours: the one that arm returned, or, for emulators whose arm returns another "
-        "number, the first one that starts behind it",
-    )
-    high_water: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=50, description="frames that may wait in this computer's memory"
-    )
-    reply_within_s: Annotated[float, Field(gt=0)] = Field(default=5.0, description="real seconds for a reply")
-    initialize_within_s: Annotated[float, Field(gt=0)] = 240.0
-    arm_within_s: Annotated[float, Field(gt=0)] = 120.0
-    frame_within_s: Annotated[float, Field(gt=0)] = Field(
-        default=10.0, description="real seconds for the next frame, beyond the time that it takes"
-    )
 
 
 class CountTime(Signal):
@@ -150,7 +103,6 @@ class Eiger(Instrument):
         port = int(asked["stream_port"][0]) if asked else settings.stream_port or usual
         self._stream_address = f"tcp://{where.hostname}:{port}"
         super().__init__(name, entry, bench)
-        self._folder: Path | None = bench.frames
         self._simplon = Simplon(
             name, f"http://{where.hostname}:{where.port or 80}", settings.api, settings.reply_within_s
         )
@@ -158,11 +110,9 @@ class Eiger(Instrument):
         self._stream: FrameStream | None = None
         self._series: Series | None = None
         self._triggers_left = 0
-        self._writer: FrameWriter | None = None
-        self._file = FrameFile()
-        self._read_exposures = self._exposures = 0
+        self._folder = bench.frames
+        self._recording = Recording(name, f"{name}_image", self._folder)
         self._staged = False
-        self._latest: _Exposure | None = None
         self._exposure: threading.Thread | None = None
         self._given_up = threading.Event()
         self._lock = threading.RLock()
@@ -213,7 +163,7 @@ class Eiger(Instrument):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-        self._close_file()
+        self._recording.close()
         self._simplon.close()
         super().close()
 
@@ -277,9 +227,8 @@ class Eiger(Instrument):
     def stage(self) -> list[object]:
         """Begin a file of frames, with the first exposure."""
         staged = super().stage()
-        self._close_file()
-        self._file = FrameFile()
-        self._exposures = self._read_exposures = 0
+        self._recording.close()
+        self._recording = Recording(self.name, f"{self.name}_image", self._folder)
         self._staged = True
         return staged
 
@@ -289,7 +238,7 @@ class Eiger(Instrument):
         self._staged = False
         with self._lock:
             self._disarm()
-        self._close_file()
+        self._recording.close()
         return super().unstage()
 
     def trigger(self) -> DeviceStatus:
@@ -325,17 +274,17 @@ class Eiger(Instrument):
         self.saturated_pixels.put(exposure.saturated)
         self.no_data_pixels.put(exposure.no_data)
         self.exposed_s.put(exposure.exposed_s)
-        self._exposures = self._read_exposures + 1
+        self._recording.finish()
         status.set_finished()
 
-    def _take_frames(self) -> "_Exposure":
+    def _take_frames(self) -> Exposure:
         if self._series is None:
             self._arm()
         series, stream = self._series, self._stream
         if series is None or stream is None:
             raise DeviceError(f"{self.name}: is not connected")
         images = int(cast("int", self.images.get()))
-        exposure = self._latest = _Exposure(self._read_exposures * images, series.frames, images)
+        exposure = self._recording.expect(images, series.frames)
         frame_s = self.clock.real_s(float(cast("float", self.frame_time_s.get())))
         self._simplon.command("trigger", self.settings.reply_within_s + images * frame_s)
         self._triggers_left -= 1
@@ -376,7 +325,7 @@ class Eiger(Instrument):
         if settings.check_high_voltage:
             self._simplon.check_high_voltage()
         self._read_back()
-        self._open_file()
+        self._recording.open(self._shape, self._dtype, settings.compression, self._facts())
         series = Series(self._shape, self._dtype, settings.channel)
         stream.begin(series, self._keep)
         if settings.series_number == "start":
@@ -392,20 +341,23 @@ class Eiger(Instrument):
         )
         self._series, self._triggers_left = series, settings.triggers_per_arm
 
+    def _facts(self) -> Facts:
+        """What the file tells of the detector, by the names of NXdetector."""
+        return {
+            "description": (self.model.get(), None),
+            "serial_number": (self.serial_number.get(), None),
+            "count_time": (self.count_time_s.get(), "s"),
+            "frame_time": (self.frame_time_s.get(), "s"),
+            "photon_energy": (self.photon_energy_ev.get(), "eV"),
+            "threshold_energy": (self.threshold_energy_ev.get(), "eV"),
+            "saturation_value": (self.saturated_at.get(), "counts"),
+            "x_pixel_size": (self.pixel_mm.get(), "mm"),
+        }
+
     def _keep(self, frame: Frame) -> None:
         """Write a frame; called in the thread of the stream."""
-        exposure, writer, series = self._latest, self._writer, self._series
-        if exposure is None or exposure.complete or writer is None:
-            raise ReplyError(f"frame {frame.number}, for which nobody asked")
-        index = exposure.place(frame.number)
-        image = writer.write(index, *as_chunk(frame.pixels))
-        no_data = image == np.iinfo(image.dtype).max  # masked, or beyond what the pixels hold; documentation, page 20
-        told = None if series is None else series.saturated_at
-        saturated = (image >= (self.saturated_at.get() if told is None else told)) & ~no_data
-        pixels = int(saturated.sum()), int(no_data.sum())
-        noted = dict(zip(_PER_FRAME, (frame.start_s, frame.exposure_s, *pixels), strict=True))
-        writer.note(index, noted)
-        exposure.add(int(image.sum(where=~no_data, dtype=np.int64)), *pixels, frame.exposure_s)
+        told = None if self._series is None else self._series.saturated_at
+        self._recording.keep(frame, int(cast("int", self.saturated_at.get())) if told is None else told)
 
     def _disarm(self) -> None:
         if self._series is None:
@@ -431,57 +383,18 @@ class Eiger(Instrument):
             self._exposure.join(limit_s)
             self._exposure = None
 
-    # Files and documents.
-
-    def _open_file(self) -> None:
-        if self._writer is not None:
-            if self._writer.dtype != self._dtype:
-                raise DeviceError(
-                    f"{self.name}: its frames have {self._dtype} pixels now, {self._writer.dtype} in "
-                    f"{self._writer.path}; stage it anew"
-                )
-            return
-        if self._folder is None:
-            raise DeviceError(f"{self.name}: was not told where to put frames")
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = self._folder.absolute() / f"{stamp}-{self.name}-{uuid4().hex[:8]}.h5"
-        facts = {
-            "description": (self.model.get(), None),
-            "serial_number": (self.serial_number.get(), None),
-            "count_time": (self.count_time_s.get(), "s"),
-            "frame_time": (self.frame_time_s.get(), "s"),
-            "photon_energy": (self.photon_energy_ev.get(), "eV"),
-            "threshold_energy": (self.threshold_energy_ev.get(), "eV"),
-            "saturation_value": (self.saturated_at.get(), "counts"),
-            "x_pixel_size": (self.pixel_mm.get(), "mm"),
-        }
-        compression = self.settings.compression
-        self._writer = FrameWriter(self.name, path, self._shape, self._dtype, compression, facts, _PER_FRAME)
-
-    def _close_file(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+    # Documents.
 
     def collect_asset_docs(self, index: int | None = None) -> Iterator[AssetDocument]:
         """Documents that refer to the frames of the latest exposure, as a RunEngine asks for them with each reading."""
-        if self._writer is None or self._exposures == self._read_exposures:
-            return
-        if self._read_exposures == 0:
-            yield self._file.stream_resource(self._image_key, self._writer.path, DATASET, self._shape, self._dtype)
-        self._read_exposures = self._exposures
-        yield from self._file.tell_new(self._exposures)
-
-    @property
-    def _image_key(self) -> str:
-        return f"{self.name}_image"
+        yield from self._recording.documents()
 
     def describe(self) -> Any:
         """Data keys with units; that of the frames refers to a file."""
         keys = self._with_units(cast("dict[str, Any]", super().describe()))
         image = frame_key(f"Eiger at {self.address}", self._shape, self._dtype)
         image["shape"] = [int(cast("int", self.images.get())), *self._shape]
-        keys[self._image_key] = cast("dict[str, Any]", image)
+        keys[f"{self.name}_image"] = cast("dict[str, Any]", image)
         return keys
 
     def describe_configuration(self) -> Any:
@@ -494,44 +407,6 @@ class Eiger(Instrument):
                 key["units"] = units
                 key["source"] = f"Eiger at {self.address}"
         return keys
-
-
-class _Exposure:
-    """What has come of an exposure.
-
-    Args:
-        index: where its first frame stands in the file.
-        number: of its first frame in the series.
-        images: how many frames it has.
-
-    Attributes:
-        frames: how many of them are in the file.
-        counts: sum of all pixels of all frames that have data.
-        saturated: pixels of the frame with the most of them.
-        no_data: likewise.
-        exposed_s: sum over the frames.
-    """
-
-    def __init__(self, index: int, number: int, images: int):
-        self._index, self._number, self._images = index, number, images
-        self.frames = self.counts = self.saturated = self.no_data = 0
-        self.exposed_s = 0.0
-
-    @property
-    def complete(self) -> bool:
-        """Whether all frames are in the file."""
-        return self.frames == self._images
-
-    def place(self, number: int) -> int:
-        """Where a frame belongs in the file."""
-        return self._index + number - self._number
-
-    def add(self, counts: int, saturated: int, no_data: int, exposed_s: float) -> None:
-        """Count a frame that is in the file."""
-        self.counts += counts
-        self.saturated, self.no_data = max(self.saturated, saturated), max(self.no_data, no_data)
-        self.exposed_s += exposed_s
-        self.frames += 1
 
 
 def _decode_one_part(parts: Sequence[bytes]) -> Message:

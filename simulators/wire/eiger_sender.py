@@ -95,9 +95,5 @@ class Sender:
                     continue
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
-                if not await socket.poll(1000, zmq.POLLOUT):
-                    continue
-                if self._waiting and not self.silent:
-                    parts = self._waiting.popleft()
-                    await socket.send_multipart(parts)
-                    self.sent += 1
+                await socket.send_multipart(self._waiting.popleft())  # waits until somebody takes it
+                self.sent += 1
