@@ -54,6 +54,7 @@ class Watch:
             self.resident_mb.append((time.perf_counter() - begin, self._process.memory_info().rss / 1e6))
 
     def __call__(self, name: str, document: dict) -> None:
+        """Take a document."""
         if name == "stream_datum":
             self.referred += (document["indices"]["stop"] - document["indices"]["start"]) * self._images
 

@@ -16,8 +16,10 @@ from flowlab.config import load_instrument
 from flowlab.errors import BadInputError
 from simulators.wire.address import PortInUseError
 from simulators.wire.bench import Bench
+from simulators.wire.eiger import Eiger
 from simulators.wire.eiger_messages import Cbor, Legacy, Shot, compress, pixels_of
 from simulators.wire.eiger_sender import Sender
+from simulators.wire.http import WebReply
 from tests.devices.eiger_lab import NAME, eiger_file
 from tests.simulators.benches import Served, StandingClock, place, served
 
@@ -109,10 +111,8 @@ def test_two_instruments_at_one_web_address_are_refused(tmp_path: Path):
     file = eiger_file(tmp_path / "two.toml", simulated=SMALL, count_time_s=0.1)
     text = file.read_text("utf-8")
     table = text[text.index(f"[devices.{NAME}]") : text.index("\n[simulation]\n")]
-    text = text.replace(
-        table,
-        f"{table}\n{table.replace(f'devices.{NAME}', 'devices.other').replace('devices.other:', f'devices.{NAME}:')}",
-    )
+    other = table.replace(f"[devices.{NAME}", "[devices.other")
+    text = text.replace(table, f"{table}\n{other}")
     file.write_text(text.replace('safe_state = ["', 'safe_state = ["other", "'), "utf-8")
     with pytest.raises(BadInputError, match="at an http address there is one instrument"):
         Bench(load_instrument(str(file)), StandingClock())
@@ -137,13 +137,22 @@ def test_a_stream_port_that_is_taken_is_an_error_that_says_what_to_do():
 
 def test_before_it_is_initialized_only_its_state_is_there(tmp_path: Path):
     file = eiger_file(tmp_path / "new.toml", simulated=SMALL, count_time_s=0.1)
-    with served(str(file), "--any-port", "--speed", "20") as lab:
-        assert state(lab) == "na"
-        assert get(lab, f"{CONFIG}/count_time") == (404, b"Parameter count_time does not exist")
-        assert put(lab, f"{COMMAND}/arm")[0] == 400
-        assert put(lab, f"{COMMAND}/initialize") == (200, b"")
-        assert state(lab) == "idle"
-        assert get(lab, f"{CONFIG}/count_time")[0] == 200
+    eiger = Bench(load_instrument(str(file)), StandingClock()).instruments[NAME]
+    assert isinstance(eiger, Eiger)
+
+    async def talk() -> list[WebReply]:
+        await eiger.open("127.0.0.1", any_port=True, clock=StandingClock(), advance=lambda: None)
+        try:
+            asked = [("GET", "status/state"), ("GET", "config/count_time"), ("PUT", "command/arm")]
+            asked += [("PUT", "command/initialize"), ("GET", "status/state"), ("GET", "config/count_time")]
+            return [await eiger.answer(method, f"/detector/api/1.8.0/{what}", b"") for method, what in asked]
+        finally:
+            await eiger.close()
+
+    before, missing, refused, initialized, after, there = asyncio.run(talk())
+    assert [json.loads(reply.body)["value"] for reply in (before, after)] == ["na", "idle"]
+    assert missing == WebReply(404, b"Parameter count_time does not exist")
+    assert (refused.status, initialized, there.status) == (400, WebReply(200, b""), 200)
 
 
 @pytest.mark.parametrize(
