@@ -125,6 +125,7 @@ class Eiger(Instrument):
         with self._lock:
             if settings.check_version:
                 self._simplon.check_version()
+            self._series = None
             if self._simplon.bring_to_rest() in ("na", "error"):
                 self._simplon.initialize(settings.initialize_within_s)
             columns = self._simplon.count("x_pixels_in_detector", 2**16)
@@ -219,8 +220,9 @@ class Eiger(Instrument):
         if self._stream is not None:
             self._stream.wake()
         self._simplon.bring_to_rest()
-        self._series = None
         self._give_up_exposure()
+        self._series = None
+        self._simplon.bring_to_rest()  # what the exposure had sent just before it was given up
 
     # Exposures.
 
@@ -286,6 +288,7 @@ class Eiger(Instrument):
         images = int(cast("int", self.images.get()))
         exposure = self._recording.expect(images, series.frames)
         frame_s = self.clock.real_s(float(cast("float", self.frame_time_s.get())))
+        self._go_on()
         self._simplon.command("trigger", self.settings.reply_within_s + images * frame_s)
         self._triggers_left -= 1
         if self._triggers_left == 0:
@@ -297,7 +300,8 @@ class Eiger(Instrument):
                 limit_s=self.settings.frame_within_s + frame_s,
                 given_up=self._given_up,
             )
-        except (ReplyError, DeviceError) as error:
+        except DeviceError as error:
+            self._go_on()
             raise type(error)(f"{error}{self._dropped()}") from None
         if not exposure.complete:
             raise NotReachedError(
@@ -306,6 +310,11 @@ class Eiger(Instrument):
         if self._triggers_left == 0:
             self._series = None
         return exposure
+
+    def _go_on(self) -> None:
+        """Refuse to go on with an exposure that was given up."""
+        if self._given_up.is_set():
+            raise NotReachedError(f"{self.name}: the exposure was given up")
 
     def _dropped(self) -> str:
         """What the detector says of frames that it could not send, for the end of a message."""
@@ -330,6 +339,7 @@ class Eiger(Instrument):
         stream.begin(series, self._keep)
         if settings.series_number == "start":
             stream.expect(None)
+        self._go_on()
         number = self._simplon.arm(settings.arm_within_s)
         if settings.series_number == "arm":
             stream.expect(number)

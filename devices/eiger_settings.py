@@ -12,7 +12,8 @@ class EigerSettings(Model):
 
     count_time_s: Annotated[float, Field(gt=0)]
     frame_time_s: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="from one frame to the next; null: the count time and the detector's readout time"
+        default=None,
+        description="from one frame to the next; null, or too short: the count time and the detector's readout time",
     )
     images: Annotated[int, Field(ge=1, le=100_000)] = Field(default=1, description="frames of one exposure")
     photon_energy_ev: Annotated[float, Field(gt=0)] | None = Field(

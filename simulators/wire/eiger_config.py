@@ -104,7 +104,10 @@ class Config:
         "bit_depth_image", "bit_depth_readout", "count_time", "countrate_correction_count_cutoff", "frame_count_time",
         "frame_time",
     )  # fmt: skip
-    _ENERGY = ("element", "flatfield", "incident_energy", "photon_energy", "threshold/1/energy", "threshold_energy", "wavelength")  # fmt: skip # noqa: E501
+    _ENERGY = (
+        "element", "flatfield", "incident_energy", "photon_energy", "threshold/1/energy", "threshold_energy",
+        "wavelength",
+    )  # fmt: skip
 
     def __init__(self, rows: int, columns: int, name: str, excluded: int):
         self.items: dict[str, Item] = {

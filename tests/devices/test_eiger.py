@@ -482,6 +482,20 @@ def test_stopping_ends_an_exposure_under_way_and_leaves_the_detector_idle(connec
     detector.unstage()
 
 
+def test_wherever_an_exposure_is_when_it_is_stopped_the_detector_is_at_rest_afterwards(connect, lab):
+    detector = connect(count_time_s=1.0)
+    detector.stage()
+    for wait_s in (0.0, 0.01, 0.02, 0.04, 0.08):
+        status = detector.trigger()
+        threading.Event().wait(wait_s)  # into arming, into the exposure, or behind it
+        detector.stop()
+        assert truth(lab)["state"] == "idle"
+        assert status.done
+    detector.trigger().wait(WAIT_S)
+    assert value(detector, "total_counts") == counted(lab)
+    detector.unstage()
+
+
 def test_making_it_safe_needs_no_connection_before(connect, folder, lab):
     connect()._simplon.arm(5.0)
     assert truth(lab)["state"] == "ready"

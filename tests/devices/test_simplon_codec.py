@@ -177,6 +177,9 @@ def test_a_frame_in_each_encoding_goes_into_a_file_as_it_came(message, exposure_
         cbor2.dumps({"type": "image"}),
         cbor2.dumps({"type": "dance", "series_id": 1}),
         b"\x81" * 100_000,
+        bytes.fromhex("9b000000ffffffffff"),  # 2⁴⁰ items, bytes and digits that do not come
+        bytes.fromhex("5b7fffffffffffffff"),
+        bytes.fromhex("c25b00000000ffffffff"),
         cbor2.dumps({"type": "end", "series_id": True}),
         cbor_start(image_size_x=-1),
         cbor_start(channels="threshold_1"),
