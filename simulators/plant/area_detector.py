@@ -151,3 +151,51 @@ def look_through(detector: AreaDetector, energy_kev: float, horizontal: float) -
     acceptance = solid_angle * polarization * detector.efficiency * (counting & ~detector.shadow())
     q_per_nm = 4 * np.pi * energy_kev / HC_KEV_NM * np.sin(two_theta / 2)
     return Pixels(q_per_nm, acceptance, counting)
+
+
+class Sight:
+    """A detector's tables, and the last mean frame: as long as nothing changes in the beam, frames share it.
+
+    Args:
+        detector: where it stands.
+        energy_kev: of the photons.
+        horizontal: polarization, see :func:`look_through`.
+        grid_q_per_nm: on which scattering is given: even steps, from 0.
+
+    Raises:
+        ValueError: a pixel sees more than the grid holds.
+    """
+
+    def __init__(self, detector: AreaDetector, energy_kev: float, horizontal: float, grid_q_per_nm: Array):
+        self.detector = detector
+        self.pixels = look_through(detector, energy_kev, horizontal)
+        highest = float(self.pixels.q_per_nm.max())
+        if highest > grid_q_per_nm[-1]:
+            raise ValueError(
+                f"the detector sees up to {highest:.1f} nm⁻¹, scattering is known to {grid_q_per_nm[-1]:.1f}"
+            )
+        self._nearest = np.rint(self.pixels.q_per_nm / grid_q_per_nm[1]).astype(np.int32)
+        self._acceptance_sr = self.pixels.acceptance_sr.astype(np.float32)
+        self._dark_per_s = (detector.DARK_PER_S * self.pixels.counting).astype(np.float32)
+        self._gaps, self._dead = detector.gaps(), detector.dead()
+        self._scattered_per_sr: Array | None = None
+        self._per_photon = np.zeros(detector.shape, np.float32)
+
+    def mean(self, scattered_per_sr: Array, flux_per_s: float) -> NDArray[np.float32]:
+        """Counts per second and pixel.
+
+        Args:
+            scattered_per_sr: share of the incident photons that goes into a unit of solid angle, on the grid of q.
+            flux_per_s: incident photons.
+        """
+        if self._scattered_per_sr is None or not np.array_equal(scattered_per_sr, self._scattered_per_sr):
+            self._scattered_per_sr = scattered_per_sr
+            self._per_photon = scattered_per_sr.astype(np.float32)[self._nearest] * self._acceptance_sr
+        return self._per_photon * np.float32(flux_per_s) + self._dark_per_s
+
+    def frame(self, counts: NDArray[np.int64]) -> NDArray[Any]:
+        """Counts as the detector sends them."""
+        sent = np.minimum(counts, self.detector.highest).astype(self.detector.dtype)
+        sent[self._gaps] = self.detector.gap_value
+        sent[self._dead] = self.detector.dead_value
+        return sent

@@ -70,7 +70,7 @@ def spheres(found: Populations) -> Spheres:
     """Every sphere of the populations: clusters of one size each, crystals with their distribution of diameters."""
     diameters = [(UNITS / UNITS_PER_D3) ** (1 / 3)]
     amounts = [np.array(list(found.clusters.values()))]
-    if found.crystals > 1e-9:
+    if found.crystals > 1e-6 and found.diameter_nm > 0:
         # A normal distribution with the moments of the chemistry and the spread that mean-field growth does not show.
         sigma = np.hypot(found.diameter_sd_nm, CadmiumSelenideAbsorption.UNRESOLVED_SPREAD * found.diameter_nm)
         diameter = np.maximum(found.diameter_nm + sigma * _SPREAD, 0.2 * found.diameter_nm)
@@ -130,11 +130,13 @@ class CadmiumSelenideScattering:
     def cross_section_per_cm(self, plug: PlugHistory, q_per_nm: Array) -> Array:
         """dΣ/dΩ of the liquid, solvent included, in cm⁻¹; shape of ``q_per_nm``."""
         found = self._chemistry.react(plug)
+        # Released monomer still has its oleate; its rate was fitted to hot plugs and says little of cold ones.
+        oleate = (found.precursor + found.monomer) / 10.0
         return (
             self.solvent(q_per_nm)
             + spheres(found).cross_section_per_cm(q_per_nm)
-            + found.precursor / 10.0 * self.LAMELLAE.after(plug) * self.lamellae(q_per_nm)
-            + found.precursor / 10.0 * self.AGGREGATES.after(plug) * self.aggregates(q_per_nm)
+            + oleate * self.LAMELLAE.after(plug) * self.lamellae(q_per_nm)
+            + oleate * self.AGGREGATES.after(plug) * self.aggregates(q_per_nm)
         )
 
     def solvent(self, q_per_nm: Array) -> Array:
@@ -164,14 +166,16 @@ class CadmiumSelenideScattering:
         """Populations with their radii, and how much of the mesophase is left."""
         found = self._chemistry.react(plug)
         families = (UNITS / UNITS_PER_D3) ** (1 / 3) / 2
-        ordered = found.precursor > 0
+        ordered = found.precursor + found.monomer > 0
+        crystals = found.crystals > 1e-6 and found.diameter_nm > 0
         return {
             "precursor_mmol_l": found.precursor,
+            "monomer_mmol_l": found.monomer,
             "clusters_mmol_l": {str(nm): value for nm, value in found.clusters.items()},
             "clusters_radius_nm": {str(nm): float(r) for nm, r in zip(found.clusters, families, strict=True)},
             "crystals_mmol_l": found.crystals,
-            "crystals_radius_nm": found.diameter_nm / 2 if found.crystals > 1e-6 else None,
-            "crystals_radius_sd_nm": found.diameter_sd_nm / 2 if found.crystals > 1e-6 else None,
+            "crystals_radius_nm": found.diameter_nm / 2 if crystals else None,
+            "crystals_radius_sd_nm": found.diameter_sd_nm / 2 if crystals else None,
             "d_spacing_nm": self.D_SPACING_NM if ordered else None,
             "lamellar_order": self.LAMELLAE.after(plug) if ordered else 0.0,
             "aggregate_order": self.AGGREGATES.after(plug) if ordered else 0.0,

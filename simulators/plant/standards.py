@@ -28,8 +28,10 @@ class Layer:
     attenuation_per_cm: float
 
 
-def transmission(layers: Sequence[Layer]) -> float:
-    """Share of the direct beam that passes."""
+def transmission(layers: Sequence[Layer] | None) -> float:
+    """Share of the direct beam that passes; None stands for what stops it."""
+    if layers is None:
+        return 0.0
     return float(np.exp(-sum(layer.attenuation_per_cm * layer.thickness_mm / 10 for layer in layers)))
 
 

@@ -4,11 +4,9 @@ Along the beam: undulator, shutter, ion chamber (``incident_a``), sample on the 
 photodiode (``transmitted_a``), detector. Each detector of :data:`~simulators.plant.area_detector.DETECTORS` sees the
 sample as if it alone were mounted.
 
-The flux assumed is 2e13 photons/s at 12.4 keV and 100 mA: what an undulator beamline for SAXS with a Si(111)
-monochromator gives with slits half closed (ESRF ID02, where Palencia 2020 measured, is one), and far more than a
-bending magnet. A liquid that flows takes no harm from it. At 1.5 s of residence only some 1 mmol/l of cadmium is in
-clusters: 1 mm of them scatters about as much as its solvent, and a second gives I(q) in bins of 0.05 nm⁻¹ within
-0.06 % of counts, so that the difference to the solvent is known to some 0.2 %: what tells narrow sizes from a broad one.
+The flux assumed is 2e13 photons/s at 12.4 keV and 100 mA, that of an undulator beamline for SAXS behind a Si(111)
+monochromator; a wiggler gives some 10¹³ (Elettra's SAXS beamline), an undulator with multilayers 10¹⁴ and more. With
+it one second tells radii of 0.87, 0.94 and 1.02 nm apart in 1 mmol/l of cadmium. A liquid that flows takes no harm.
 
 Samples are slots of the stage along x; between their windows the holder stops the beam::
 
@@ -20,6 +18,7 @@ Samples are slots of the stage along x; between their windows the holder stops t
     x = 40 mm   glassy_carbon    NIST SRM 3600, 1.055 mm
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.plant.area_detector import DETECTORS, AreaDetector, Pixels, look_through
+from simulators.plant.area_detector import DETECTORS, Sight
 from simulators.plant.fluidics import FlowReactor
 from simulators.plant.parts import Array, PlugHistory, Scatterer
 from simulators.plant.ring import Ring
@@ -44,6 +43,8 @@ from simulators.plant.standards import (
 )
 
 ELEMENTARY_CHARGE_C = 1.602176634e-19
+#: Contrasts, attenuation and efficiencies of the plant are those at this energy.
+ENERGY_KEV = 12.4
 #: Where each sample stands on the stage.
 SLOTS_MM = {"capillary": 0.0, "empty": 10.0, "water": 20.0, "silver_behenate": 30.0, "glassy_carbon": 40.0}
 WINDOW_X_MM, WINDOW_Z_MM = 2.0, 3.0  # half of a window's width and height
@@ -55,7 +56,6 @@ class XrayProperties:
 
     Attributes:
         flux_per_s: photons per second at :attr:`top_up_ma`.
-        energy_kev: of the photons; contrasts and attenuation stay those of 12.4 keV.
         horizontal_polarization: (I_h − I_v)/(I_h + I_v).
         top_up_ma, lowest_ma, lifetime_h, fill_ma_s: see :class:`~simulators.plant.ring.Ring`.
         beam_drift: σ of slow relative changes of the flux, with the time constant ``beam_drift_s``.
@@ -72,7 +72,6 @@ class XrayProperties:
     """
 
     flux_per_s: float = 2e13
-    energy_kev: float = 12.4
     horizontal_polarization: float = 0.98
     top_up_ma: float = 100.0
     lowest_ma: float = 98.5
@@ -138,7 +137,7 @@ class Endstation:
         self._drift = 0.0
         self._to_next_bubble_ml = self._next_bubble_ml()
         self._q = np.arange(0.0, self.Q_HIGHEST, self.Q_STEP)
-        self._sights: dict[str, _Sight] = {}
+        self._sights: dict[str, Sight] = {}
         self._latest: tuple[object, Array] | None = None
 
     def _next_bubble_ml(self) -> float:
@@ -159,7 +158,7 @@ class Endstation:
         p = self.properties
         self.ring.advance(dt_s)
         share = min(dt_s / p.beam_drift_s, 1.0)
-        self._drift += -share * self._drift + p.beam_drift * np.sqrt(2 * share) * float(self._beam_noise.normal())
+        self._drift += -share * self._drift + p.beam_drift * math.sqrt(2 * share) * float(self._beam_noise.normal())
         self._to_next_bubble_ml -= flow_ml
         if self._to_next_bubble_ml < -p.bubble_ml:
             self._to_next_bubble_ml = self._next_bubble_ml()
@@ -192,19 +191,20 @@ class Endstation:
             "glassy_carbon": [glassy_carbon(q)],
         }
 
-    def _layers(self, sample: str) -> Sequence[Layer]:
+    def _layers(self) -> Sequence[Layer] | None:
+        """What the beam passes; None when it does not."""
+        sample = self.sample
         if sample != "capillary":
-            return self._standards[sample]
+            return None if sample is None else self._standards[sample]
         off_mm = abs(self.stage_x_mm - self.properties.capillary_x_mm)
         if off_mm > self._bore_mm / 2 + self.properties.kapton_mm / 2:
-            return []
-        chord_mm = np.sqrt(max(self._bore_mm**2 - (2 * off_mm) ** 2, 0.0))
-        liquid_mm = chord_mm * (self.properties.bubble_liquid if self.bubble else 1.0)
+            return ()
+        chord_mm = math.sqrt(max(self._bore_mm**2 - (2 * off_mm) ** 2, 0.0))
         plug = self.plug()
         liquid = Layer(
-            liquid_mm,
-            self._cross_section_per_cm(plug),
-            self._scatterer.attenuation_per_cm(plug),
+            thickness_mm=chord_mm * (self.properties.bubble_liquid if self.bubble else 1.0),
+            cross_section_per_cm=self._cross_section_per_cm(plug),
+            attenuation_per_cm=self._scatterer.attenuation_per_cm(plug),
         )
         return [*self._standards["empty"], liquid]
 
@@ -218,19 +218,18 @@ class Endstation:
     @property
     def transmission(self) -> float:
         """Share of the beam that passes what is in it."""
-        sample = self.sample
-        return 0.0 if sample is None else transmission(self._layers(sample))
+        return transmission(self._layers())
 
     def incident_a(self) -> float:
         """One reading of the ion chamber before the sample, in ampere."""
         p = self.properties
-        pairs = p.ion_chamber_share * p.energy_kev * 1e3 / 34.8
+        pairs = p.ion_chamber_share * ENERGY_KEV * 1e3 / 34.8
         return self._reading(self.flux_per_s * pairs * ELEMENTARY_CHARGE_C)
 
     def transmitted_a(self) -> float:
         """One reading of the photodiode in the beam stop, in ampere."""
         p = self.properties
-        pairs = p.diode_share * p.energy_kev * 1e3 / 3.66
+        pairs = p.diode_share * ENERGY_KEV * 1e3 / 3.66
         return self._reading(self.flux_per_s * self.transmission * pairs * ELEMENTARY_CHARGE_C)
 
     def _reading(self, current_a: float) -> float:
@@ -246,8 +245,9 @@ class Endstation:
 
         Raises:
             KeyError: there is no such detector.
+            ValueError: the properties put the detector where it sees more than :attr:`Q_HIGHEST`.
         """
-        return self._sight(detector).mean(self._scattered_per_sr(), self.flux_per_s)
+        return self._sight(detector).mean(self._scattered_per_sr(self._layers()), self.flux_per_s)
 
     def frame(self, detector: str, exposure_s: float) -> NDArray[Any]:
         """Counts of one exposure, with the beam and the sample as they are now: call it when the exposure ends.
@@ -261,9 +261,11 @@ class Endstation:
 
         Raises:
             KeyError: there is no such detector.
+            ValueError: the properties put the detector where it sees more than :attr:`Q_HIGHEST`.
         """
         sight = self._sight(detector)
-        mean = self.mean_frame(detector) * np.float32(exposure_s)
+        layers = self._layers()
+        mean = sight.mean(self._scattered_per_sr(layers), self.flux_per_s) * np.float32(exposure_s)
         self._frames += 1
         counts = np.random.Generator(np.random.SFC64([self._seed, 2, self._frames])).poisson(mean)
         self._exposed.append(
@@ -273,27 +275,24 @@ class Endstation:
                 "exposure_s": exposure_s,
                 "sample": self.sample,
                 "flux_per_s": self.flux_per_s,
-                "transmission": self.transmission,
+                "transmission": transmission(layers),
                 "counts": int(counts.sum()),
             }
         )
         return sight.frame(counts)
 
-    def _scattered_per_sr(self) -> Array:
+    def _scattered_per_sr(self, layers: Sequence[Layer] | None) -> Array:
         """Share of the incident beam that is scattered into a unit of solid angle, on the grid of q."""
-        sample = self.sample
-        if sample is None:
+        if layers is None:
             return np.zeros_like(self._q)
-        layers = self._layers(sample)
         halo = self.properties.parasitic * (np.maximum(self._q, 0.03) / 0.1) ** -4
         return transmission(layers) * (scattered_per_sr(layers, len(self._q)) + halo)
 
-    def _sight(self, name: str) -> "_Sight":
+    def _sight(self, name: str) -> Sight:
         if name not in self._sights:
             p = self.properties
-            self._sights[name] = _Sight(
-                DETECTORS[name].moved(p.distance_offset_mm, p.beam_row_offset, p.beam_column_offset), p, self.Q_STEP
-            )
+            detector = DETECTORS[name].moved(p.distance_offset_mm, p.beam_row_offset, p.beam_column_offset)
+            self._sights[name] = Sight(detector, ENERGY_KEV, p.horizontal_polarization, self._q)
         return self._sights[name]
 
     def truth(self) -> dict[str, Any]:
@@ -316,34 +315,6 @@ class Endstation:
             "growth_c": _none_if_nan(plug.growth_c),
             "species": self._scatterer.truth(plug),
         }
-
-
-class _Sight:
-    """A detector's tables, and the last mean frame: as long as nothing changes in the cell, frames share it."""
-
-    def __init__(self, detector: AreaDetector, properties: XrayProperties, q_step: float):
-        self.detector = detector
-        self.pixels: Pixels = look_through(detector, properties.energy_kev, properties.horizontal_polarization)
-        self._nearest = np.rint(self.pixels.q_per_nm / q_step).astype(np.int32)
-        self._acceptance_sr = self.pixels.acceptance_sr.astype(np.float32)
-        self._dark_per_s = (detector.DARK_PER_S * self.pixels.counting).astype(np.float32)
-        self._gaps, self._dead = detector.gaps(), detector.dead()
-        self._scattered_per_sr: Array | None = None
-        self._per_photon = np.zeros(detector.shape, np.float32)
-
-    def mean(self, scattered_per_sr: Array, flux_per_s: float) -> NDArray[np.float32]:
-        """Counts per second and pixel."""
-        if self._scattered_per_sr is None or not np.array_equal(scattered_per_sr, self._scattered_per_sr):
-            self._scattered_per_sr = scattered_per_sr
-            self._per_photon = scattered_per_sr.astype(np.float32)[self._nearest] * self._acceptance_sr
-        return self._per_photon * np.float32(flux_per_s) + self._dark_per_s
-
-    def frame(self, counts: NDArray[np.int64]) -> NDArray[Any]:
-        """Counts as the detector sends them."""
-        sent = np.minimum(counts, self.detector.highest).astype(self.detector.dtype)
-        sent[self._gaps] = self.detector.gap_value
-        sent[self._dead] = self.detector.dead_value
-        return sent
 
 
 def _none_if_nan(value: float) -> float | None:
