@@ -10,9 +10,12 @@ from flowlab.config import Model
 from flowlab.config.load import validate
 from simulators.plant.heater import BlockProperties
 from simulators.plant.light import LightProperties
+from simulators.plant.luminescence import LuminescenceProperties
 
 
-def _fields_of(properties: type[BlockProperties] | type[LightProperties]) -> Callable[[dict[str, float]], Any]:
+def _fields_of(
+    properties: type[BlockProperties] | type[LightProperties] | type[LuminescenceProperties],
+) -> Callable[[dict[str, float]], Any]:
     allowed = [field.name for field in fields(properties)]
 
     def check(values: dict[str, float]) -> dict[str, float]:
@@ -31,12 +34,16 @@ class PlantSettings(Model):
         nucleation: device that heats the nucleation chamber.
         growth: device that heats the growth oven.
         light: properties of lamp and detector that differ from :class:`LightProperties`.
+        luminescence: those of LED and cooled detector that differ from :class:`LuminescenceProperties`.
         block: properties of the heated blocks that differ from :class:`BlockProperties`.
     """
 
     nucleation: str
     growth: str
     light: Annotated[dict[str, float], AfterValidator(_fields_of(LightProperties))] = Field(default_factory=dict)
+    luminescence: Annotated[dict[str, float], AfterValidator(_fields_of(LuminescenceProperties))] = Field(
+        default_factory=dict
+    )
     block: Annotated[dict[str, float], AfterValidator(_fields_of(BlockProperties))] = Field(default_factory=dict)
 
     @classmethod

@@ -16,6 +16,7 @@ from flowlab.config import FlowPath
 from simulators.plant.fluidics import FlowReactor
 from simulators.plant.heater import HeaterBlock
 from simulators.plant.light import LightPath
+from simulators.plant.luminescence import LuminescencePath
 from simulators.plant.parts import Absorber, PlugHistory
 from simulators.plant.syringe import SyringeDrive
 
@@ -31,6 +32,7 @@ class Plant:
         growth: which of them heats the growth oven.
         light: lamp and detector.
         absorber: turns what is in the cell into absorbance.
+        luminescence: the second light path, where there is one.
     """
 
     STEP_S = 0.1
@@ -45,6 +47,7 @@ class Plant:
         growth: str,
         light: LightPath,
         absorber: Absorber,
+        luminescence: LuminescencePath | None = None,
     ):
         self.reactor = FlowReactor(path)
         self.drives = drives
@@ -53,6 +56,7 @@ class Plant:
         self._growth = heaters[growth]
         self.light = light
         self.absorber = absorber
+        self.luminescence = luminescence
         #: Called with each step in plant seconds before the step; returns nothing.
         self.controllers: list[Callable[[float], None]] = []
         self.time_s = 0.0
@@ -80,6 +84,8 @@ class Plant:
         warm.advance(dt_s, flow_ml_s, inlet_c=hot.temperature_c)
         self.reactor.advance(dt_s, flow_ml_s, mixture, hot.temperature_c, warm.temperature_c)
         self.light.advance(dt_s, flow_ml)
+        if self.luminescence is not None:
+            self.luminescence.advance(dt_s)
         self.time_s += dt_s
 
     def plug_in_cell(self) -> PlugHistory:
@@ -94,10 +100,21 @@ class Plant:
         absorbance = self.absorber.absorbance(plug, self.light.wavelength_nm)
         return self.light.expose(absorbance, integration_ms)
 
+    def expose_emission(self, integration_ms: float) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+        """Counts of one scan of the second light path.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.luminescence is None:
+            raise ValueError("this plant has no second light path")
+        return self.luminescence.expose(self.plug_in_cell(), integration_ms, bubble=self.light.bubble)
+
     def truth(self) -> dict[str, Any]:
         """The plant as it is, not as the instruments say."""
         plug = self.plug_in_cell()
-        return {
+        second = {} if self.luminescence is None else {"luminescence": self.luminescence.truth(plug)}
+        return second | {
             "time_s": self.time_s,
             "heaters": {
                 name: {"power_w": block.power_w, "temperature_c": block.temperature_c}
