@@ -57,6 +57,7 @@ _UNITS = {
     "light_level": "counts",
     "wavelength_nm": "nm",
     "integration_ms": "ms",
+    "saturated_counts": "counts",
     "detector_c": "°C",
     "detector_setpoint_c": "°C",
     "tick_us": "us",
@@ -177,6 +178,7 @@ class OceanSpectrometer(Instrument):
     integration_ms = Cpt(IntegrationTime, value=0.0, kind=Kind.config)
     scans = Cpt(Scans, value=0, kind=Kind.config)
     serial_number = Cpt(Signal, value="", kind=Kind.config)
+    saturated_counts = Cpt(Signal, value=0, kind=Kind.config)
 
     def __init__(self, name: str, entry: DeviceEntry, settings: Any, bench: Bench):
         self.settings = settings
@@ -184,6 +186,7 @@ class OceanSpectrometer(Instrument):
         super().__init__(name, entry, bench)
         self.integration_ms.put(settings.integration_ms, force=True)
         self.scans.put(settings.scans, force=True)
+        self.saturated_counts.put(settings.saturated_counts)
         self.shutter_open.put(self.LIT, force=True)
         self._numbers = itertools.count(1)
         self._lines: dict[int, bool] = {}  # what each line was set to, by the message that sets it
@@ -203,9 +206,6 @@ class OceanSpectrometer(Instrument):
 
     def _be_ready(self) -> None:
         """Wait until spectra count, or raise; the lock is not held."""
-
-    def _saturated_counts(self) -> float:
-        return self.settings.saturated_counts
 
     # Connection.
 
@@ -260,7 +260,7 @@ class OceanSpectrometer(Instrument):
                 return device
             found.append(device.serial_number)
             device.close()
-        raise LinkError(f"there is no {self.MODEL} of that serial number; there is {', '.join(found) or 'none'}")
+        raise RuntimeError(f"there is no {self.MODEL} of that serial number, only {', '.join(found) or 'none at all'}")
 
     def _protocol(self, transport: Any) -> StrictProtocol:
         protocol = StrictProtocol(transport)
@@ -458,7 +458,7 @@ class OceanSpectrometer(Instrument):
         bright = max(1, round(_BRIGHT * len(mean)))
         self.counts.put(mean)
         self.counts_err.put(scans.std(axis=0, ddof=1) / np.sqrt(len(scans)))
-        self.saturated_pixels.put(int((scans >= self._saturated_counts()).any(axis=0).sum()))
+        self.saturated_pixels.put(int((scans >= self.settings.saturated_counts).any(axis=0).sum()))
         self.light_level.put(float(np.partition(mean, -bright)[-bright:].mean()))
 
     def _scans(self) -> Iterator[Counts]:
