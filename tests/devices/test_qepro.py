@@ -13,6 +13,7 @@ from bluesky import protocols
 from bluesky.protocols import check_supports
 
 from devices.errors import DeviceError, LimitError, LinkError, NotReachedError, RefusedError, ReplyError
+from devices.ocean import OceanQePro
 from flowlab.bench import Bench
 from flowlab.config.instrument import ClockSettings
 from flowlab.config.load import ConfigError
@@ -57,6 +58,7 @@ def bench(server) -> Iterator[Bench]:
 
 @pytest.fixture
 def emission(bench) -> Any:
+    assert isinstance(bench.devices["emission"], OceanQePro)
     return bench.devices["emission"]
 
 
