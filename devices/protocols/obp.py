@@ -295,11 +295,6 @@ def spectrum_32(payload: bytes, pixels: int) -> tuple[Metadata, Counts]:
     return Metadata(count, tick_us, integration_us, trigger_mode), counts.astype(np.float64)
 
 
-def metadata(payload: bytes, pixels: int) -> Metadata:
-    """The metadata of a spectrum; see :func:`spectrum_32`."""
-    return spectrum_32(payload, pixels)[0]
-
-
 def _md5(data: bytes) -> bytes:
     return hashlib.md5(data, usedforsecurity=False).digest()
 
