@@ -16,7 +16,7 @@ import numpy as np
 import usb.core
 from ophyd import Component as Cpt
 from ophyd import Kind, Signal
-from ophyd.status import DeviceStatus
+from ophyd.status import Status
 from pydantic import Field
 from seabreeze.pyseabreeze.devices import SeaBreezeDevice
 from seabreeze.pyseabreeze.exceptions import SeaBreezeError
@@ -405,15 +405,15 @@ class OceanSpectrometer(Instrument):
 
     # Spectra.
 
-    def trigger(self) -> DeviceStatus:
+    def trigger(self) -> Status:
         """Take one spectrum; done when it can be read."""
         return self.start(self._expose, "spectrum")
 
-    def start(self, work: Callable[[], None], what: str) -> DeviceStatus:
+    def start(self, work: Callable[[], None], what: str) -> Status:
         """Do something in a thread of its own, after what is being done; done when that is."""
         self._join()
         self._given_up.clear()
-        status = DeviceStatus(self)
+        status = Status(obj=self)  # not a DeviceStatus, which stops the device from this very thread when it fails
 
         def run() -> None:
             try:

@@ -72,6 +72,15 @@ def test_whatever_goes_wrong_in_an_exposure_ends_it_with_an_error(spectrometer, 
         spectrometer.trigger().wait(WAIT_S)
 
 
+def test_an_exposure_that_failed_does_not_stop_the_spectrometer_by_itself(spectrometer, hdx, monkeypatch):
+    stopped: list[object] = []
+    monkeypatch.setattr(spectrometer, "stop", lambda **_: stopped.append(spectrometer))
+    hdx.spoil = lambda reply: refused_with(7, reply)
+    with pytest.raises(RefusedError):
+        spectrometer.trigger().wait(WAIT_S)
+    assert not stopped
+
+
 def test_a_closed_shutter_is_closed_again_after_a_loss_of_power(spectrometer, hdx):
     spectrometer.shutter_open.set(False).wait(WAIT_S)
     hdx.spoil = hdx.lose_power
