@@ -16,7 +16,7 @@ import numpy as np
 import usb.core
 from ophyd import Component as Cpt
 from ophyd import Kind, Signal
-from ophyd.status import Status
+from ophyd.status import DeviceStatus
 from pydantic import Field
 from seabreeze.pyseabreeze.devices import SeaBreezeDevice
 from seabreeze.pyseabreeze.exceptions import SeaBreezeError
@@ -405,15 +405,15 @@ class OceanSpectrometer(Instrument):
 
     # Spectra.
 
-    def trigger(self) -> Status:
+    def trigger(self) -> DeviceStatus:
         """Take one spectrum; done when it can be read."""
         return self.start(self._expose, "spectrum")
 
-    def start(self, work: Callable[[], None], what: str) -> Status:
+    def start(self, work: Callable[[], None], what: str) -> DeviceStatus:
         """Do something in a thread of its own, after what is being done; done when that is."""
         self._join()
         self._given_up.clear()
-        status = Status(obj=self)  # not a DeviceStatus, which stops the device from this very thread when it fails
+        status = DeviceStatus(self, call_stop_on_failure=False)  # stopping would join this very thread
 
         def run() -> None:
             try:
