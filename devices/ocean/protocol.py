@@ -5,15 +5,19 @@ seabreeze itself overlooks a refusal and a wrong checksum, and takes a late repl
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from seabreeze.pyseabreeze.protocol import OBPProtocol
 
-from devices.errors import ReplyError
+from devices.errors import NotReachedError, ReplyError
 from devices.protocols import obp
 
 _SPECTRA = (0x00101000, 0x00100928)
+
+
+class GivenUpError(NotReachedError):
+    """An exposure was not waited for to its end."""
 
 
 class StrictProtocol(OBPProtocol):
@@ -23,6 +27,7 @@ class StrictProtocol(OBPProtocol):
         ReplyError: what came is garbled, or answers something else.
         RefusedError: the spectrometer refused.
         InstrumentFaultError: it reports that its hardware failed.
+        GivenUpError: ``wait`` returned True.
         TimeoutError: no whole reply came in time.
         OSError: the connection is lost.
 
@@ -31,6 +36,7 @@ class StrictProtocol(OBPProtocol):
         numbered: whether the spectrometer returns the numbers of requests.
         reply_within_s: real seconds in which a reply must be whole.
         exposure_s: how much longer that of a spectrum may take.
+        wait: waits for an exposure of so many seconds, or returns True when it is to be given up.
     """
 
     #: So many replies to earlier requests are passed over: what a connection that doubles replies brings.
@@ -42,6 +48,7 @@ class StrictProtocol(OBPProtocol):
         self.numbered = True
         self.reply_within_s = 2.0
         self.exposure_s = 0.0
+        self.wait: Callable[[float], bool] = lambda _: False
         self._numbers = itertools.count(1)
 
     def send(self, msg_type: int, payload: Any = (), *_: Any, **__: Any) -> int:
@@ -73,6 +80,8 @@ class StrictProtocol(OBPProtocol):
         limit_s = self.reply_within_s + (self.exposure_s if kind in _SPECTRA else 0.0)
         end_s = time.monotonic() + limit_s
         self.transport.write(request, timeout_ms=round(1000 * self.reply_within_s))
+        if kind in _SPECTRA and self.wait(self.exposure_s):
+            raise GivenUpError("the exposure was given up")
         for _ in range(self.MOST_PASSED_OVER):
             reply = self._next_reply(end_s)
             if reply.answers(kind, number):

@@ -34,7 +34,7 @@ from devices.errors import (
     ReplyTimeoutError,
 )
 from devices.ocean.handles import place
-from devices.ocean.protocol import StrictProtocol
+from devices.ocean.protocol import GivenUpError, StrictProtocol
 from devices.protocols import obp
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry, Model
@@ -46,6 +46,8 @@ T = TypeVar("T")
 _GARBLED = (SeaBreezeError, AssertionError, LookupError, TypeError, ValueError, struct.error)
 _TIMED_OUT = (TimeoutError, usb.core.USBTimeoutError)
 _LOST = (OSError, RuntimeError, USBTransportError, USBTransportDeviceInUse)
+#: Real seconds of an exposure that is worth being given up; the part of it that is waited for before its reply is.
+_LONG_S, _MOST_OF_IT = 0.3, 0.9
 #: Share of the pixels, the brightest, whose mean is the light level.
 _BRIGHT = 0.1
 #: The message that asks for a state is the one that sets it, less this (libseabreeze's list of messages).
@@ -212,6 +214,7 @@ class OceanSpectrometer(Instrument):
     def connect(self) -> None:
         """Open the spectrometer, read its wavelength axis, set the integration time, switch the light as it begins."""
         with self._lock:
+            self._given_up.clear()
             self._open()
             axis = self._feature("wavelengths", lambda feature: feature.get_wavelengths())
             if axis.shape != (self.PIXELS,) or not np.all(np.diff(axis) > 0):
@@ -266,8 +269,14 @@ class OceanSpectrometer(Instrument):
         protocol = StrictProtocol(transport)
         protocol.checksum, protocol.numbered = self.settings.checksum, self.settings.numbered
         protocol.reply_within_s = self.settings.reply_within_s
+        protocol.wait = self._wait_for_exposure
         protocol._numbers = self._numbers  # a reply to a request before a loss answers none after it
         return protocol
+
+    def _wait_for_exposure(self, exposure_s: float) -> bool:
+        """Wait for most of a long exposure, which being made safe must not have to do; True: it is given up."""
+        wait_s = _MOST_OF_IT * self.clock.real_s(exposure_s)
+        return wait_s > _LONG_S and self._given_up.wait(wait_s)
 
     def _drop(self) -> None:
         if self._device is not None:
@@ -318,6 +327,7 @@ class OceanSpectrometer(Instrument):
         """
         self.check_integration_ms(value)
         with self._lock:
+            self._given_up.clear()
             self._come_back()
             self._set_integration_ms(value)
 
@@ -393,6 +403,7 @@ class OceanSpectrometer(Instrument):
     def is_lit(self, message: int) -> bool:
         """Whether one of the lines is on, by the spectrometer itself where it can tell."""
         with self._lock:
+            self._come_back()
             try:
                 state = self._ask("light", message - _SET_LESS_GET)
             except obp.NotKnownError:
@@ -400,7 +411,7 @@ class OceanSpectrometer(Instrument):
             return self._decoded("light", obp.unsigned, state) != 0
 
     def make_safe(self) -> None:
-        """Give up the exposure under way, at the end of its present scan."""
+        """Give up the exposure under way: a short scan is waited for, a long one is not."""
         self._end_work()
 
     # Spectra.
@@ -533,6 +544,9 @@ class OceanSpectrometer(Instrument):
             return ask()
         except (RefusedError, InstrumentFaultError) as error:
             raise type(error)(f"{self.name}: refused {what}: {error}") from None
+        except GivenUpError as error:
+            self._drop()  # its reply is still to come
+            raise NotReachedError(f"{self.name}: {error}") from None
         except _TIMED_OUT:
             self._drop()
             raise ReplyTimeoutError(f"{self.name}: asked for {what}, got nothing in time") from None

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.errors import DeviceError, LinkError, RefusedError, ReplyError, ReplyTimeoutError
+from devices.errors import DeviceError, LinkError, NotReachedError, RefusedError, ReplyError, ReplyTimeoutError
 from devices.ocean import OceanQePro
 from devices.protocols import obp
 from flowlab.bench import Bench
@@ -83,6 +83,22 @@ def test_unplugged_is_a_lost_link_and_it_comes_back_as_it_was(emission, lab):
     lab.ask(fault="none", device="emission")
     emission.trigger().wait(WAIT_S)
     assert emission.counts.get().max() > 5000
+
+
+def test_a_long_exposure_is_not_waited_for_to_be_safe(lab, file):
+    config = load_instrument(str(file))  # at the speed of real hardware, an exposure of 100 s takes 100 s
+    entry = config.devices["emission"]
+    entry = entry.model_copy(update={"settings": entry.settings | {"stale_reads": 0, "integration_ms": 1e5}})
+    config = config.model_copy(update={"devices": config.devices | {"emission": entry}, "clock": ClockSettings()})
+    with Bench(config, "emission", lab.addresses) as bench:
+        emission = bench.devices["emission"]
+        emission.connect()
+        emission.shutter_open.set(True).wait(WAIT_S)
+        status = emission.trigger()
+        emission.make_safe()
+        with pytest.raises(NotReachedError, match="emission: the exposure was given up"):
+            status.wait(WAIT_S)
+        assert not lab.ask(truth=True)["luminescence"]["led_on"]
 
 
 def test_silence_is_a_timeout_and_not_a_hang(emission, lab):

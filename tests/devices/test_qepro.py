@@ -19,6 +19,7 @@ from flowlab.config.instrument import ClockSettings
 from flowlab.config.load import ConfigError
 from tests.devices.conftest import bench_at
 from tests.devices.hdx import Hdx, Spectrometer, with_emission
+from tests.simulators.benches import shipped
 
 WAIT_S = 60.0
 SPEED = 100.0
@@ -352,6 +353,20 @@ def test_an_hdx_may_send_metadata_before_its_pixels(before, settings):
         with bench_at({"spectrometer": server.address}, spectrometer={"metadata_bytes": 64 - before}) as bench, wrong:
             bench.devices["spectrometer"].connect()
             take(bench.devices["spectrometer"])
+    finally:
+        server.close()
+
+
+def test_an_hdx_may_be_on_usb():
+    config = shipped()
+    entry = config.devices["spectrometer"].model_copy(update={"address": "usb+tcp://127.0.0.1:57458"})
+    config = config.model_copy(update={"devices": config.devices | {"spectrometer": entry}})
+    server = Spectrometer(config, "spectrometer")
+    try:
+        with Bench(config, "on USB", {"spectrometer": server.address}) as bench:
+            bench.devices["spectrometer"].connect()
+            assert take(bench.devices["spectrometer"]).shape == (2068,)
+            assert bench.devices["spectrometer"].serial_number.get() == "HDX00001"
     finally:
         server.close()
 

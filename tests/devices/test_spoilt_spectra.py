@@ -41,6 +41,13 @@ def test_an_error_number_that_nobody_knows_is_a_refusal(spectrometer, hdx):
         spectrometer.trigger().wait(WAIT_S)
 
 
+def test_replies_that_come_twice_are_passed_over(spectrometer, hdx):
+    hdx.spoil = lambda reply: reply + reply
+    for _ in range(3):
+        spectrometer.trigger().wait(WAIT_S)
+    assert spectrometer.counts.get().max() > 20_000
+
+
 def test_a_request_that_arrived_garbled_is_made_again(spectrometer, hdx):
     def once(reply: bytes) -> bytes:
         hdx.spoil = lambda reply: reply
