@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from devices.ocean.spectrometer import Counts, OceanSettings, OceanSpectrometer
+from devices.ocean.settings import OceanSettings
+from devices.ocean.spectrometer import Counts, OceanSpectrometer
 from devices.protocols import obp
 
 
@@ -37,4 +38,6 @@ class OceanHdx(OceanSpectrometer):
     LIT = True
 
     def _scan(self) -> Counts:
-        return self._decoded("spectrum", obp.spectrum_16, self._raw_scan(), self.PIXELS, self.settings.metadata_bytes)
+        return self._link.decoded(
+            "spectrum", obp.spectrum_16, self._raw_scan(), self.PIXELS, self.settings.metadata_bytes
+        )

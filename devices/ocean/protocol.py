@@ -3,9 +3,8 @@
 seabreeze itself overlooks a refusal and a wrong checksum, and takes a late reply for the reply to the next request.
 """
 
-import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from seabreeze.pyseabreeze.protocol import OBPProtocol
@@ -22,6 +21,10 @@ class GivenUpError(NotReachedError):
 
 class StrictProtocol(OBPProtocol):
     """Numbers each request, protects it by a checksum, and takes as reply only what answers it.
+
+    Args:
+        transport: seabreeze's.
+        numbers: of requests.
 
     Raises:
         ReplyError: what came is garbled, or answers something else.
@@ -42,14 +45,14 @@ class StrictProtocol(OBPProtocol):
     #: So many replies to earlier requests are passed over: what a connection that doubles replies brings.
     MOST_PASSED_OVER = 16
 
-    def __init__(self, transport: Any):
+    def __init__(self, transport: Any, numbers: Iterator[int]):
         super().__init__(transport)
         self.checksum = True
         self.numbered = True
         self.reply_within_s = 2.0
         self.exposure_s = 0.0
         self.wait: Callable[[float], bool] = lambda _: False
-        self._numbers = itertools.count(1)
+        self._numbers = numbers
 
     def send(self, msg_type: int, payload: Any = (), *_: Any, **__: Any) -> int:
         """Tell the spectrometer something and have it acknowledged, as seabreeze packs it."""

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from devices.base import Action, check_limits
 from devices.errors import NotReachedError, ReplyError
-from devices.ocean.spectrometer import Counts, OceanSettings, OceanSpectrometer
+from devices.ocean.settings import OceanSettings
+from devices.ocean.spectrometer import Counts, OceanSpectrometer
 from devices.protocols import obp
 
 _SETPOINT, _TEMPERATURE, _COOLS = 0x00420001, 0x00420004, 0x00420000
@@ -92,13 +93,13 @@ class OceanQePro(OceanSpectrometer):
 
     def _send_cooling(self) -> None:
         wanted_c = self._wanted_c
-        self._tell("detector temperature", _SET_SETPOINT, obp.single(wanted_c))
+        self._link.tell("detector temperature", _SET_SETPOINT, obp.single(wanted_c))
         found_c = self._real("set point of the detector", _SETPOINT)
         if abs(found_c - wanted_c) > _SINGLE_PRECISION_C:
             raise NotReachedError(f"{self.name}: the detector was set to {wanted_c:g} °C but reads {found_c:g} °C")
         self.detector_setpoint_c.put(found_c)
-        self._tell("cooler on", _SET_COOLS, b"\x01")
-        self._check("cooler on", _COOLS, 1)
+        self._link.tell("cooler on", _SET_COOLS, b"\x01")
+        self._link.check("cooler on", _COOLS, 1)
 
     def cool(self, value: float) -> Status:
         """Set the detector's temperature.
@@ -112,7 +113,7 @@ class OceanQePro(OceanSpectrometer):
         check_limits(self.name, "detector temperature", value, self.detector_limits_c, "°C")
         with self._lock:
             self._wanted_c = value
-            if self._device is None:
+            if self._link.is_lost:
                 self._come_back()
             else:
                 self._send_cooling()
@@ -124,7 +125,7 @@ class OceanQePro(OceanSpectrometer):
             return self._real("detector temperature", _TEMPERATURE)
 
     def _real(self, what: str, kind: int) -> float:
-        return self._decoded(what, obp.real, self._ask(what, kind))
+        return self._link.decoded(what, obp.real, self._link.ask(what, kind))
 
     def _is_cold(self) -> bool:
         return abs(self.ask_detector_c() - self._wanted_c) <= self.settings.detector_within_c
@@ -186,11 +187,11 @@ class OceanQePro(OceanSpectrometer):
         """The next scan that has the integration time that was set, and was not seen before."""
         wanted_us = round(1000 * float(cast("float", self.integration_ms.get())))
         for _ in range(self.settings.stale_reads + _MORE_STALE):
-            metadata, counts = self._decoded("spectrum", obp.spectrum_32, self._raw_scan(), self.PIXELS)
+            metadata, counts = self._link.decoded("spectrum", obp.spectrum_32, self._raw_scan(), self.PIXELS)
             seen, self._last = self._last, metadata
             if metadata.integration_us == wanted_us and metadata != seen:
                 return counts
-        self._drop()
+        self._link.drop()
         raise ReplyError(
             f"{self.name}: asked for a new spectrum of {wanted_us} us, got old ones again and again: {self._last}"
         )
@@ -198,5 +199,5 @@ class OceanQePro(OceanSpectrometer):
     def _raw_scan(self) -> bytes:
         if self.settings.acquire == "buffer":
             for what, kind in (("abort", _ABORT), ("empty buffer", _CLEAR_BUFFER), ("acquire", _ACQUIRE)):
-                self._tell(what, kind, b"")
+                self._link.tell(what, kind, b"")
         return super()._raw_scan()

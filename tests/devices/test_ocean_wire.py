@@ -78,11 +78,21 @@ def test_unplugged_is_a_lost_link_and_it_comes_back_as_it_was(emission, lab):
     lab.ask(fault="unplug", device="emission")
     with pytest.raises(LinkError, match="emission: "):
         emission.trigger().wait(WAIT_S)
-    with pytest.raises(LinkError, match="emission: "):
-        emission.make_safe()
     lab.ask(fault="none", device="emission")
     emission.trigger().wait(WAIT_S)
     assert emission.counts.get().max() > 5000
+
+
+def test_what_could_not_be_made_safe_comes_back_dark(emission, lab):
+    emission.shutter_open.set(True).wait(WAIT_S)
+    lab.ask(fault="unplug", device="emission")
+    with pytest.raises(LinkError, match="emission: "):
+        emission.make_safe()
+    lab.ask(fault="none", device="emission")
+    assert lab.ask(truth=True)["luminescence"]["led_on"], "nobody could tell it"
+    emission.trigger().wait(WAIT_S)
+    assert not lab.ask(truth=True)["luminescence"]["led_on"]
+    assert not emission.shutter_open.get()
 
 
 def test_a_long_exposure_is_not_waited_for_to_be_safe(lab, file):

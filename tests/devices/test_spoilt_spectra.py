@@ -98,9 +98,9 @@ def test_a_closed_shutter_is_closed_again_after_a_loss_of_power(spectrometer, hd
 
 def test_the_time_limit_is_that_of_the_integration_time(spectrometer):
     spectrometer.set_integration_ms(1000.0)
-    assert spectrometer._strict().exposure_s == 1.0
+    assert spectrometer._link._strict().exposure_s == 1.0
     spectrometer.set_integration_ms(10.0)
-    assert spectrometer._strict().exposure_s == 0.01
+    assert spectrometer._link._strict().exposure_s == 0.01
 
 
 def test_being_made_safe_ends_an_exposure_of_many_scans_between_two_of_them(spectrometer, hdx):
