@@ -167,8 +167,8 @@ class Spoiler:
         return any(np.array_equal((one + other) / 2, mean) for one, other in itertools.combinations(newest, 2))
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("model", ["hdx", "qepro"])
+# With these seeds a wrong spectrum is accepted when checksums and numbers are left out.
+@pytest.mark.parametrize(("model", "seed"), [("hdx", 2), ("hdx", 4), ("hdx", 5), ("qepro", 3)])
 def test_nothing_wrong_is_accepted_over_a_bad_cable(model, seed):
     patient: dict[str, Any] = {"reply_within_s": 0.1, "attempts": 5, "scans": 2}
     if model == "hdx":
