@@ -7,7 +7,7 @@ instrument again and again until it is there, has failed, or takes too long.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -26,7 +26,7 @@ class Quantity(Signal):
 
     Args:
         ask: name of the parent's method that asks the instrument for the value.
-        units: unit of the value.
+        units: unit of the value; None for what has none, text for instance.
         precision: digits behind the point that mean something.
         limits: name of the parent's attribute that holds (lowest, highest); None for what is only read.
     """
@@ -35,7 +35,7 @@ class Quantity(Signal):
         self,
         *,
         ask: str,
-        units: str,
+        units: str | None = None,
         precision: int | None = None,
         limits: str | None = None,
         **kwargs: Any,
@@ -64,7 +64,8 @@ class Quantity(Signal):
         key = description[self.name]
         device = cast("Instrument", self.parent)
         key["source"] = f"{type(device).__name__} at {device.address or device.name}"
-        key["units"] = self._units
+        if self._units is not None:
+            key["units"] = self._units
         if self._precision is not None:
             key["precision"] = self._precision
         if self._limits is not None:
@@ -230,6 +231,14 @@ class Refresher:
         """Stop refreshing."""
         self._closed.set()
         self._thread.join()
+
+
+def all_done(statuses: Sequence[Status]) -> bool:
+    """Whether all are done; what the first that failed raises is raised: statuses joined by ``&`` would hide it."""
+    for status in statuses:
+        if status.done:
+            status.wait(0)
+    return all(status.done for status in statuses)
 
 
 def check_limits(device: str, what: str, value: float, limits: tuple[float, float], units: str) -> None:

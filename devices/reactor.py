@@ -13,13 +13,18 @@ from ophyd import Kind
 from ophyd.status import DeviceStatus, Status
 from pydantic import Field
 
-from devices.base import Action, Instrument, Quantity
+from devices.base import Action, Instrument, Quantity, all_done
 from devices.errors import DeviceError, InstrumentFaultError, LimitError
+from devices.foresight import ReactorForesight
+from devices.plugs import PlugLog, PlugReadings
 from devices.roles import Heater, Pump
 from flowlab.bench import Bench
 from flowlab.conditions import Conditions
 from flowlab.config import DeviceEntry, Model
 from flowlab.errors import FlowlabError
+
+#: Plant seconds between two notes of flow and temperatures while the heaters move.
+_NOTE_EVERY_S = 5.0
 
 
 class FlowReactorSettings(Model):
@@ -28,6 +33,7 @@ class FlowReactorSettings(Model):
     longest_residence_s: Annotated[float, Field(gt=0)] = Field(
         default=1200.0, description="longest residence time that is accepted"
     )
+    wash_ml_min: Annotated[float, Field(gt=0)] = Field(default=5.0, description="rate of the pump that washes")
     reserve_ml: Annotated[float, Field(ge=0)] = Field(
         default=0.5, description="what is left in each syringe, beyond what is needed, when it is refilled"
     )
@@ -39,7 +45,9 @@ class FlowReactor(Instrument):
     Set it to :class:`flowlab.conditions.Conditions`: done when both heaters have settled and the pumps run.
     Set ``flush`` to a number of volumes, mixer to optical cell; ``refill`` to the volume in ml that is
     needed before the next refill; ``reagent`` to the volumes in ml between the refills of a whole plan, and it
-    refuses when there is not enough. Triggering it checks that the pumps still run as they did.
+    refuses when there is not enough; ``wash`` to a number of volumes, mixer to the last cell, of what the pump
+    ``parts.wash`` draws, while the reagents stand. Triggering it checks that the pumps still run as they did, and
+    finds out what the plugs in the cells went through.
     """
 
     Settings = FlowReactorSettings
@@ -51,18 +59,24 @@ class FlowReactor(Instrument):
     residence_time_s = Cpt(Quantity, ask="ask_residence_time_s", units="s", precision=2, limits="residence_limits_s")
     flow_ml_min = Cpt(Quantity, ask="ask_flow_ml_min", units="mL/min", precision=4)
     reagent_left_ml = Cpt(Quantity, ask="ask_reagent_left_ml", units="mL", precision=2)
+    optical_plug = Cpt(PlugReadings, "")
+    xray_plug = Cpt(PlugReadings, "")
     flush = Cpt(Action, do="start_flush", kind=Kind.omitted)
     refill = Cpt(Action, do="start_refill", kind=Kind.omitted)
     reagent = Cpt(Action, do="check_reagent", kind=Kind.omitted)
+    wash = Cpt(Action, do="start_wash", kind=Kind.omitted)
 
     def __init__(self, name: str, entry: DeviceEntry, settings: FlowReactorSettings, bench: Bench):
         self.settings = settings
         self.path = bench.config.flow_path
-        pumps, heaters = _parts(entry)
+        pumps, heaters, wash = _parts(entry)
         self.pumps: list[Pump] = [bench.devices[part] for part in pumps]
+        self._washer: Pump | None = bench.devices[wash] if wash else None
         self._nucleation: Heater = bench.devices[heaters[0]]
         self._growth: Heater = bench.devices[heaters[1]]
         self._rates_ml_min: list[float] = []  # of the pumps, when the last flush began
+        self._wanted: list[bool] = [True] * len(self.pumps)  # which of them are to run
+        self._log = PlugLog(self.path)
         self.nucleation_limits_c = self._nucleation.limits_c
         self.growth_limits_c = self._growth.limits_c
         fastest_ml_s = len(self.pumps) * min(pump.limits_ml_min[1] for pump in self.pumps) / 60
@@ -72,6 +86,12 @@ class FlowReactor(Instrument):
             signal.kind = Kind.normal
         for signal in (self.nucleation_c, self.growth_c, self.residence_time_s):
             signal.kind = Kind.hinted
+        if self.path.xray_total_ml is None:
+            self.xray_plug.kind = Kind.omitted
+
+    def foresight(self) -> ReactorForesight:
+        """An account of what it would do."""
+        return ReactorForesight(self)
 
     # What is asked of the parts.
 
@@ -102,9 +122,23 @@ class FlowReactor(Instrument):
 
     # What it is told.
 
-    def rate_ml_min(self, residence_time_s: float) -> float:
-        """Rate of each pump for a residence time; the streams meet in equal parts."""
-        return 60 * self.path.reaction_ml / residence_time_s / len(self.pumps)
+    def rates_ml_min(self, value: Conditions) -> list[float]:
+        """Rate of each pump for conditions; the streams that flow meet in equal parts.
+
+        Raises:
+            LimitError: there is no such stream.
+        """
+        reagents = [pump.reagent for pump in self.pumps]
+        for stream in value.streams:
+            if stream not in reagents:
+                raise LimitError(f"{self.name}: there is no stream {stream!r}; there are {', '.join(reagents)}")
+        flows = [not value.streams or reagent in value.streams for reagent in reagents]
+        rate = 60 * self.path.reaction_ml / value.residence_time_s / sum(flows)
+        return [rate if on else 0.0 for on in flows]
+
+    def charged_ml(self, value: Conditions, volume_ml: float) -> float:
+        """Volume to ask ``refill`` and ``reagent`` for when only some streams flow: those give more, each."""
+        return volume_ml * len(self.pumps) / len(value.streams or self.pumps)
 
     def check_value(self, value: Conditions, **_: Any) -> None:
         """Refuse conditions that the limits do not allow.
@@ -120,8 +154,8 @@ class FlowReactor(Instrument):
                 f"{self.name}: residence time {value.residence_time_s:g} s is outside {low:.3g}…{high:g} s, "
                 f"what {self.path.reaction_ml:g} mL and the pumps' limits allow"
             )
-        for pump in self.pumps:
-            pump.check_value(self.rate_ml_min(value.residence_time_s))
+        for pump, rate in zip(self.pumps, self.rates_ml_min(value), strict=True):
+            pump.check_value(rate)
 
     def check_reagent(self, volumes_ml: Sequence[float]) -> Status:
         """Refuse what needs more reagent than there is, in the syringes and to refill from.
@@ -135,13 +169,13 @@ class FlowReactor(Instrument):
         self._check_stock(max(volumes_ml, default=0.0), sum(volumes_ml))
         return self.done()
 
-    def _share_ml(self, volume_ml: float) -> float:
-        """What each syringe must hold for a volume of total flow."""
+    def share_ml(self, volume_ml: float) -> float:
+        """What each syringe must hold for a volume of total flow, and in reserve."""
         return volume_ml / len(self.pumps) + self.settings.reserve_ml
 
     def _check_stock(self, between_ml: float, total_ml: float) -> None:
         """Refuse what a syringe cannot hold between two refills, or what is not there altogether."""
-        largest_ml, all_ml = self._share_ml(between_ml), self._share_ml(total_ml)
+        largest_ml, all_ml = self.share_ml(between_ml), self.share_ml(total_ml)
         for pump in self.pumps:
             if largest_ml > pump.syringe.volume_ml:
                 raise LimitError(
@@ -175,12 +209,15 @@ class FlowReactor(Instrument):
         self.check_value(value)
         self._rates_ml_min = []
         heating = [self._nucleation.set(value.nucleation_c), self._growth.set(value.growth_c)]
-        rate = self.rate_ml_min(value.residence_time_s)
+        rates = self.rates_ml_min(value)
+        self._wanted = [rate > 0 for rate in rates]
 
         def there() -> bool:
-            if not _all_done(heating):
+            if self.clock.now_s() > self._log.time_s + _NOTE_EVERY_S:
+                self._note()
+            if not all_done(heating):
                 return False
-            for pump in self.pumps:
+            for pump, rate in zip(self.pumps, rates, strict=True):
                 pump.set(rate)
             return True
 
@@ -198,7 +235,8 @@ class FlowReactor(Instrument):
         """
         rates_ml_min = [pump.ask_rate_ml_min() for pump in self.pumps]
         flow_ml_min = sum(rates_ml_min)
-        if standing := [pump.name for pump, rate in zip(self.pumps, rates_ml_min, strict=True) if rate <= 0]:
+        running = zip(self.pumps, rates_ml_min, self._wanted, strict=True)
+        if standing := [pump.name for pump, rate, wanted in running if wanted and rate <= 0]:
             raise InstrumentFaultError(f"{self.name}: a flush was asked for, but {', '.join(standing)} does not run")
         wanted_ml = volumes * self.path.total_ml
         for pump, rate in zip(self.pumps, rates_ml_min, strict=True):
@@ -209,24 +247,86 @@ class FlowReactor(Instrument):
                     f"{content_ml:.2f} mL; refill first, or ask for fewer volumes"
                 )
         self._rates_ml_min = rates_ml_min
-        begun_ml = self._infused_ml()
+        begun_ml = self._note()
         seconds = 60 * wanted_ml / flow_ml_min
 
         def delivered() -> bool:
             self._check_rates()
-            return self._infused_ml() - begun_ml >= wanted_ml
+            return self._note() - begun_ml >= wanted_ml
 
         return self.watch(
             delivered, what=f"{wanted_ml:.2f} mL", every_s=max(seconds / 20, 0.2), limit_s=3 * seconds + 60
         )
 
-    def trigger(self) -> DeviceStatus:
-        """Check that every pump still runs as when the last flush began; done at once.
+    def start_wash(self, volumes: float) -> Status:
+        """Stop the reagents, and let ``volumes`` times the whole path, mixer to the last cell, flow of the other.
+
+        Returns:
+            Done when the pump has delivered that much by its own count, and stands again.
 
         Raises:
-            InstrumentFaultError: one does not.
+            LimitError: there is no pump for it, or it has less than that; nothing was changed.
+        """
+        washer = self.check_washing()
+        wanted_ml = volumes * (self.path.xray_total_ml or self.path.total_ml)
+        content_ml = washer.ask_content_ml() + washer.reservoir_ml
+        if wanted_ml > content_ml:
+            raise LimitError(
+                f"{self.name}: washing takes {wanted_ml:.1f} mL of {washer.reagent}, but {content_ml:.1f} mL are left"
+            )
+        self._rates_ml_min = []
+        for pump in self.pumps:
+            pump.set(0.0)
+        washer.set(self.settings.wash_ml_min)
+        begun_ml = self._note()
+
+        def delivered() -> bool:
+            if washer.ask_rate_ml_min() <= 0:
+                raise InstrumentFaultError(f"{self.name}: {washer.name} was to wash, but does not run")
+            if self._note() - begun_ml < wanted_ml:
+                return False
+            washer.set(0.0)
+            return True
+
+        seconds = 60 * wanted_ml / self.settings.wash_ml_min
+        return self.watch(
+            delivered, what=f"{wanted_ml:.2f} mL", every_s=max(seconds / 20, 0.2), limit_s=3 * seconds + 60
+        )
+
+    def check_xray_cell(self) -> None:
+        """Refuse to go on without an X-ray cell.
+
+        Raises:
+            LimitError: the flow path has none.
+        """
+        if self.path.xray_total_ml is None:
+            raise LimitError(
+                f"{self.name}: there is no X-ray cell: give flow_path its xray_transfer_ml, xray_cell_ml, xray_path_mm"
+            )
+
+    def check_washing(self) -> Pump:
+        """The pump that washes.
+
+        Raises:
+            LimitError: there is none, or it cannot run at the configured rate.
+        """
+        if self._washer is None:
+            raise LimitError(f"{self.name}: has no pump to wash with; name one in parts.wash")
+        self._washer.check_value(self.settings.wash_ml_min)
+        return self._washer
+
+    def trigger(self) -> DeviceStatus:
+        """Check that every pump still runs as when the last flush began, and look at the cells; done at once.
+
+        Raises:
+            InstrumentFaultError: a pump does not.
         """
         self._check_rates()
+        self._note()
+        path = self.path
+        self.optical_plug.plug = self._log.at(path.reaction_ml + path.transfer_ml + path.cell_ml / 2)
+        if path.xray_centre_ml is not None:
+            self.xray_plug.plug = self._log.at(path.xray_centre_ml)
         status = DeviceStatus(self)
         status.set_finished()
         return status
@@ -251,14 +351,19 @@ class FlowReactor(Instrument):
             LimitError: a syringe cannot hold that much, or it is not there; nothing moved.
         """
         self._check_stock(volume_ml, volume_ml)
-        if all(pump.ask_content_ml() >= self._share_ml(volume_ml) for pump in self.pumps):
+        if all(pump.ask_content_ml() >= self.share_ml(volume_ml) for pump in self.pumps):
             return self.done()
         self._rates_ml_min = []
         refills = [pump.refill() for pump in self.pumps]
-        return self.watch(lambda: _all_done(refills), what="full syringes", every_s=1.0, limit_s=1e9)
+        return self.watch(lambda: all_done(refills), what="full syringes", every_s=1.0, limit_s=1e9)
 
-    def _infused_ml(self) -> float:
-        return sum(pump.ask_infused_ml() for pump in self.pumps)
+    def _note(self) -> float:
+        """Note flow and temperatures; return the volume pumped so far, in ml."""
+        pumps = [*self.pumps, self._washer] if self._washer else self.pumps
+        counted_ml = [pump.ask_infused_ml() for pump in pumps]
+        now_s = self.clock.now_s()
+        self._log.note(now_s, counted_ml, self.ask_nucleation_c(), self.ask_growth_c())
+        return self._log.pumped_ml
 
     def make_safe(self) -> None:
         """Heaters to their safe temperature, then pumps off; goes on when one of them fails.
@@ -269,7 +374,7 @@ class FlowReactor(Instrument):
         self.give_up_watching()
         self._rates_ml_min = []
         errors: list[Exception] = []
-        for part in (self._nucleation, self._growth, *self.pumps):
+        for part in (self._nucleation, self._growth, *self.pumps, *([self._washer] if self._washer else [])):
             try:
                 part.make_safe()
             except Exception as error:  # noqa: BLE001  whatever it is, those behind it are made safe too
@@ -281,20 +386,17 @@ class FlowReactor(Instrument):
         """Nothing of its own to open: its parts are connected."""
 
 
-def _parts(entry: DeviceEntry) -> tuple[list[str], tuple[str, str]]:
+def _parts(entry: DeviceEntry) -> tuple[list[str], tuple[str, str], str | None]:
+    """Names of the pumps, of the two heaters, and of the pump that washes, if there is one."""
     wanted = {"pumps", "nucleation", "growth"}
-    if set(entry.parts) != wanted:
-        raise ValueError(f"parts are {', '.join(entry.parts) or 'none'}; a reactor needs {', '.join(sorted(wanted))}")
+    if set(entry.parts) - {"wash"} != wanted:
+        raise ValueError(
+            f"parts are {', '.join(entry.parts) or 'none'}; "
+            f"a reactor needs {', '.join(sorted(wanted))}, and may have wash"
+        )
     pumps = entry.parts["pumps"]
     heaters = entry.parts["nucleation"], entry.parts["growth"]
-    if isinstance(pumps, str) or any(isinstance(part, list) for part in heaters):
-        raise ValueError("parts.pumps is a list of pumps; nucleation and growth are one heater each")
-    return pumps, cast("tuple[str, str]", heaters)
-
-
-def _all_done(statuses: Sequence[Status]) -> bool:
-    """Whether all are done; what the first that failed raises is raised: statuses joined by ``&`` would hide it."""
-    for status in statuses:
-        if status.done:
-            status.wait(0)
-    return all(status.done for status in statuses)
+    wash = entry.parts.get("wash")
+    if isinstance(pumps, str) or any(isinstance(part, list) for part in (*heaters, wash)):
+        raise ValueError("parts.pumps is a list of pumps; nucleation and growth are one heater each, wash is one pump")
+    return pumps, cast("tuple[str, str]", heaters), cast("str | None", wash)

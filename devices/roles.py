@@ -16,6 +16,7 @@ class Pump(Protocol):
         syringe: what it pumps from.
         limits_ml_min: lowest and highest rate, 0 included.
         reservoir_ml: what is left to refill from.
+        refill_ml_min: rate at which it refills.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Pump(Protocol):
     syringe: Syringe
     limits_ml_min: tuple[float, float]
     reservoir_ml: float
+    refill_ml_min: float
 
     def check_value(self, value: float) -> None:
         """Refuse a rate that is not allowed; see :class:`devices.errors.LimitError`."""

@@ -46,6 +46,7 @@ class SyringePump(Instrument):
         self.reagent = settings.reagent
         self.syringe = bench.config.syringes[settings.syringe]
         self.limits_ml_min = (0.0, settings.highest_ml_min)
+        self.refill_ml_min = settings.refill_ml_min
         self._lowest_ml_min = 0.0
         #: What stands ready to refill from, as far as is known: the reservoir less what was withdrawn since.
         self.reservoir_ml = bench.config.reagents[settings.reagent].reservoir_ml

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from flowlab.conditions import Conditions
 from plans.roles import Reactor, Spectrometer
-from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, scan_conditions
-from plans.spectra import DEFAULT_CRITERION, SteadyCriterion
+from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, scan
+from plans.spectra import DEFAULT_CRITERION, Spectra, SteadyCriterion
 
 
 def residence_time_scan(
@@ -36,4 +36,5 @@ def residence_time_scan(
     points = [Conditions(t, t, residence) for t in temperatures_c for residence in residence_times_s]
     metadata = {"plan_name": "residence_time_scan", "shape": [len(temperatures_c), len(residence_times_s)]}
     axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_residence_time_s"]
-    yield from scan_conditions(reactor, spectrometer, points, axes, steady, blank_c, metadata)
+    blank = None if blank_c is None else Conditions(blank_c, blank_c, points[0].residence_time_s)
+    yield from scan(reactor, points, axes, [Spectra(reactor, spectrometer, steady, blank)], metadata)

@@ -1,6 +1,7 @@
 """A scan over conditions: what every scan of the reactor has in common."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
@@ -8,9 +9,8 @@ from bluesky.utils import MsgGenerator
 from pydantic import Field
 
 from flowlab.conditions import Conditions
-from plans.roles import Reactor, Spectrometer
+from plans.roles import Reactor
 from plans.safety import shutdown
-from plans.spectra import Judgement, SteadyCriterion, take_dark, take_reference, take_when_steady
 
 # Units of plan parameters, for their JSON schema.
 CELSIUS: dict[str, Any] = {"units": "°C"}
@@ -26,90 +26,109 @@ BlankTemperature = Annotated[
     ),
 ]
 DEFAULT_BLANK_C = 60.0
-_BLANK_VOLUMES = 3.0
 
-#: What flows while a point's spectra are taken and instruments answer, in seconds; part of the reagent it needs.
+#: What flows while a point is measured and instruments answer, in seconds; part of the reagent it needs.
 _READING_ALLOWANCE_S = 90.0
 
 
-def scan_conditions(
+class Measurement(Protocol):
+    """What is measured at each point of a scan, and what has to be measured before the first."""
+
+    def check(self) -> None:
+        """Refuse what cannot be done; nothing moves."""
+        ...
+
+    def analysis(self) -> dict[str, Any]:
+        """How it is to be analysed, for the run's start document."""
+        ...
+
+    def prelude_ml(self) -> list[float]:
+        """Reagent that flows before the first point, between one refill and the next: total volumes."""
+        ...
+
+    def prelude(self) -> MsgGenerator[None]:
+        """Darks, references, backgrounds. Whatever flows stands again at its end."""
+        ...
+
+    def point_ml(self, point: Conditions) -> float:
+        """Total volume that flows for one point, at most."""
+        ...
+
+    def at_point(self) -> MsgGenerator[None]:
+        """Measure at the conditions that the reactor has reached."""
+        ...
+
+    def finish(self) -> MsgGenerator[None]:
+        """Leave the instrument as it should be left, however the scan ends."""
+        ...
+
+
+def scan(
     reactor: Reactor,
-    spectrometer: Spectrometer,
-    points: list[Conditions],
+    points: Sequence[Conditions],
     axes: list[str],
-    criterion: SteadyCriterion,
-    blank_c: float | None,
+    measurements: Sequence[Measurement],
     metadata: dict[str, Any],
 ) -> MsgGenerator[None]:
-    """Dark, reference, then a spectrum at each point once it is steady; safe at the end, whatever happens.
+    """What comes first, then every measurement at each point; safe at the end, whatever happens.
 
     Args:
         reactor: moved.
-        spectrometer: read.
         points: in the order in which they are visited.
         axes: data keys of the scan's axes, slowest first.
-        criterion: when a point is steady.
-        blank_c: temperature of the blank; None when the cell holds one already.
+        measurements: at each point one after the other.
         metadata: of the run.
 
     Raises:
-        LimitError: a point is not allowed, there is not enough reagent, or no dark spectrum can be taken;
+        LimitError: a point is not allowed, there is not enough reagent, or something cannot be measured;
             nothing moved.
     """
-    blank = [] if blank_c is None else [Conditions(blank_c, blank_c, points[0].residence_time_s)]
-    for point in (*blank, *points):
+    for point in points:
         reactor.check_value(point)
-    spectrometer.shutter_open.check_value(False)
+    for measurement in measurements:
+        measurement.check()
     needed_ml = [
-        volume_ml(reactor, before, point, criterion) for before, point in zip([None, *points], points, strict=False)
+        heating_ml(reactor, before, point) + sum(measurement.point_ml(point) for measurement in measurements)
+        for before, point in zip([None, *points], points, strict=False)
     ]
-    blank_ml = [_BLANK_VOLUMES * reactor.path.total_ml + _reading_ml(reactor, point) for point in blank]
-    yield from bps.abs_set(reactor.reagent, [*blank_ml, *needed_ml], wait=True)
-    judgement = Judgement()
+    charged_ml = [reactor.charged_ml(point, volume) for point, volume in zip(points, needed_ml, strict=True)]
+    prelude_ml = [volume for measurement in measurements for volume in measurement.prelude_ml()]
+    yield from bps.abs_set(reactor.reagent, [*prelude_ml, *charged_ml], wait=True)
+    analysis = {key: value for measurement in measurements for key, value in measurement.analysis().items()}
     run = {
         "num_points": len(points),
         "hints": {"dimensions": [([axis], "primary") for axis in axes]},
-        "analysis": {
-            "kind": "absorbance",
-            "counts": f"{spectrometer.name}_counts",
-            "counts_err": f"{spectrometer.name}_counts_err",
-            "saturated": f"{spectrometer.name}_saturated_pixels",
-            "wavelength_nm": f"{spectrometer.name}_wavelength_nm",
-            "axes": axes,
-        },
+        "analysis": {**analysis, "kind": measurements[0].analysis()["kind"], "axes": axes},
         **metadata,
     }
 
-    @bpp.finalize_decorator(lambda: shutdown(reactor))
+    def finish() -> MsgGenerator[None]:
+        yield from shutdown(reactor)
+        for measurement in measurements:
+            yield from measurement.finish()
+
+    @bpp.finalize_decorator(finish)
     @bpp.run_decorator(md=run)
     def visit() -> MsgGenerator[None]:
-        yield from take_dark(spectrometer)
-        for point, volume in zip(blank, blank_ml, strict=True):
-            yield from bps.abs_set(reactor.refill, volume, wait=True)
-            yield from bps.abs_set(reactor, point, wait=True)
-            yield from bps.abs_set(reactor.flush, _BLANK_VOLUMES, wait=True)
-        yield from take_reference(spectrometer)
-        yield from bps.stop(reactor)  # nothing flows on the way to the first point
-        for point, volume in zip(points, needed_ml, strict=True):
+        for measurement in measurements:
+            yield from measurement.prelude()
+        for point, volume in zip(points, charged_ml, strict=True):
             yield from bps.checkpoint()
             yield from bps.abs_set(reactor.refill, volume, wait=True)
             yield from bps.abs_set(reactor, point, wait=True)
-            yield from take_when_steady(reactor, spectrometer, judgement, criterion)
+            for measurement in measurements:
+                yield from measurement.at_point()
 
     yield from visit()
 
 
-def volume_ml(reactor: Reactor, before: Conditions | None, point: Conditions, criterion: SteadyCriterion) -> float:
-    """What a point needs at most: to get there from the point before, to be flushed, and to be measured.
-
-    While the heaters move, the flow stays that of the point before; before the first one nothing flows.
-    """
-    heating_ml = 0.0
-    if before is not None:
-        heating_ml = reactor.heating_limit_s(before, point) * reactor.path.reaction_ml / before.residence_time_s
-    volumes = criterion.flush_volumes + criterion.between_volumes * (criterion.most_spectra - 1)
-    return heating_ml + volumes * reactor.path.total_ml + _reading_ml(reactor, point)
+def heating_ml(reactor: Reactor, before: Conditions | None, point: Conditions) -> float:
+    """What flows at most on the way to a point: while the heaters move, the flow stays that of the point before."""
+    if before is None:
+        return 0.0
+    return reactor.heating_limit_s(before, point) * reactor.path.reaction_ml / before.residence_time_s
 
 
-def _reading_ml(reactor: Reactor, point: Conditions) -> float:
+def reading_ml(reactor: Reactor, point: Conditions) -> float:
+    """What flows at most while a point is measured and instruments answer."""
     return _READING_ALLOWANCE_S * reactor.path.reaction_ml / point.residence_time_s

@@ -10,8 +10,10 @@ from event_model import DataKey
 from pydantic import Field
 
 from flowlab.analysis.steady import drift
+from flowlab.conditions import Conditions
 from flowlab.config import Model
 from plans.roles import Reactor, Spectrometer
+from plans.scan import reading_ml
 
 
 class SteadyCriterion(Model):
@@ -117,3 +119,75 @@ def record(devices: list[Any], stream: str) -> MsgGenerator[None]:
     for device in devices:
         yield from bps.read(device)
     yield from bps.save()
+
+
+class Spectra:
+    """Absorption spectra: a dark and a reference first, then one at each point once it is steady.
+
+    Args:
+        reactor: the sample's.
+        spectrometer: takes them.
+        criterion: when a point is steady.
+        blank: conditions at which unreacted mixture is the reference; None when the cell holds a blank already.
+    """
+
+    _BLANK_VOLUMES = 3.0
+
+    def __init__(
+        self, reactor: Reactor, spectrometer: Spectrometer, criterion: SteadyCriterion, blank: Conditions | None
+    ):
+        self._reactor = reactor
+        self._spectrometer = spectrometer
+        self._criterion = criterion
+        self._blank = blank
+        self._judgement = Judgement()
+
+    def check(self) -> None:
+        """Refuse a blank that is not allowed, or a spectrometer without a shutter.
+
+        Raises:
+            LimitError: see there; nothing moves.
+        """
+        if self._blank is not None:
+            self._reactor.check_value(self._blank)
+        self._spectrometer.shutter_open.check_value(False)
+
+    def analysis(self) -> dict[str, Any]:
+        """Data keys of what is recorded."""
+        name = self._spectrometer.name
+        return {
+            "kind": "absorbance",
+            "counts": f"{name}_counts",
+            "counts_err": f"{name}_counts_err",
+            "saturated": f"{name}_saturated_pixels",
+            "wavelength_nm": f"{name}_wavelength_nm",
+        }
+
+    def prelude_ml(self) -> list[float]:
+        """What the blank takes."""
+        if self._blank is None:
+            return []
+        return [self._BLANK_VOLUMES * self._reactor.path.total_ml + reading_ml(self._reactor, self._blank)]
+
+    def prelude(self) -> MsgGenerator[None]:
+        """Dark, blank, reference; nothing flows on the way to the first point."""
+        yield from take_dark(self._spectrometer)
+        for volume in self.prelude_ml():
+            yield from bps.abs_set(self._reactor.refill, volume, wait=True)
+            yield from bps.abs_set(self._reactor, self._blank, wait=True)
+            yield from bps.abs_set(self._reactor.flush, self._BLANK_VOLUMES, wait=True)
+        yield from take_reference(self._spectrometer)
+        yield from bps.stop(self._reactor)
+
+    def point_ml(self, point: Conditions) -> float:
+        """Flushing and reading, when the point takes as many spectra as it may."""
+        volumes = self._criterion.flush_volumes + self._criterion.between_volumes * (self._criterion.most_spectra - 1)
+        return volumes * self._reactor.path.total_ml + reading_ml(self._reactor, point)
+
+    def at_point(self) -> MsgGenerator[None]:
+        """Flush, and take spectra until they agree."""
+        yield from take_when_steady(self._reactor, self._spectrometer, self._judgement, self._criterion)
+
+    def finish(self) -> MsgGenerator[None]:
+        """A spectrometer needs nothing."""
+        yield from bps.null()

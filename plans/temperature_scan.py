@@ -7,8 +7,8 @@ from pydantic import Field
 
 from flowlab.conditions import Conditions
 from plans.roles import Reactor, Spectrometer
-from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, scan_conditions
-from plans.spectra import DEFAULT_CRITERION, SteadyCriterion
+from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, scan
+from plans.spectra import DEFAULT_CRITERION, Spectra, SteadyCriterion
 
 
 def temperature_scan(
@@ -52,7 +52,8 @@ def temperature_scan(
     ]
     metadata = {"plan_name": "temperature_scan", "shape": [len(nucleation_c), len(points) // len(nucleation_c)]}
     axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_growth_setpoint_c"]
-    yield from scan_conditions(reactor, spectrometer, points, axes, steady, blank_c, metadata)
+    blank = None if blank_c is None else Conditions(blank_c, blank_c, points[0].residence_time_s)
+    yield from scan(reactor, points, axes, [Spectra(reactor, spectrometer, steady, blank)], metadata)
 
 
 def _growth_temperatures(

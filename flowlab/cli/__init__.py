@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import flowlab
-from flowlab.cli import demo, inspect, runs, simulate
+from flowlab.cli import demo, fault, inspect, interlocks, runs, simulate
 from flowlab.errors import FlowlabError
 
 
@@ -55,11 +55,13 @@ def about(
 
 app.command()(demo.demo)
 app.command()(simulate.simulate)
+app.command()(fault.fault)
 app.command()(runs.run)
 app.command()(runs.replay)
 app.command()(runs.report)
 app.command()(inspect.check)
 app.command()(inspect.plans)
+app.command()(interlocks.interlocks)
 app.command("safe-state")(simulate.safe_state)
 
 

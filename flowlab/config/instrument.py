@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from flowlab.config.apparatus import FlowPath, Reagent, Syringe
+from flowlab.config.interlocks import Interlock
 from flowlab.config.model import Model, SchemaVersion
 
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -80,6 +81,7 @@ class InstrumentConfig(Model):
     reagents: dict[Name, Reagent] = Field(default_factory=dict)
     devices: dict[Name, DeviceEntry]
     plans: dict[Name, PlanEntry] = Field(default_factory=dict)
+    interlocks: dict[Name, Interlock] = Field(default_factory=dict)
     safe_state: list[Name] = Field(default_factory=list, description="devices in the order in which they are made safe")
     simulation: SimulationSettings | None = None
 
@@ -89,6 +91,11 @@ class InstrumentConfig(Model):
         wanted = [(f"devices.{name}.parts", part) for name, d in self.devices.items() for part in d.part_names()]
         wanted += [(f"plans.{name}.devices", part) for name, p in self.plans.items() for part in p.devices.values()]
         wanted += [("safe_state", name) for name in self.safe_state]
+        wanted += [
+            (f"interlocks.{name}", device)
+            for name, lock in self.interlocks.items()
+            for device in (*(condition.device for condition in lock.when), *lock.holds)
+        ]
         for where, name in wanted:
             if name not in self.devices:
                 raise ValueError(f"{where} names the device {name!r}; there are {known}")

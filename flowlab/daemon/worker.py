@@ -20,10 +20,17 @@ from bluesky.utils import MsgGenerator, RunEngineInterrupted
 import flowlab
 from flowlab.bench import Bench
 from flowlab.config import InstrumentConfig, load_instrument
+from flowlab.daemon.holding import holding
+from flowlab.daemon.interlocks import Interlocks
+from flowlab.daemon.latches import Latches
 from flowlab.daemon.plans import Plan
 from flowlab.errors import FlowlabError
 from flowlab.process import Lifeline
 from flowlab.stream import RAW, Publisher, Recorder, RunStore
+
+
+class InterlockError(FlowlabError):
+    """An interlock ended the plan, and is latched."""
 
 
 class AbortedError(FlowlabError):
@@ -57,6 +64,7 @@ def run_plan(lifeline: Lifeline) -> dict[str, Any]:
         config = config.model_copy(update={"clock": config.clock.model_copy(update={"speed": spec["speed"]})})
     plan = Plan(config, spec["plan"], spec["config"])
     plan.check(spec["parameters"])
+    Latches(Path(spec["data"]), config.name).check()
     with Bench(config, spec["config"], spec.get("addresses")) as bench:
         _connect(bench, spec)
         lifeline.ready({})
@@ -84,14 +92,27 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
     engine = RunEngine(_metadata(bench.config, spec), context_managers=[])
     engine.subscribe(recorder)
     lifeline.on_cut(lambda: _interrupt(engine))
+    tripped: list[str] = []
+    latches = Latches(Path(spec["data"]), bench.config.name)
+
+    def trip(name: str, reason: str) -> None:
+        tripped.append(f"interlock {name}: {reason}")
+        _interrupt(engine)  # first of all
+        latches.latch(name, reason)
+
+    interlocks = Interlocks(bench, trip)
     failure: FlowlabError | None = None
     uids: tuple[str, ...] = ()
     try:
-        uids = cast("tuple[str, ...]", engine(_unless_cut(lifeline, plan(bench, spec["parameters"]))))
+        interlocks.start()
+        held = holding(plan(bench, spec["parameters"]), interlocks.holding)
+        uids = cast("tuple[str, ...]", engine(_unless_ended(lifeline, tripped, held)))
     except RunEngineInterrupted:
-        failure = _abort(engine)
+        failure = _abort(engine, tripped)
     except Exception as error:  # noqa: BLE001  whatever it is, the devices are made safe next
         failure = in_words(error)
+    finally:
+        interlocks.close()
     engine._loop.call_soon_threadsafe(engine._loop.stop)
     _leave_safe(bench, failure)
     return {"run_uids": list(uids)}
@@ -103,20 +124,24 @@ def _interrupt(engine: RunEngine) -> None:
         engine.request_pause(defer=False)
 
 
-def _unless_cut(lifeline: Lifeline, plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+def _unless_ended(lifeline: Lifeline, tripped: list[str], plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
     """The plan, but not when it was to end before it began: from its first message on, it can be interrupted."""
+    if tripped:
+        raise InterlockError(f"{tripped[0]}; the plan did not begin")
     if lifeline.cut:
         raise AbortedError("the plan was aborted before it began")
     return (yield from plan)
 
 
-def _abort(engine: RunEngine) -> AbortedError:
+def _abort(engine: RunEngine, tripped: list[str]) -> FlowlabError:
     """Abort the plan; what goes wrong in its clean-up is told, and must not keep the devices from being made safe."""
+    reason = tripped[0] if tripped else "ended from outside"
+    told = f"{reason}; the plan was aborted" if tripped else "the plan was aborted"
     try:
-        engine.abort(reason="ended from outside")
+        engine.abort(reason=reason)
     except Exception as error:  # noqa: BLE001  whatever it is, the devices are made safe next
-        return AbortedError(f"the plan was aborted; {in_words(error)}")
-    return AbortedError("the plan was aborted")
+        told += f"; {in_words(error)}"
+    return InterlockError(told) if tripped else AbortedError(told)
 
 
 def in_words(error: Exception) -> FlowlabError:

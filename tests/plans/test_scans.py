@@ -1,7 +1,5 @@
 """Plans on a RunEngine with the drivers of the simulated lab: real wires, real documents."""
 
-import asyncio
-import contextlib
 import itertools
 
 import event_model
@@ -18,9 +16,10 @@ from flowlab.config.instrument import ClockSettings
 from flowlab.config.paths import shipped_config
 from flowlab.daemon.worker import ours
 from plans.residence_time_scan import residence_time_scan
-from plans.scan import volume_ml
+from plans.scan import heating_ml
 from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
+from tests.engines import run_engine
 from tests.simulators.benches import served
 from tests.support import is_safe
 
@@ -51,13 +50,8 @@ def bench(lab):
 
 @pytest.fixture(scope="module")
 def engine():
-    engine = RunEngine({}, context_managers=[])
-    yield engine
-    engine._loop.call_soon_threadsafe(engine._loop.stop)
-    engine._th.join()
-    engine._loop.close()
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_event_loop_policy().get_event_loop().close()
+    with run_engine() as engine:
+        yield engine
 
 
 class Runner:
@@ -135,6 +129,24 @@ def test_a_residence_time_scan_sets_the_flow(run):
     assert primary(documents, "reactor_flow_ml_min") == pytest.approx([60 * 0.4 / 4.5, 60 * 0.4 / 14], rel=1e-3)
 
 
+def test_every_event_carries_the_history_of_the_plug_in_the_cell(run, lab):
+    """Against the plant's truth, asked while the flow runs: it may have gone on a little since."""
+    seen = []
+
+    def look(name, doc):
+        if name == "event" and "steady" in doc["data"]:
+            seen.append((doc["data"], lab.ask(truth=True)["cell"]))
+
+    run(residence_time_scan, look, temperatures_c=[60.0, 70.0], residence_times_s=[14.0], steady=QUICK)
+    assert seen
+    for told, truth in seen:
+        assert told["reactor_optical_plug_why"] == ""
+        assert told["reactor_optical_plug_residence_s"] == pytest.approx(truth["residence_s"], rel=0.03)
+        assert told["reactor_optical_plug_age_s"] == pytest.approx(truth["age_s"], rel=0.05)
+        assert told["reactor_optical_plug_nucleation_c"] == pytest.approx(truth["nucleation_c"], abs=1.0)
+        assert told["reactor_optical_plug_growth_c"] == pytest.approx(truth["growth_c"], abs=1.0)
+
+
 def test_dark_is_dark_and_reference_is_bright(run, bench):
     documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5], steady=QUICK)
     first = {_stream(documents, doc): doc["data"]["spectrometer_counts"] for name, doc in documents if name == "event"}
@@ -193,12 +205,10 @@ def test_a_scan_without_a_shutter_is_refused_before_anything_moves(run, lab, ben
 def test_a_point_is_charged_the_flow_that_runs_while_its_heaters_may_still_move(bench):
     reactor = bench.devices["reactor"]
     fast, slow = Conditions(250.0, 250.0, 2.0), Conditions(260.0, 280.0, 100.0)
-    first = volume_ml(reactor, None, slow, QUICK)
     limit_s = bench.devices["growth_heater"].limit_s(30.0)
-    assert volume_ml(reactor, fast, slow, QUICK) - first == pytest.approx(limit_s * reactor.path.reaction_ml / 2.0)
-    assert volume_ml(reactor, slow, fast, QUICK) - volume_ml(reactor, None, fast, QUICK) == pytest.approx(
-        limit_s * reactor.path.reaction_ml / 100.0
-    )
+    assert heating_ml(reactor, None, slow) == 0.0
+    assert heating_ml(reactor, fast, slow) == pytest.approx(limit_s * reactor.path.reaction_ml / 2.0)
+    assert heating_ml(reactor, slow, fast) == pytest.approx(limit_s * reactor.path.reaction_ml / 100.0)
 
 
 def test_that_all_still_flows_is_checked_behind_each_spectrum_and_before_it_is_recorded(bench):

@@ -106,6 +106,16 @@ def test_records_are_forgotten_once_everything_that_saw_them_has_left():
     assert reactor.plug_at(CELL_ML).residence_s == pytest.approx(4.0, abs=0.05)
 
 
+def test_a_plug_that_is_farther_down_than_the_optical_cell_is_remembered_too():
+    far = FlowReactor(PATH.model_copy(update={"xray_transfer_ml": 2.0, "xray_cell_ml": 0.1, "xray_path_mm": 1.0}))
+    for i in range(40_000):
+        far.advance(0.1, 0.01, FEED, 280.0 + 0.1 * (i % 2), 230.0)
+    assert len(far._times) < 5000
+    plug = far.plug_at(PATH.total_ml + 2.05)
+    assert plug.residence_s == pytest.approx(40.0, abs=0.5)
+    assert plug.time_s[-1] == pytest.approx((PATH.total_ml + 2.05) / 0.01, abs=0.5)
+
+
 def heated(output: float, seconds: float, **properties: float) -> HeaterBlock:
     block = HeaterBlock(BlockProperties(**properties))
     block.output = output

@@ -1,0 +1,50 @@
+"""Nucleation temperature at one growth temperature: the SAXS series of Palencia 2020."""
+
+from typing import Annotated, Literal
+
+from bluesky.utils import MsgGenerator
+from pydantic import Field
+
+from flowlab.conditions import Conditions
+from plans.frames import DEFAULT_FRAMES, Frames, FrameSettings
+from plans.roles import Endstation, Reactor, Spectrometer
+from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, Measurement, scan
+from plans.spectra import DEFAULT_CRITERION, Spectra, SteadyCriterion
+
+
+def nucleation_scan(
+    reactor: Reactor,
+    spectrometer: Spectrometer,
+    xray: Endstation,
+    *,
+    nucleation_c: Annotated[
+        list[float], Field(min_length=1, description="nucleation temperatures", json_schema_extra=CELSIUS)
+    ],
+    growth_c: Annotated[float, Field(description="growth temperature, the same at all", json_schema_extra=CELSIUS)],
+    residence_time_s: Annotated[
+        float, Field(gt=0, description="from the mixer to the end of the growth oven", json_schema_extra=SECONDS)
+    ],
+    detectors: Annotated[
+        list[Literal["uv-vis", "saxs"]], Field(min_length=1, description="what looks at each sample")
+    ] = ["uv-vis", "saxs"],  # noqa: B006  never changed
+    steady: Annotated[SteadyCriterion, Field(description="when a sample counts as steady")] = DEFAULT_CRITERION,
+    frames: Annotated[FrameSettings, Field(description="how SAXS frames are taken")] = DEFAULT_FRAMES,
+    blank_c: BlankTemperature = DEFAULT_BLANK_C,
+) -> MsgGenerator[None]:
+    """Take an absorption spectrum and SAXS frames of the same plug at each nucleation temperature.
+
+    The plug of which the spectrum was taken is let on into the X-ray cell before its frames are; each event carries
+    the age and the thermal history of the plugs in both cells. Without ``uv-vis`` the X-ray cell is flushed instead.
+
+    Raises:
+        LimitError: a point is not allowed, or there is not enough reagent; nothing moved.
+    """
+    points = [Conditions(nucleation, growth_c, residence_time_s) for nucleation in nucleation_c]
+    blank = None if blank_c is None else Conditions(blank_c, blank_c, residence_time_s)
+    spectra = "uv-vis" in detectors
+    measurements: list[Measurement] = [Spectra(reactor, spectrometer, steady, blank)] if spectra else []
+    if "saxs" in detectors:
+        measurements.append(Frames(reactor, xray, frames, follow=spectra))
+    metadata = {"plan_name": "nucleation_scan", "shape": [len(points)]}
+    axes = [f"{reactor.name}_growth_setpoint_c", f"{reactor.name}_nucleation_setpoint_c"]
+    yield from scan(reactor, points, axes, measurements, metadata)
