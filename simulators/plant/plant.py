@@ -16,6 +16,7 @@ from flowlab.config import FlowPath
 from simulators.plant.fluidics import FlowReactor
 from simulators.plant.heater import HeaterBlock
 from simulators.plant.light import LightPath
+from simulators.plant.luminescence import LuminescencePath
 from simulators.plant.parts import Absorber, PlugHistory
 from simulators.plant.syringe import SyringeDrive
 from simulators.plant.xray import Endstation
@@ -32,6 +33,7 @@ class Plant:
         growth: which of them heats the growth oven.
         light: lamp and detector.
         absorber: turns what is in the cell into absorbance.
+        luminescence: the second light path, where there is one.
         endstation: makes the X-ray side around what flows; none when not given.
 
     Attributes:
@@ -50,6 +52,7 @@ class Plant:
         growth: str,
         light: LightPath,
         absorber: Absorber,
+        luminescence: LuminescencePath | None = None,
         endstation: Callable[[FlowReactor], Endstation] | None = None,
     ):
         self.reactor = FlowReactor(path)
@@ -59,6 +62,7 @@ class Plant:
         self._growth = heaters[growth]
         self.light = light
         self.absorber = absorber
+        self.luminescence = luminescence
         self.xray = None if endstation is None else endstation(self.reactor)
         #: Called with each step in plant seconds before the step; returns nothing.
         self.controllers: list[Callable[[float], None]] = []
@@ -87,6 +91,8 @@ class Plant:
         warm.advance(dt_s, flow_ml_s, inlet_c=hot.temperature_c)
         self.reactor.advance(dt_s, flow_ml_s, mixture, hot.temperature_c, warm.temperature_c)
         self.light.advance(dt_s, flow_ml)
+        if self.luminescence is not None:
+            self.luminescence.advance(dt_s)
         if self.xray is not None:
             self.xray.advance(dt_s, flow_ml)
         self.time_s += dt_s
@@ -113,10 +119,21 @@ class Plant:
         absorbance = self.absorber.absorbance(plug, self.light.wavelength_nm)
         return self.light.expose(absorbance, integration_ms)
 
+    def expose_emission(self, integration_ms: float) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+        """Counts of one scan of the second light path.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.luminescence is None:
+            raise ValueError("this plant has no second light path")
+        return self.luminescence.expose(self.plug_in_cell(), integration_ms, bubble=self.light.bubble)
+
     def truth(self) -> dict[str, Any]:
         """The plant as it is, not as the instruments say."""
         plug = self.plug_in_cell()
-        return {
+        second = {} if self.luminescence is None else {"luminescence": self.luminescence.truth(plug)}
+        return second | {
             "time_s": self.time_s,
             "heaters": {
                 name: {"power_w": block.power_w, "temperature_c": block.temperature_c}

@@ -15,6 +15,7 @@ SERVERS = {
     "socket": "simulators.wire.line:Line",
     "tcp": "simulators.wire.line:Line",
     "http": "simulators.wire.http:Web",
+    "usb+tcp": "simulators.wire.line:Line",
 }
 
 
@@ -27,7 +28,8 @@ class Address:
     """Where a line is reached, as the configuration writes it.
 
     Attributes:
-        scheme: ``socket`` for what pyserial opens, ``tcp`` for instruments with a network plug; see :data:`SERVERS`.
+        scheme: ``socket`` for what pyserial opens, ``tcp`` for instruments with a network plug, ``usb+tcp`` for those
+            on USB, whose transfers go over TCP; see :data:`SERVERS`.
         host: of this machine only.
         port: 0 for any that is free.
         extra: what else a client must know, behind the port: ``?stream_port=31001``. Not read from a configuration,

@@ -16,8 +16,10 @@ from simulators.plant.chemistry import CadmiumSelenide
 from simulators.plant.fluidics import FlowReactor
 from simulators.plant.heater import BlockProperties, HeaterBlock
 from simulators.plant.light import LightPath, LightProperties, pixel_wavelengths
+from simulators.plant.luminescence import PIXELS as LUMINESCENCE_PIXELS
+from simulators.plant.luminescence import CadmiumSelenideEmission, LuminescencePath, LuminescenceProperties, NoEmission
 from simulators.plant.optics import CadmiumSelenideAbsorption
-from simulators.plant.parts import Absorber, Chemistry
+from simulators.plant.parts import Absorber, Chemistry, Emitter
 from simulators.plant.plant import Plant
 from simulators.plant.scattering import CadmiumSelenideScattering
 from simulators.plant.syringe import SyringeDrive
@@ -26,6 +28,7 @@ from simulators.settings import PlantSettings
 from simulators.wire.address import SERVERS, Address
 from simulators.wire.instrument import BenchSettings, Fault, Simulated, bench_settings
 from simulators.wire.ocean import OceanHdx
+from simulators.wire.qepro import OceanQePro
 from simulators.wire.server import MakeServer, Server
 
 T = TypeVar("T")
@@ -239,7 +242,26 @@ def _plant(
     for role, name in (("nucleation", settings.nucleation), ("growth", settings.growth)):
         _known(heaters, name, f"{config.name}: simulation.settings.{role}")
     light = LightPath(pixel_wavelengths(OceanHdx.WAVELENGTH_COEFFICIENTS), LightProperties(**settings.light), seed)
-    return Plant(config.flow_path, drives, heaters, settings.nucleation, settings.growth, light, absorber, endstation)
+    second = None
+    if any(cls.part == "luminescence" for cls in classes.values()):
+        grid = pixel_wavelengths(OceanQePro.WAVELENGTH_COEFFICIENTS, LUMINESCENCE_PIXELS)
+        second = LuminescencePath(grid, _emitter(absorber), LuminescenceProperties(**settings.luminescence), seed)
+    return Plant(
+        config.flow_path,
+        drives,
+        heaters,
+        settings.nucleation,
+        settings.growth,
+        light,
+        absorber,
+        luminescence=second,
+        endstation=endstation,
+    )
+
+
+def _emitter(absorber: Absorber) -> Emitter:
+    """What emits is what absorbs."""
+    return CadmiumSelenideEmission(absorber) if isinstance(absorber, CadmiumSelenideAbsorption) else NoEmission()
 
 
 def _drive(name: str, config: InstrumentConfig) -> SyringeDrive:
