@@ -9,10 +9,13 @@ from pydantic import AfterValidator, Field
 from flowlab.config import Model
 from flowlab.config.load import validate
 from simulators.plant.heater import BlockProperties
+from simulators.plant.hydraulics import HydraulicProperties
 from simulators.plant.light import LightProperties
 
 
-def _fields_of(properties: type[BlockProperties] | type[LightProperties]) -> Callable[[dict[str, float]], Any]:
+def _fields_of(
+    properties: type[BlockProperties] | type[LightProperties] | type[HydraulicProperties],
+) -> Callable[[dict[str, float]], Any]:
     allowed = [field.name for field in fields(properties)]
 
     def check(values: dict[str, float]) -> dict[str, float]:
@@ -32,12 +35,16 @@ class PlantSettings(Model):
         growth: device that heats the growth oven.
         light: properties of lamp and detector that differ from :class:`LightProperties`.
         block: properties of the heated blocks that differ from :class:`BlockProperties`.
+        hydraulics: properties of the flow path that differ from :class:`HydraulicProperties`.
     """
 
     nucleation: str
     growth: str
     light: Annotated[dict[str, float], AfterValidator(_fields_of(LightProperties))] = Field(default_factory=dict)
     block: Annotated[dict[str, float], AfterValidator(_fields_of(BlockProperties))] = Field(default_factory=dict)
+    hydraulics: Annotated[dict[str, float], AfterValidator(_fields_of(HydraulicProperties))] = Field(
+        default_factory=dict
+    )
 
     @classmethod
     def read(cls, values: dict[str, Any], where: str) -> "PlantSettings":

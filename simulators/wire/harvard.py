@@ -44,7 +44,7 @@ class PumpSettings(BenchSettings):
 class PhdUltra(Instrument):
     """The pump. See :class:`Instrument` for the arguments.
 
-    Faults: ``stall`` holds the plunger. The pump says nothing then; its next prompt is ``*``.
+    Faults: ``stall`` holds the plunger; ``clog`` and ``leak`` befall the path behind it. The pump says nothing then; its next prompt is ``*``.
     """
 
     part = "syringe"
@@ -67,7 +67,7 @@ class PhdUltra(Instrument):
         self._nvram_writes = 0
         self._echo = False
         self._unasked = b""
-        self.faults["stall"] = self._hold
+        self.faults |= {"stall": self._hold, "clog": plant.hydraulics.clog, "leak": plant.hydraulics.leak}
         infuse, withdraw = Direction.INFUSE, Direction.WITHDRAW
         self._commands: dict[str, Command] = {
             "ver": lambda _: [self.VERSION],
