@@ -48,7 +48,8 @@ class NeMotor(PumpMotor):
 class Ne1000(Instrument):
     """The pump. See :class:`Instrument` for the other arguments.
 
-    Faults: ``stall`` holds the plunger; ``clog`` and ``leak`` befall the path behind it. In safe mode the pump says so by itself.
+    Faults: ``stall`` holds the plunger, which in safe mode the pump says by itself. ``clog`` and ``leak`` befall the
+    path behind it.
 
     Args:
         real_s: tells real seconds: the time-outs of a wire are no part of the plant.

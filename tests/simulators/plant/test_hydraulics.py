@@ -109,11 +109,11 @@ def test_a_feed_stalls_above_its_pressure_until_it_is_driven_anew():
     assert feed.advance(1.0, 0.0) == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize(("step", "passes"), [(0, [2, 1, 6]), (-1, [2, 1, 6]), (1, [4, 5, 6])])
+@pytest.mark.parametrize(("step", "passes"), [(0, [2, 1]), (-1, [2, 1]), (1, [4, 5, 6, 1])])
 def test_a_valve_turns_port_by_port_in_its_direction(step, passes):
     valve = Selector(6, {})
     valve.port = valve.heading = 3
-    valve.turn(6, step)
+    valve.turn(1, step)
     seen = []
     while valve.turning:
         valve.advance(Selector.STEP_S)
