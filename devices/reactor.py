@@ -143,10 +143,10 @@ class FlowReactor(Instrument):
         """Refuse what a syringe cannot hold between two refills, or what is not there altogether."""
         largest_ml, all_ml = self._share_ml(between_ml), self._share_ml(total_ml)
         for pump in self.pumps:
-            if largest_ml > pump.syringe.volume_ml:
+            if largest_ml > pump.capacity_ml:
                 raise LimitError(
                     f"{self.name}: {largest_ml:.1f} mL of {pump.reagent} may flow between two refills, but its syringe "
-                    f"holds {pump.syringe.volume_ml:g} mL; ask for longer residence times, smaller steps of "
+                    f"holds {pump.capacity_ml:g} mL; ask for longer residence times, smaller steps of "
                     "temperature or fewer volumes"
                 )
             left_ml = pump.ask_content_ml() + pump.reservoir_ml

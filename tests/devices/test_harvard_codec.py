@@ -49,7 +49,9 @@ def test_an_error_of_the_pump_is_a_refusal_with_its_words(data):
         harvard.decode(data, 0, 1)
 
 
-@pytest.mark.parametrize("data", [b"x", b"\n\xff\r\n:", b"\na\nb\r\n:", b"\n0.8\x00 ml/min\r\n:", b"\n13:1 ml\r\n13:", b"\na\r\nb\r\n:"])
+@pytest.mark.parametrize(
+    "data", [b"x", b"\n\xff\r\n:", b"\na\nb\r\n:", b"\n0.8\x00 ml/min\r\n:", b"\n13:1 ml\r\n13:", b"\na\r\nb\r\n:"]
+)
 def test_what_is_no_reply_of_this_pump_is_an_error(data):
     with pytest.raises(ReplyError):
         harvard.decode(data, 12 if b"13" in data else 0, 1)
