@@ -56,7 +56,7 @@ class MultipositionValve(Instrument):
 
     Settings = MultipositionValveSettings
 
-    position = Cpt(Quantity, ask="ask_position", units="", kind=Kind.hinted)
+    port = Cpt(Quantity, ask="ask_position", units="", kind=Kind.hinted)
     stream = Cpt(Quantity, ask="ask_stream", units="", kind=Kind.normal)
 
     def __init__(self, name: str, entry: DeviceEntry, settings: MultipositionValveSettings, bench: Bench):
