@@ -9,7 +9,7 @@ from bluesky.protocols import check_supports
 from pydantic import ValidationError
 
 from devices.agreement import DisagreementError
-from devices.errors import DeviceError, InstrumentFaultError, LimitError, LinkError, NotReachedError, ReplyTimeoutError
+from devices.errors import InstrumentFaultError, LimitError, NotReachedError, ReplyTimeoutError
 from devices.knauer import AzuraCompactSettings
 from flowlab.bench import Bench
 from flowlab.config.load import ConfigError
@@ -33,16 +33,31 @@ def lab(file: Path) -> Iterator[Served]:
         yield lab
 
 
-@pytest.fixture
-def bench(file: Path, lab: Served) -> Iterator[Bench]:
-    """Connected; safe again after each test."""
-    lab.ask(fault="none", device=NAME)
+@pytest.fixture(scope="module")
+def connected(file: Path, lab: Served) -> Iterator[Bench]:
     with feeds.bench_at(file, lab.addresses) as bench:
         bench.devices[NAME].connect()
-        bench.devices["selector"].set("solvent").wait(WAIT_S)
+        bench.devices["selector"].connect()
         yield bench
-        lab.ask(fault="none", device=NAME)
-        bench.devices[NAME].make_safe()
+
+
+@pytest.fixture
+def bench(connected: Bench, lab: Served) -> Iterator[Bench]:
+    """Feeds solvent; safe again after each test."""
+    connected.devices["selector"].set("solvent").wait(WAIT_S)
+    yield connected
+    lab.ask(fault="none", device=NAME)
+    connected.devices[NAME].make_safe()
+
+
+@pytest.fixture
+def changed(pump, monkeypatch):
+    """Changes settings of the pump until the test ends."""
+
+    def change(**settings) -> None:
+        monkeypatch.setattr(pump, "settings", pump.settings.model_copy(update=settings))
+
+    return change
 
 
 @pytest.fixture
@@ -126,16 +141,15 @@ def test_a_clog_raises_the_pressure_until_the_pump_stops_by_itself_which_stays_a
     assert pump.ask_rate_ml_min() == 1.0
 
 
-def test_a_leak_lets_the_pressure_fall_below_what_the_pump_goes_on_with(bench, lab, pump):
-    usual = pump.settings
-    pump.settings = usual.model_copy(update={"lowest_bar": 10})
+def test_a_leak_lets_the_pressure_fall_below_what_the_pump_goes_on_with(bench, lab, pump, changed, monkeypatch):
+    changed(lowest_bar=10)
     pump.connect()
     pump.set(6.0).wait(WAIT_S)
     assert until(bench, lambda: pump.ask_pressure_bar() > 15)
     lab.ask(fault="leak", device=NAME, share=0.9)
     with pytest.raises(InstrumentFaultError, match="stopped by itself: its last errors are 3, "):
         until(bench, lambda: pump.ask_rate_ml_min() < 0)
-    pump.settings = usual
+    monkeypatch.undo()
     pump.connect()
 
 
@@ -145,37 +159,6 @@ def test_a_blocked_motor_is_an_error(bench, lab, pump):
     with pytest.raises(InstrumentFaultError, match=NAME):
         until(bench, lambda: pump.ask_rate_ml_min() < 0)
     pump.make_safe()
-
-
-def test_connecting_tells_it_the_limits_and_stops_it(file, lab, bench, pump):
-    pump.set(2.0).wait(WAIT_S)
-    bench.close()
-    with feeds.bench_at(file, lab.addresses) as other:
-        other.devices[NAME].connect()
-        known = lab.ask(truth=True)["instruments"][NAME]
-        assert (known["highest_bar"], known["lowest_bar"], known["on"], known["remote"]) == (100, 0, False, True)
-
-
-def test_it_goes_on_when_the_line_dies_and_says_so_when_it_is_back(bench, lab, pump):
-    """It has no time-out: the documents say so, and here it is seen."""
-    pump.set(1.0).wait(WAIT_S)
-    lab.ask(fault="unplug", device=NAME)
-    with pytest.raises(LinkError, match=f"{NAME}: "):
-        pump.ask_rate_ml_min()
-    with pytest.raises(LinkError, match=f"{NAME}: "):
-        pump.make_safe()
-    assert flow(lab) == 1.0
-    lab.ask(fault="none", device=NAME)
-    assert pump.ask_rate_ml_min() == 1.0
-
-
-def test_making_it_safe_stops_it_without_connecting_first(bench, file, lab, pump):
-    pump.set(1.0).wait(WAIT_S)
-    bench.close()
-    with feeds.bench_at(file, lab.addresses) as other:
-        other.devices[NAME].make_safe()
-        known = lab.ask(truth=True)["instruments"][NAME]
-        assert (flow(lab), known["on"], known["flow_ul_min"]) == (0, False, 0)
 
 
 def test_making_it_safe_fails_when_it_is_silent(lab, pump):
@@ -192,30 +175,17 @@ def test_a_pump_that_goes_on_is_not_safe(pump, monkeypatch):
         pump.make_safe()
 
 
-def test_a_pump_whose_motor_is_not_asked_is_not_taken_for_standing_before_it_is_connected(bench, file, lab):
-    bench.close()
-    with feeds.bench_at(file, lab.addresses) as other:
-        pump = other.devices[NAME]
-        pump.settings = pump.settings.model_copy(update={"idle_current": None})
-        with pytest.raises(DeviceError, match="not known whether it runs"):
-            pump.ask_rate_ml_min()
-        pump.connect()
-        assert pump.ask_rate_ml_min() == 0
-        pump.set(1.0).wait(WAIT_S)
-        assert pump.ask_rate_ml_min() == 1.0
-
-
-def test_another_head_is_noticed(pump):
-    pump.settings = pump.settings.model_copy(update={"head_ml": 50})
+def test_another_head_is_noticed(pump, changed):
+    changed(head_ml=50)
     with pytest.raises(InstrumentFaultError, match="has a head of 10 mL, but settings.head_ml is 50"):
         pump.connect()
 
 
-def test_a_gauge_that_tells_what_cannot_be_is_an_error(bench, lab, pump):
+def test_a_gauge_that_tells_what_cannot_be_is_an_error(bench, pump, changed):
     """What a unit that is configured ten times too large looks like."""
     pump.set(6.0).wait(WAIT_S)
     assert until(bench, lambda: pump.ask_pressure_bar() == OPENS + RESISTS * 6)
-    pump.settings = pump.settings.model_copy(update={"pressure_unit_bar": 100.0, "pressure_agrees_bar": 100.0})
+    changed(pressure_unit_bar=100.0, pressure_agrees_bar=100.0)
     with pytest.raises(InstrumentFaultError, match="gauge: feed_pump tells 1700 bar, which is outside -1…400 bar"):
         bench.devices["gauge"].ask_pressure_bar()
 

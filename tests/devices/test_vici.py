@@ -7,7 +7,7 @@ import pytest
 from bluesky import protocols
 from bluesky.protocols import check_supports
 
-from devices.errors import InstrumentFaultError, LimitError, LinkError, NotReachedError
+from devices.errors import InstrumentFaultError, LimitError, NotReachedError
 from flowlab.bench import Bench
 from flowlab.config.load import ConfigError
 from tests.devices import feeds
@@ -36,18 +36,29 @@ def lab(file: Path) -> Iterator[Served]:
         yield lab
 
 
-@pytest.fixture
-def bench(file: Path, lab: Served) -> Iterator[Bench]:
-    lab.ask(fault="none", device=NAME)
+@pytest.fixture(scope="module")
+def connected(file: Path, lab: Served) -> Iterator[Bench]:
     with feeds.bench_at(file, lab.addresses) as bench:
-        bench.devices[NAME].set(1).wait(WAIT_S)
+        bench.devices[NAME].connect()
         yield bench
-        lab.ask(fault="none", device=NAME)
 
 
 @pytest.fixture
-def valve(bench: Bench):
-    return bench.devices[NAME]
+def valve(connected: Bench, lab: Served):
+    """At position 1."""
+    connected.devices[NAME].set(1).wait(WAIT_S)
+    yield connected.devices[NAME]
+    lab.ask(fault="none", device=NAME)
+
+
+@pytest.fixture
+def changed(valve, monkeypatch):
+    """Changes settings of the valve until the test ends."""
+
+    def change(**settings) -> None:
+        monkeypatch.setattr(valve, "settings", valve.settings.model_copy(update=settings))
+
+    return change
 
 
 def port(lab: Served) -> int | None:
@@ -83,8 +94,8 @@ def test_it_turns_to_a_stream_by_its_name(lab, valve):
 
 
 @pytest.mark.parametrize("direction", ["clockwise", "counterclockwise"])
-def test_it_turns_the_way_that_is_set(lab, valve, direction):
-    valve.settings = valve.settings.model_copy(update={"direction": direction})
+def test_it_turns_the_way_that_is_set(lab, valve, changed, direction):
+    changed(direction=direction)
     valve.set(4).wait(WAIT_S)
     assert port(lab) == 4
 
@@ -101,8 +112,8 @@ def test_a_position_that_there_is_not_is_refused_before_anything_is_sent(lab, va
     assert port(lab) == 1
 
 
-def test_a_valve_that_sticks_is_not_reached_and_named(file, lab, valve):
-    valve.settings = valve.settings.model_copy(update={"move_within_s": 50.0})
+def test_a_valve_that_sticks_is_not_reached_and_named(lab, valve, changed):
+    changed(move_within_s=50.0)
     lab.ask(fault="stick", device=NAME)
     with pytest.raises(NotReachedError, match=r"selector: position 2 \(cadmium\) not reached within 50 s"):
         valve.set("cadmium").wait(WAIT_S)
@@ -115,7 +126,7 @@ def test_a_valve_that_sticks_is_not_reached_and_named(file, lab, valve):
     assert port(lab) == 2
 
 
-def test_a_valve_that_did_not_hear_is_told_again(lab, valve, monkeypatch):
+def test_a_valve_that_did_not_hear_is_told_again(lab, valve, changed, monkeypatch):
     told: list[int] = []
     turn = valve._turn
 
@@ -125,7 +136,7 @@ def test_a_valve_that_did_not_hear_is_told_again(lab, valve, monkeypatch):
             turn(number)
 
     monkeypatch.setattr(valve, "_turn", lost_once)
-    valve.settings = valve.settings.model_copy(update={"move_within_s": 5000.0})
+    changed(move_within_s=5000.0)
     valve.set(3).wait(WAIT_S)
     assert (port(lab), told) == (3, [3, 3])
 
@@ -135,21 +146,15 @@ def test_the_safe_position_is_gone_to_where_there_is_one(lab, valve):
     assert port(lab) == (10 if valve.settings.safe_position else 1)
 
 
-def test_an_unplugged_valve_is_a_lost_link(lab, valve):
-    lab.ask(fault="unplug", device=NAME)
-    with pytest.raises(LinkError, match=f"{NAME}: "):
-        valve.ask_position()
-
-
-def test_another_number_of_positions_is_noticed(valve):
-    valve.settings = valve.settings.model_copy(update={"positions": 6})
+def test_another_number_of_positions_is_noticed(valve, changed):
+    changed(positions=6)
     with pytest.raises(InstrumentFaultError, match="selector: has 10 positions, but settings.positions is 6"):
         valve.connect()
 
 
-def test_the_wrong_dialect_is_an_error_that_shows_what_came_back(valve):
+def test_the_wrong_dialect_is_an_error_that_shows_what_came_back(valve, changed):
     other = "emh" if valve.settings.dialect == "eut" else "eut"
-    valve.settings = valve.settings.model_copy(update={"dialect": other, "attempts": 1})
+    changed(dialect=other)
     with pytest.raises(Exception, match=f"{NAME}: .*no answer to NP"):
         valve.connect()
 
