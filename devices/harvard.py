@@ -36,7 +36,7 @@ T = TypeVar("T")
 #: How often a counter that runs is looked at before its replies are given up as contradictory.
 _LOOKS = 6
 #: Digits with which the pump prints a volume, relative; and plant seconds in which its counters may go on by a step.
-_DIGITS, _STEP_S = 2e-5, 0.5
+_DIGITS, _STEP_S = 2e-5, 0.2
 
 
 @dataclass(frozen=True)
@@ -146,20 +146,21 @@ class PhdUltra(SyringePump):
             return None
         try:
             first_ml = harvard.volume_ml(first.lines[0])
-            second_ml = self._second_volume_ml(way, second.lines[0])
+            second_ml, rate_ml_min = self._second_volume_ml(way, second.lines[0])
         except ReplyError:
             return None
-        flows_ml = self._fastest_ml_min / 60 * (self.clock.now_s() - begun_s + _STEP_S)
+        flows_ml = min(rate_ml_min, self._fastest_ml_min) / 60 * (self.clock.now_s() - begun_s + _STEP_S)
         rounding_ml = _DIGITS * first_ml
         return second_ml if -rounding_ml <= second_ml - first_ml <= flows_ml + rounding_ml else None
 
-    def _second_volume_ml(self, way: _Way, text: str) -> float:
+    def _second_volume_ml(self, way: _Way, text: str) -> tuple[float, float]:
+        """The counter as the second reply has it, and the rate at which it runs, or more."""
         if self.settings.cross_check == "repeat":
-            return harvard.volume_ml(text)
+            return harvard.volume_ml(text), self._fastest_ml_min
         status = self._status(text)
         if status.infusing is not (way is _INFUSE):
             raise ReplyError("a status of the other direction")
-        return status.volume_ml
+        return status.volume_ml, status.rate_ml_min
 
     def _status(self, text: str) -> harvard.Status:
         return harvard.status(text, self.settings.status_flags, self.settings.status_time)

@@ -1,0 +1,260 @@
+"""PHD ULTRA pumps on one bus, in both dialects: targets, counters, stalls, and replies that a bad cable spoils."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devices.errors import DeviceError, InstrumentFaultError, LimitError, NotReachedError
+from devices.harvard import PhdUltra
+from devices.links import Line
+from flowlab.bench import Bench
+from flowlab.config import load_instrument
+from flowlab.config.instrument import ClockSettings
+from tests.simulators.benches import Served, served
+
+WAIT_S = 60.0
+SPEED = 100.0
+PUMPS = [f"pump_{unit}" for unit in range(1, 5)]
+SHIPPED = Path(__file__).parents[2] / "config" / "instruments" / "simulated-flow.toml"
+PUMP = """
+[devices.pump_{unit}]
+class = "devices.harvard:PhdUltra"
+address = "socket://127.0.0.1:50120"
+simulator = "simulators.wire.harvard:PhdUltra"
+[devices.pump_{unit}.settings]
+unit = {unit}
+syringe = "glass_50ml"
+reagent = "cadmium"
+highest_ml_min = 20.0
+refill_ml_min = 20.0
+dispense_ml_min = 5.0
+reply_within_s = 0.1
+{settings}
+[devices.pump_{unit}.simulated]
+{simulated}
+"""
+VARIANTS = {
+    "as the manual has it": ('dialect = "colon"\nat_sign = "behind"\nstatus_flags = 5', 'before_text = "prompt"'),
+    "as its siblings are": ('dialect = "plain"\nat_sign = "before"\nstatus_time = "ms"', 'before_text = "address"'),
+    "without its status": ('cross_check = "repeat"\nstatus_flags = 6', "status_flags = 5"),
+}
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped instrument with four more pumps on one bus."""
+    settings, simulated = VARIANTS[request.param]
+    text = SHIPPED.read_text("utf-8").replace('"spectrometer"]\n', f'"spectrometer", {str(PUMPS)[1:-1]}]\n', 1)
+    before, plans, rest = text.partition("[plans.temperature_scan]")
+    tables = "".join(PUMP.format(unit=unit, settings=settings, simulated=simulated) for unit in range(1, 5))
+    path = tmp_path_factory.mktemp("harvard") / "bus.toml"
+    path.write_text(before + tables + plans + rest, "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def lab(file: Path) -> Iterator[Served]:
+    with served(str(file), "--any-port", "--speed", str(SPEED), "--seed", "7") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def connected(file: Path, lab: Served) -> Iterator[Bench]:
+    config = load_instrument(str(file)).model_copy(update={"clock": ClockSettings(speed=SPEED)})
+    with Bench(config, "bus", lab.addresses) as bench:
+        for name in PUMPS:
+            bench.devices[name].connect()
+        yield bench
+
+
+@pytest.fixture
+def bench(connected: Bench, lab: Served) -> Iterator[Bench]:
+    """Safe again after each test."""
+    yield connected
+    for name in PUMPS:
+        lab.ask(fault="none", device=name)
+        connected.devices[name].make_safe()
+
+
+@pytest.fixture
+def pump(bench: Bench) -> PhdUltra:
+    return bench.devices["pump_1"]
+
+
+def truth(lab: Served, name: str = "pump_1") -> dict:
+    """What the pump really does, and what it has counted."""
+    told = lab.ask(truth=True)
+    return told["pumps"][name] | told["instruments"][name]
+
+
+def counted(lab: Served, name: str, counter: str) -> float:
+    return truth(lab, name)[f"{counter}_ml"]
+
+
+def until(bench: Bench, condition, limit_s: float = 3000.0) -> bool:
+    return bench.clock.wait_until(condition, every_s=1.0, limit_s=limit_s)
+
+
+def test_each_pump_of_a_bus_runs_at_its_own_rate(bench, lab):
+    rates = dict(zip(PUMPS, (0.5, 1.0, 2.0, 20.0), strict=True))
+    for name, rate in rates.items():
+        bench.devices[name].set(rate).wait(WAIT_S)
+    assert {name: truth(lab, name)["rate_ml_min"] for name in PUMPS} == rates
+    assert {name: bench.devices[name].ask_rate_ml_min() for name in PUMPS} == rates
+
+
+def test_it_is_told_what_syringe_it_has_and_that_settings_are_not_to_be_kept(lab, pump):
+    assert (truth(lab)["told_diameter_mm"], truth(lab)["nvram"]) == (26.7, "off")
+    writes = truth(lab)["nvram_writes"]
+    pump.set(1.0)
+    pump.set(2.0)
+    assert truth(lab)["nvram_writes"] == writes
+
+
+def test_it_dispenses_a_volume_and_stops_by_itself(bench, lab, pump):
+    before = truth(lab)["content_ml"]
+    status = pump.dispense.set(1.5)
+    assert truth(lab)["rate_ml_min"] == 5.0
+    status.wait(WAIT_S)
+    assert before - truth(lab)["content_ml"] == pytest.approx(1.5, abs=1e-4)
+    assert (truth(lab)["state"], truth(lab)["target_ml"]) == ("target_reached", None)
+    pump.set(1.0).wait(WAIT_S)
+    assert truth(lab)["rate_ml_min"] == 1.0
+
+
+def test_what_it_says_unasked_at_its_target_spoils_nothing(bench, lab, pump):
+    status = pump.start_dispense(0.5)
+    while not status.done:
+        for name in PUMPS:
+            assert bench.devices[name].ask_rate_ml_min() in (0.0, 5.0)
+    status.wait(WAIT_S)
+    assert truth(lab)["state"] == "target_reached"
+
+
+@pytest.mark.parametrize("volume", [0.0, -1.0, 51.0, float("nan")])
+def test_a_volume_that_it_cannot_dispense_is_refused_before_it_moves(lab, pump, volume):
+    before = truth(lab)["content_ml"]
+    with pytest.raises(LimitError, match="pump_1: volume"):
+        pump.dispense.set(volume)
+    assert (truth(lab)["rate_ml_min"], truth(lab)["content_ml"]) == (0.0, before)
+
+
+def test_a_refill_is_followed_while_it_runs(bench, lab, pump):
+    pump.start_dispense(2.0).wait(WAIT_S)
+    status = pump.refill()
+    low_ml = counted(lab, "pump_1", "withdrawn")
+    told_ml = pump.ask_withdrawn_ml()
+    assert low_ml - 1e-5 <= told_ml <= counted(lab, "pump_1", "withdrawn") + 1e-5
+    status.wait(WAIT_S)
+    assert truth(lab)["content_ml"] == pytest.approx(50.0, abs=0.05)
+    assert (pump.ask_infused_ml(), pump.ask_withdrawn_ml()) == (0.0, 0.0)
+
+
+def test_a_stall_is_found_by_asking_for_anything(bench, lab, pump):
+    for ask in (pump.ask_rate_ml_min, pump.ask_infused_ml, pump.ask_withdrawn_ml, lambda: pump.set(2.0)):
+        pump.set(1.0).wait(WAIT_S)
+        lab.ask(fault="stall", device="pump_1")
+        assert until(bench, lambda: truth(lab)["state"] == "stalled")
+        with pytest.raises(InstrumentFaultError, match="pump_1: has stalled"):
+            ask()
+        lab.ask(fault="none", device="pump_1")
+        pump.make_safe()
+
+
+def test_a_stall_on_the_way_to_a_target_ends_the_waiting(bench, lab, pump):
+    status = pump.start_dispense(20.0)
+    lab.ask(fault="stall", device="pump_1")
+    with pytest.raises(InstrumentFaultError, match="pump_1: has stalled"):
+        status.wait(WAIT_S)
+
+
+def test_a_pump_that_turns_at_another_rate_than_it_shows_is_noticed(pump, monkeypatch):
+    if pump.settings.cross_check == "repeat":
+        pytest.skip("this pump's status is not read")
+    monkeypatch.setattr(
+        pump, "_status", lambda text: PhdUltra._status(pump, text.replace("16666666667", "26666666667"))
+    )
+    with pytest.raises(NotReachedError, match="pump_1: shows 1 mL/min, but its status says otherwise"):
+        pump.set(1.0)
+
+
+def test_four_pumps_on_one_bus_can_be_polled_at_5_hz(bench, lab, monkeypatch):
+    """What a poll says on the wire, at 115200 baud, and 4 ms for a pump to answer, must fit into 0.2 s."""
+    exchanges: list[int] = []
+    ask = Line.ask
+
+    def counting(self, request, decode, device):
+        longest = 0
+
+        def decode_counted(data: bytes):
+            nonlocal longest
+            longest = max(longest, len(data))
+            return decode(data)
+
+        reply = ask(self, request, decode_counted, device)
+        exchanges.append(len(request) + longest)
+        return reply
+
+    for name in PUMPS:
+        bench.devices[name].set(1.0).wait(WAIT_S)
+        bench.devices[name].read()
+    monkeypatch.setattr(Line, "ask", counting)
+    for name in PUMPS:
+        bench.devices[name].read()
+    takes_s = sum(exchanges) * 10 / 115200 + 0.004 * len(exchanges)
+    assert len(exchanges) >= 4 * 4
+    assert takes_s < 0.2, (len(exchanges), sum(exchanges))
+
+
+BAD_CABLES = [
+    {"garble": 0.3},
+    {"garble": 0.1, "cut": 0.05, "lose": 0.05, "duplicate": 0.1},
+    {"duplicate": 0.5, "garble": 0.05},
+]
+
+
+@pytest.mark.parametrize("faults", BAD_CABLES, ids=lambda faults: " ".join(faults))
+def test_no_wrong_value_is_believed_on_a_bad_cable(bench, lab, faults, monkeypatch):
+    """Each value is held against the truth before and after it; what cannot be read is an error that names the pump."""
+    taken, refused = 0, 0
+    for name, rate in (("pump_1", 3.0), ("pump_2", 0.0)):
+        pump = bench.devices[name]
+        monkeypatch.setattr(pump, "settings", pump.settings.model_copy(update={"attempts": 5}))
+        pump.set(rate).wait(WAIT_S)
+        # A counter that runs is believed as far as flows in 0.2 s: see devices.harvard.
+        runs = 20.0 if rate and pump.settings.cross_check == "repeat" else rate
+        for fault, probability in faults.items():
+            lab.ask(fault=fault, device=name, probability=probability)
+        for _ in range(12):
+            for counter, ask in (("infused", pump.ask_infused_ml), ("withdrawn", pump.ask_withdrawn_ml)):
+                before_ml = counted(lab, name, counter)
+                try:
+                    told_ml = ask()
+                except DeviceError as error:
+                    assert name in str(error)
+                    refused += 1
+                    continue
+                slack_ml = 1e-4 + runs / 60 * 0.2 * (counter == "infused")
+                assert before_ml - slack_ml <= told_ml <= counted(lab, name, counter) + slack_ml
+                taken += 1
+            try:
+                assert pump.ask_rate_ml_min() == rate
+                taken += 1
+            except DeviceError as error:
+                assert name in str(error)
+                refused += 1
+        lab.ask(fault="none", device=name)
+    assert taken > 3 * refused
+
+
+def test_a_pump_is_stopped_through_a_bad_cable(bench, lab, pump):
+    for _ in range(4):
+        pump.set(1.0).wait(WAIT_S)
+        lab.ask(fault="garble", device="pump_1", probability=0.3)
+        try:
+            pump.make_safe()
+        except DeviceError as error:
+            assert "pump_1" in str(error)
+        assert truth(lab)["rate_ml_min"] == 0.0
+        lab.ask(fault="none", device="pump_1")
