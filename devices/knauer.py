@@ -1,7 +1,7 @@
 """Knauer Azura Compact HPLC pumps: a continuous feed from a bottle, with a pressure sensor in it.
 
 Source: public drivers; see :mod:`devices.protocols.knauer`. What no source settles is a setting: the unit of the
-pressure reading has no default, as the two that are told differ by ten.
+pressure reading has no default, as two are told that differ by ten, in flowchem 1.1.6 even in one file.
 
 **The pump has no time-out of its own: when the line or this program dies, it goes on** until its bottle is empty or the
 pressure is outside ``lowest_bar``…``highest_bar``, which are set in the pump when it is connected. A pump that must
@@ -61,6 +61,9 @@ class AzuraCompactSettings(LineSettings):
     )
     idle_current: Annotated[int, Field(ge=0, le=100)] | None = Field(
         default=None, description="percent of IMOTOR? up to which the motor stands; not given: it is not asked"
+    )
+    start_within_s: Annotated[float, Field(gt=0)] = Field(
+        default=5.0, description="plant seconds in which its motor turns, or stands, once it was told; see idle_current"
     )
     bare_values: bool = Field(default=False, description="whether the pump answers FLOW? by 1250, not FLOW:1250")
 
@@ -152,6 +155,13 @@ class AzuraCompact(Instrument):
             raise DeviceError(f"{self.name}: it is not known whether it runs; connect it first, or set idle_current")
         return self._on
 
+    def _comes_to(self, *, running: bool) -> bool:
+        """Whether it runs, once it had the time to do as it was told."""
+        there = self.clock.wait_until(
+            lambda: self._runs() is running, every_s=0.2, limit_s=self.settings.start_within_s
+        )
+        return running if there else not running
+
     def _check_fault(self, runs: bool) -> None:
         """Find out whether it stopped by itself; that stays an error until it is stopped."""
         if self._on and self._fault is None:
@@ -200,7 +210,7 @@ class AzuraCompact(Instrument):
             # When the reply is lost it may run or not: it is taken to run.
             self._on = True
             self._order("ON")
-        self._check_fault(self._runs())
+        self._check_fault(self._comes_to(running=True))
         with self._counting:
             self._reckon(round(value * 1000) / 1000)
         return self.done()
@@ -230,7 +240,7 @@ class AzuraCompact(Instrument):
         self._on = False
         with self._counting:
             self._reckon(0.0)
-        if self._runs():
+        if self._comes_to(running=False):
             raise NotReachedError(f"{self.name}: was switched off, but its motor turns")
         self._fault = None
 

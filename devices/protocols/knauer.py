@@ -15,7 +15,7 @@ from devices.errors import RefusedError, ReplyError
 HEADS = {10: (10.0, 400), 50: (50.0, 150)}
 
 _ERRORS = {"1": "it does not know this command", "2": "the value is out of range"}
-_WHOLE = re.compile(r"\d{1,6}")
+_WHOLE = re.compile(r"[0-9]{1,6}")
 
 
 def query(name: str) -> bytes:

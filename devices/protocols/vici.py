@@ -21,11 +21,11 @@ Direction = Literal["shortest", "clockwise", "counterclockwise"]
 
 _MOVES = {"shortest": "GO", "clockwise": "CW", "counterclockwise": "CC"}
 _POSITION = {
-    "eut": re.compile(r"CP ?=? ?(?P<at>\d{1,2})"),
-    "emh": re.compile(r"Position is (?: = (?P<at>\d{1,2})|near to = (?P<near>\d{1,2}))"),
+    "eut": re.compile(r"CP ?=? ?(?P<at>[0-9]{1,2})"),
+    "emh": re.compile(r"Position is (?: = (?P<at>[0-9]{1,2})|near to = (?P<near>[0-9]{1,2}))"),
 }
-_POSITIONS = {"eut": re.compile(r"NP(\d{1,2})"), "emh": re.compile(r"NP = (\d{1,2})")}
-_ECHO = re.compile(r"(?:GO|CW|CC) ?=? ?\d{0,2}")
+_POSITIONS = {"eut": re.compile(r"NP([0-9]{1,2})"), "emh": re.compile(r"NP = ([0-9]{1,2})")}
+_ECHO = re.compile(r"(?:GO|CW|CC) ?=? ?[0-9]{0,2}")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ highest_ml_min = 10.0
 highest_bar = 100
 pressure_unit_bar = {unit_bar}
 pressure_agrees_bar = 1.0
-reply_within_s = 0.3
+reply_within_s = 0.1
+attempts = 5
 {settings}
 [devices.feed_pump.simulated]
 valve = "selector"
@@ -42,7 +43,8 @@ simulator = "simulators.wire.vici:MultipositionValve"
 dialect = "{dialect}"
 positions = 10
 ports = {{ 1 = "solvent", 2 = "cadmium", 10 = "waste" }}
-reply_within_s = 0.3
+reply_within_s = 0.1
+attempts = 5
 {settings}
 """
 

@@ -1,12 +1,14 @@
 """What feed and valve do when their lines are cut or another driver comes: each test has a bench of its own."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from devices.errors import DeviceError, LinkError
+from devices.errors import DeviceError, InstrumentFaultError, LinkError, ReplyError, ReplyTimeoutError
 from flowlab.bench import Bench
+from flowlab.conditions import Conditions
 from tests.devices import feeds
 from tests.devices.conftest import SPEED
 from tests.simulators.benches import Served, served
@@ -84,3 +86,53 @@ def test_an_unplugged_valve_is_a_lost_link(bench, lab):
     lab.ask(fault="unplug", device="selector")
     with pytest.raises(LinkError, match="selector: "):
         bench.devices["selector"].ask_position()
+
+
+def test_a_reactor_runs_with_a_continuous_feed_beside_a_syringe_pump(file, lab, tmp_path):
+    text = file.read_text("utf-8").replace('pumps = ["cadmium_pump", ', 'pumps = ["feed_pump", ')
+    mixed = tmp_path / "mixed.toml"
+    mixed.write_text(text, "utf-8")
+    with feeds.bench_at(mixed, lab.addresses) as bench:
+        bench.connect()
+        bench.devices["selector"].set("cadmium").wait(WAIT_S)
+        reactor = bench.devices["reactor"]
+        try:
+            reactor.reagent.set([10.0, 20.0]).wait(WAIT_S)
+            reactor.refill.set(20.0).wait(WAIT_S)
+            reactor.set(Conditions(60.0, 50.0, 14.0)).wait(WAIT_S)
+            assert flow(lab) == 0.857
+            assert reactor.ask_residence_time_s() == pytest.approx(14.0, rel=1e-3)
+            reactor.flush.set(1.0).wait(WAIT_S)
+            reactor.trigger().wait(WAIT_S)
+            lab.ask(fault="stall", device=NAME)
+            with pytest.raises(InstrumentFaultError, match=f"{NAME}: stopped by itself"):
+                bench.clock.wait_until(lambda: reactor.ask_flow_ml_min() < 0, every_s=1, limit_s=6000)
+            lab.ask(fault="none", device=NAME)
+        finally:
+            assert not any(bench.make_safe().values())
+        assert flow(lab) == 0
+
+
+def test_on_a_bad_cable_feed_and_valve_tell_the_truth_or_an_error_with_their_name(bench, lab):
+    pump, valve = bench.devices[NAME], bench.devices["selector"]
+    pump.connect()
+    pump.set(6.0).wait(WAIT_S)
+    assert bench.clock.wait_until(lambda: abs(lab.ask(truth=True)["pressure_bar"] - 17) < 0.01, every_s=1, limit_s=600)
+    faults = {"garble": 0.25, "cut": 0.03, "lose": 0.03, "duplicate": 0.2}
+    asked = {
+        (NAME, pump.ask_rate_ml_min): (6.0, 0.0),
+        (NAME, pump.ask_pressure_bar): (17.0, 1.0),
+        ("selector", valve.ask_position): (1, 0),
+    }
+    valve.set(1).wait(WAIT_S)
+    for device in (NAME, "selector"):
+        for fault, probability in faults.items():
+            lab.ask(fault=fault, device=device, probability=probability)
+    taken = 0
+    for _ in range(10):
+        for (name, ask), (true, slack) in asked.items():
+            with contextlib.suppress(ReplyError, ReplyTimeoutError):
+                told = ask()
+                assert abs(told - true) <= slack, (name, told)
+                taken += 1
+    assert taken > 20
