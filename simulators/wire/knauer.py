@@ -31,6 +31,7 @@ class PumpSettings(BenchSettings):
     pressure_unit_bar: float = Field(default=1.0, gt=0, description="bar for each count of PRESSURE?")
     line_end: Literal["cr", "crlf", "lfcr"] = Field(default="cr", description="what ends a reply")
     orders: Literal["named", "plain"] = Field(default="named", description="ON is answered by ON:OK, or by OK")
+    spin_up_s: float = Field(default=0.0, ge=0, description="plant seconds from ON to the first current of the motor")
     bare_values: bool = Field(default=False, description="FLOW? is answered by 1250, not FLOW:1250")
 
 
@@ -145,7 +146,7 @@ class AzuraCompact(Instrument):
 
     def _current(self) -> int:
         """Percent: some for the motor, more for the pressure."""
-        if not self._on or self._feed.stalled or self._feed.held:
+        if not self._on or self._on_for_s < self._settings.spin_up_s or self._feed.stalled or self._feed.held:
             return 0
         return min(round(15 + self._hydraulics.pressure_bar / 5), 100)
 

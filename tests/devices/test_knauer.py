@@ -217,7 +217,11 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path, line, message
     ("unit_bar", "feed", "simulated"),
     [
         (0.1, "bare_values = true", 'orders = "plain"\nline_end = "crlf"'),
-        (1.0, 'remote_command = "REMOTE"', 'orders = "named"\nline_end = "lfcr"'),
+        (
+            1.0,
+            'remote_command = "REMOTE"\nidle_current = 0\nstart_within_s = 500.0',
+            'orders = "named"\nline_end = "lfcr"\nspin_up_s = 50.0',
+        ),
     ],
 )
 def test_what_no_source_settles_can_be_either_way(tmp_path, unit_bar, feed, simulated):
@@ -231,6 +235,12 @@ def test_what_no_source_settles_can_be_either_way(tmp_path, unit_bar, feed, simu
         assert until(bench, lambda: abs(pump.ask_pressure_bar() - wanted_bar) <= 0.11)
         pump.make_safe()
         assert flow(lab) == 0
+
+
+def test_a_motor_that_does_not_begin_to_turn_is_an_error(pump, lab, changed):
+    changed(idle_current=99)
+    with pytest.raises(InstrumentFaultError, match=f"{NAME}: was started, but its motor stands"):
+        pump.set(1.0)
 
 
 def test_readings_that_do_not_agree_are_no_pressure(pump, monkeypatch):
