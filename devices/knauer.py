@@ -12,8 +12,8 @@ kept. It cannot be asked whether it runs, unless the current of its motor tells 
 itself shows in its list of errors.
 """
 
-import math
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 
@@ -53,7 +53,7 @@ class AzuraCompactSettings(LineSettings):
         "compare with its display at a known pressure"
     )
     pressure_agrees_bar: Annotated[float, Field(gt=0)] = Field(
-        default=1.0, description="how far two readings in a row may be apart; the higher of them counts"
+        default=1.0, description="how far three readings in a row may be apart; the highest of them counts"
     )
     head_ml: Literal[10, 50] = Field(default=10, description="which pump head is on it; it is asked and must agree")
     remote_command: Literal["REMOTE:1", "REMOTE", "none"] = Field(
@@ -116,20 +116,20 @@ class AzuraCompact(Instrument):
         return flow_ml_min if runs else 0.0
 
     def ask_pressure_bar(self) -> float:
-        """Pressure at its outlet: the higher of two readings in a row that agree.
+        """Pressure at its outlet: the highest of three readings in a row that agree.
 
         Raises:
-            DisagreementError: no two do.
+            DisagreementError: no three do.
         """
-        before_bar = math.inf
-        for _ in range(Agreement.REPLIES):
-            now_bar = self._exchange_value("PRESSURE", knauer.whole) * self.settings.pressure_unit_bar
-            if abs(now_bar - before_bar) <= self.settings.pressure_agrees_bar * (1 + 1e-9):
-                return max(now_bar, before_bar)
-            before_bar = now_bar
+        readings: deque[float] = deque(maxlen=Agreement.VOTES)
+        for _ in range(2 * Agreement.REPLIES):
+            readings.append(self._exchange_value("PRESSURE", knauer.whole) * self.settings.pressure_unit_bar)
+            spread_bar = max(readings) - min(readings)
+            if len(readings) == Agreement.VOTES and spread_bar <= self.settings.pressure_agrees_bar * (1 + 1e-9):
+                return max(readings)
         raise DisagreementError(
-            f"{self.name}: no two readings of its pressure in a row are within "
-            f"{self.settings.pressure_agrees_bar:g} bar"
+            f"{self.name}: no {Agreement.VOTES} readings of its pressure in a row are within "
+            f"{self.settings.pressure_agrees_bar:g} bar; is the line disturbed, or pressure_agrees_bar too small?"
         )
 
     def ask_infused_ml(self) -> float:

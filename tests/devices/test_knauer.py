@@ -246,5 +246,5 @@ def test_a_motor_that_does_not_begin_to_turn_is_an_error(pump, lab, changed):
 def test_readings_that_do_not_agree_are_no_pressure(pump, monkeypatch):
     readings = iter(range(0, 1000, 7))
     monkeypatch.setattr(pump, "_exchange_value", lambda name, read: next(readings))
-    with pytest.raises(DisagreementError, match=f"{NAME}: no two readings"):
+    with pytest.raises(DisagreementError, match=f"{NAME}: no 3 readings"):
         pump.ask_pressure_bar()
