@@ -197,15 +197,20 @@ class PhdUltra(SyringePump):
         """Hold the rate that the pump shows against the one at which, by its status, it turns."""
         if self.settings.cross_check == "repeat":
             return
+        text = ""
         for _ in range(_LOOKS):
+            text = self._exchange("status", 1).lines[0]
             try:
-                status = self._status(self._exchange("status", 1).lines[0])
+                status = self._status(text)
             except ReplyError:
                 continue
             if math.isclose(status.rate_ml_min, rate_ml_min, rel_tol=self.settings.rate_tolerance):
                 return
         self._ask("diameter")  # raises if it has stalled
-        raise NotReachedError(f"{self.name}: shows {rate_ml_min:g} mL/min, but its status says otherwise")
+        raise NotReachedError(
+            f"{self.name}: shows {rate_ml_min:g} mL/min, but its status {text!r} says otherwise; if it is of another "
+            "form than configured, see status_flags and cross_check"
+        )
 
     def refill(self) -> Status:
         """Withdraw from the reservoir until the syringe is full, or the reservoir empty.

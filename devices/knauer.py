@@ -230,6 +230,7 @@ class AzuraCompact(Instrument):
         for _ in range(3):  # where the line is bad, say it again
             try:
                 self._order("OFF")
+                self._on = False
                 self._set("FLOW", 0)
                 break
             except ReplyError as error:
@@ -237,7 +238,6 @@ class AzuraCompact(Instrument):
         else:
             assert failure is not None  # noqa: S101  it failed three times
             raise failure
-        self._on = False
         with self._counting:
             self._reckon(0.0)
         if self._comes_to(running=False):

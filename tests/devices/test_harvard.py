@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import pytest
 
+from devices.agreement import DisagreementError
 from devices.errors import DeviceError, InstrumentFaultError, LimitError, NotReachedError
 from devices.harvard import PhdUltra
 from devices.links import Line
@@ -175,12 +176,24 @@ def test_a_stall_on_the_way_to_a_target_ends_the_waiting(bench, lab, pump):
 
 def test_a_pump_that_turns_at_another_rate_than_it_shows_is_noticed(pump, monkeypatch):
     if pump.settings.cross_check == "repeat":
-        pytest.skip("this pump's status is not read")
-    monkeypatch.setattr(
-        pump, "_status", lambda text: PhdUltra._status(pump, text.replace("16666666667", "26666666667"))
-    )
-    with pytest.raises(NotReachedError, match="pump_1: shows 1 mL/min, but its status says otherwise"):
+        read = {"cross_check": "status", "status_flags": 5}
+        monkeypatch.setattr(pump, "settings", pump.settings.model_copy(update=read))
+    fl_s, slower = "16666666667", "15666666667"
+    monkeypatch.setattr(pump, "_status", lambda text: PhdUltra._status(pump, text.replace(fl_s, slower)))
+    with pytest.raises(NotReachedError, match="pump_1: shows 1 mL/min, but its status .* says otherwise"):
         pump.set(1.0)
+
+
+def test_a_status_of_another_form_is_shown_with_what_to_do(pump, monkeypatch):
+    flags = 11 - pump.settings.status_flags
+    other = {"cross_check": "status", "status_flags": flags if pump.settings.cross_check == "status" else 6}
+    monkeypatch.setattr(pump, "settings", pump.settings.model_copy(update=other))
+    with pytest.raises(
+        NotReachedError, match="pump_1: .*status '1666.* says otherwise; .* see status_flags and cross_check"
+    ):
+        pump.set(1.0)
+    with pytest.raises(DisagreementError, match='pump_1: .* this pump may need cross_check = "repeat"'):
+        pump.ask_infused_ml()
 
 
 def test_four_pumps_on_one_bus_can_be_polled_at_5_hz(bench, lab, monkeypatch):
