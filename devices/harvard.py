@@ -14,7 +14,7 @@ It has no time-out either: when the line dies it goes on to its target, or until
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from ophyd import Component as Cpt
 from ophyd import Kind
@@ -26,7 +26,7 @@ from devices.base import Action, check_limits
 from devices.errors import InstrumentFaultError, LimitError, NotReachedError, ReplyError
 from devices.links import shared_line
 from devices.protocols import harvard
-from devices.protocols.harvard import AtSign, Dialect, Prompt, Reply
+from devices.protocols.harvard import AtSign, Dialect, Prompt
 from devices.syringe_pump import NOTHING_ML, SyringePump, SyringePumpSettings
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
@@ -46,6 +46,14 @@ class _Way:
     rate: str
     run: str
     counter: str
+    prompt: Prompt
+
+
+@dataclass(frozen=True)
+class _Told(Generic[T]):
+    """What a reply says, and what the pump does."""
+
+    value: T
     prompt: Prompt
 
 
@@ -103,8 +111,8 @@ class PhdUltra(SyringePump):
         Raises:
             InstrumentFaultError: it has stalled.
         """
-        reply = self._ask("irate")
-        return self._read(harvard.rate_ml_min, reply) if reply.prompt is Prompt.INFUSING else 0.0
+        told = self._ask("irate", str)  # a pump that was never told a rate says so in words
+        return self._parse(harvard.rate_ml_min, told.value) if told.prompt is Prompt.INFUSING else 0.0
 
     def ask_infused_ml(self) -> float:
         """Volume infused since the counter was cleared."""
@@ -117,15 +125,16 @@ class PhdUltra(SyringePump):
     def _ask_volume_ml(self, way: _Way) -> float:
         for _ in range(_LOOKS):
             begun_s = self.clock.now_s()
-            first = self._exchange(way.counter, 1)
+            first = self._exchange(way.counter, harvard.volume_ml)
             if self._agreement.believes(way.counter, first):
-                return self._read(harvard.volume_ml, self._checked(first))
+                return self._checked(first).value
             if first.prompt is way.prompt:
-                volume_ml = self._running_volume_ml(way, first, begun_s)
+                volume_ml = self._running_volume_ml(way, first.value, begun_s)
             else:
                 volume_ml = self._standing_volume_ml(way)
             if volume_ml is not None:
                 return volume_ml
+            self._line.distrust()
         raise DisagreementError(
             f"{self.name}: {_LOOKS} times {way.counter!r} and {self.settings.cross_check!r} contradict each other; "
             'is the line disturbed? If it is not, this pump may need cross_check = "repeat"'
@@ -134,33 +143,26 @@ class PhdUltra(SyringePump):
     def _standing_volume_ml(self, way: _Way) -> float | None:
         """A counter that stands; None when it runs after all."""
         try:
-            reply = self._ask(way.counter)
+            told = self._ask(way.counter, harvard.volume_ml)
         except DisagreementError:
             return None
-        return None if reply.prompt is way.prompt else self._read(harvard.volume_ml, reply)
+        return None if told.prompt is way.prompt else told.value
 
-    def _running_volume_ml(self, way: _Way, first: Reply, begun_s: float) -> float | None:
+    def _running_volume_ml(self, way: _Way, first_ml: float, begun_s: float) -> float | None:
         """A counter that runs, held against a second reply; None when the two contradict each other."""
-        second = self._exchange("status" if self.settings.cross_check == "status" else way.counter, 1)
-        if second.prompt is not way.prompt:
-            return None
-        try:
-            first_ml = harvard.volume_ml(first.lines[0])
-            second_ml, rate_ml_min = self._second_volume_ml(way, second.lines[0])
-        except ReplyError:
-            return None
-        flows_ml = min(rate_ml_min, self._fastest_ml_min) / 60 * (self.clock.now_s() - begun_s + _STEP_S)
-        rounding_ml = _DIGITS * first_ml
-        return second_ml if -rounding_ml <= second_ml - first_ml <= flows_ml + rounding_ml else None
-
-    def _second_volume_ml(self, way: _Way, text: str) -> tuple[float, float]:
-        """The counter as the second reply has it, and the rate at which it runs, or more."""
         if self.settings.cross_check == "repeat":
-            return harvard.volume_ml(text), self._fastest_ml_min
-        status = self._status(text)
-        if status.infusing is not (way is _INFUSE):
-            raise ReplyError("a status of the other direction")
-        return status.volume_ml, status.rate_ml_min
+            again = self._exchange(way.counter, harvard.volume_ml)
+            second_ml, prompt, rate_ml_min = again.value, again.prompt, self._fastest_ml_min
+        else:
+            told = self._exchange("status", self._status)
+            if told.value.infusing is not (way is _INFUSE):
+                return None
+            second_ml, prompt = told.value.volume_ml, told.prompt
+            rate_ml_min = min(told.value.rate_ml_min, self._fastest_ml_min)
+        flows_ml = rate_ml_min / 60 * (self.clock.now_s() - begun_s + _STEP_S)
+        rounding_ml = _DIGITS * first_ml
+        grown = -rounding_ml <= second_ml - first_ml <= flows_ml + rounding_ml
+        return second_ml if grown and prompt is way.prompt else None
 
     def _status(self, text: str) -> harvard.Status:
         return harvard.status(text, self.settings.status_flags, self.settings.status_time)
@@ -182,7 +184,7 @@ class PhdUltra(SyringePump):
         if value == 0:
             self._halt()
             return self.done()
-        if self._ask("diameter").prompt is not Prompt.INFUSING:
+        if self._ask("diameter", harvard.diameter_mm).prompt is not Prompt.INFUSING:
             self._halt()
         self._clear_target()  # of a run that was broken off: it would end this one
         self._tell(f"irate {harvard.rate_text(value)}")
@@ -199,14 +201,15 @@ class PhdUltra(SyringePump):
             return
         text = ""
         for _ in range(_LOOKS):
-            text = self._exchange("status", 1).lines[0]
+            text = self._exchange("status", str).value
             try:
                 status = self._status(text)
             except ReplyError:
+                self._line.distrust()
                 continue
             if math.isclose(status.rate_ml_min, rate_ml_min, rel_tol=self.settings.rate_tolerance):
                 return
-        self._ask("diameter")  # raises if it has stalled
+        self._ask("diameter", harvard.diameter_mm)  # raises if it has stalled
         raise NotReachedError(
             f"{self.name}: shows {rate_ml_min:g} mL/min, but its status {text!r} says otherwise; if it is of another "
             "form than configured, see status_flags and cross_check"
@@ -249,13 +252,13 @@ class PhdUltra(SyringePump):
         self._tell(f"{way.rate} {harvard.rate_text(rate_ml_min)}")
         self._must_have(way.rate, harvard.rate_ml_min, rate_ml_min, self.settings.rate_tolerance, "mL/min")
         self._tell(f"tvolume {harvard.volume_text(target_ml)}")
-        told_ml = self._read(harvard.target_ml, self._ask("tvolume"))
+        told_ml = self._ask("tvolume", harvard.target_ml).value
         if told_ml is None or not math.isclose(told_ml, target_ml, rel_tol=1e-4, abs_tol=NOTHING_ML):
             raise NotReachedError(f"{self.name}: was told to run to {target_ml:g} mL but has {told_ml} mL")
         self._tell(way.run)
 
         def arrived() -> bool:
-            if self._ask("diameter").prompt is way.prompt:
+            if self._ask("diameter", harvard.diameter_mm).prompt is way.prompt:
                 return False
             left_ml = target_ml - self._ask_volume_ml(way)
             if left_ml > 0.01 * volume_ml + NOTHING_ML:
@@ -270,7 +273,7 @@ class PhdUltra(SyringePump):
 
     def _clear_target(self) -> None:
         self._tell("ctvolume")
-        if (target_ml := self._read(harvard.target_ml, self._ask("tvolume"))) is not None:
+        if (target_ml := self._ask("tvolume", harvard.target_ml).value) is not None:
             raise NotReachedError(f"{self.name}: was told to forget its target but has {target_ml:g} mL")
 
     def _clear_counters(self) -> None:
@@ -285,7 +288,7 @@ class PhdUltra(SyringePump):
             try:
                 self._tell("stop")
                 # The acknowledgement is only a prompt, and one that the pump spoke unasked looks the same: ask.
-                prompt = self._agreement.ask("diameter", lambda: self._exchange("diameter", 1)).prompt
+                prompt = self._agreement.ask("diameter", lambda: self._exchange("diameter", harvard.diameter_mm)).prompt
             except ReplyError as error:
                 failure = error
                 continue
@@ -305,17 +308,17 @@ class PhdUltra(SyringePump):
             LimitError: it cannot run the configured rates with that syringe.
             InstrumentFaultError: its counters make no sense for that syringe.
         """
-        self._exchange("ver", 1)
+        self._exchange("ver", str)
         self._halt()
         self._clear_target()  # of a run that was broken off
         self._tell("nvram off")  # settings sent here are not worth wearing out its memory
         diameter_mm = self.syringe.inner_diameter_mm
-        if not math.isclose(self._read(harvard.diameter_mm, self._ask("diameter")), diameter_mm, rel_tol=1e-3):
+        if not math.isclose(self._ask("diameter", harvard.diameter_mm).value, diameter_mm, rel_tol=1e-3):
             self._tell(f"diameter {diameter_mm:.4f}")
         self._must_have("diameter", harvard.diameter_mm, diameter_mm, 1e-3, "mm")
         self._tell(f"svolume {harvard.volume_text(self.syringe.volume_ml)}")
         self._must_have("svolume", harvard.volume_ml, self.syringe.volume_ml, 1e-3, "mL")
-        self._lowest_ml_min, highest = self._read(harvard.rate_limits_ml_min, self._ask("irate lim"))
+        self._lowest_ml_min, highest = self._ask("irate lim", harvard.rate_limits_ml_min).value
         for what, wanted in (
             ("highest_ml_min", self.settings.highest_ml_min),
             ("refill_ml_min", self.settings.refill_ml_min),
@@ -326,41 +329,49 @@ class PhdUltra(SyringePump):
         self._check_content()
 
     def _must_have(self, what: str, read: Callable[[str], float], value: float, rel_tol: float, units: str) -> None:
-        told = self._read(read, self._ask(what))
+        told = self._ask(what, read).value
         if not math.isclose(told, value, rel_tol=rel_tol):
             raise NotReachedError(f"{self.name}: was told {what} {value:g} {units} but has {told:g} {units}")
 
     # Words.
 
-    def _ask(self, text: str) -> Reply:
+    def _ask(self, text: str, read: Callable[[str], T]) -> "_Told[T]":
         """What stands: asked until it can be believed.
 
         Raises:
             InstrumentFaultError: the pump has stalled.
         """
-        return self._checked(self._agreement.ask(text, lambda: self._exchange(text, 1)))
+        return self._checked(self._agreement.ask(text, lambda: self._exchange(text, read)))
 
-    def _checked(self, reply: Reply) -> Reply:
-        if reply.prompt is Prompt.STALLED:
+    def _checked(self, told: "_Told[T]") -> "_Told[T]":
+        if told.prompt is Prompt.STALLED:
             raise InstrumentFaultError(f"{self.name}: has stalled: is the syringe empty, or a line blocked?")
-        return reply
+        return told
 
     def _tell(self, text: str) -> None:
         """A command that changes something; what it did is to be read back."""
-        self._exchange(text, 0)
+        self._line.ask(self._command(text), lambda data: harvard.decode(data, self.settings.unit, 0), self.name)
         self._agreement.forget()
 
-    def _exchange(self, text: str, lines: int) -> Reply:
-        s = self.settings
-        line = shared_line(self._bench, self.address, self.name, s)
-        return line.ask(
-            harvard.command(text, s.unit, s.dialect, s.at_sign),
-            lambda data: harvard.decode(data, s.unit, lines),
-            self.name,
-        )
+    def _exchange(self, text: str, read: Callable[[str], T]) -> "_Told[T]":
+        """Ask once for one line of text; one that cannot be read that way may answer another question, and is none."""
 
-    def _read(self, parse: Callable[[str], T], reply: Reply) -> T:
+        def decode(data: bytes) -> _Told[T] | None:
+            reply = harvard.decode(data, self.settings.unit, 1)
+            return None if reply is None else _Told(read(reply.lines[0]), reply.prompt)
+
+        return self._line.ask(self._command(text), decode, self.name)
+
+    def _command(self, text: str) -> bytes:
+        s = self.settings
+        return harvard.command(text, s.unit, s.dialect, s.at_sign)
+
+    @property
+    def _line(self):
+        return shared_line(self._bench, self.address, self.name, self.settings)
+
+    def _parse(self, read: Callable[[str], T], text: str) -> T:
         try:
-            return parse(reply.lines[0])
+            return read(text)
         except ReplyError as error:
             raise ReplyError(f"{self.name}: {error}") from None

@@ -48,6 +48,8 @@ class MultipositionValveSettings(LineSettings):
                 raise ValueError(f"ports.{port}: there is no such position; they are 1…{self.positions}")
         if len(set(self.ports.values())) < len(self.ports):
             raise ValueError("ports: two have the same name")
+        if numbers := [name for name in self.ports.values() if name.isdecimal()]:
+            raise ValueError(f"ports: {numbers[0]!r} is no name, but the number of a position")
         return self
 
 

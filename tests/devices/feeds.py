@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import ophyd  # noqa: F401  imported here, as it starts threads that stay
+
 from flowlab.bench import Bench
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings

@@ -184,7 +184,9 @@ def test_settings_that_cannot_be_are_refused(tmp_path, settings, message):
         feeds.bench_at(feeds.write(tmp_path, valve=settings), {})
 
 
-@pytest.mark.parametrize("ports", ['{ 11 = "solvent" }', '{ 1 = "solvent", 2 = "solvent" }', '{ a = "solvent" }'])
+@pytest.mark.parametrize(
+    "ports", ['{ 11 = "solvent" }', '{ 1 = "solvent", 2 = "solvent" }', '{ a = "solvent" }', '{ 1 = "2" }']
+)
 def test_ports_that_cannot_be_are_refused(tmp_path, ports):
     file = feeds.write(tmp_path)
     text = file.read_text("utf-8").replace('{ 1 = "solvent", 2 = "cadmium", 10 = "waste" }', ports)
