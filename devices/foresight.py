@@ -22,7 +22,7 @@ class ReactorForesight:
         self._reactor = reactor
         self._temperatures = Conditions(_AMBIENT_C, _AMBIENT_C, 1.0)
         self._rates_ml_min = [0.0] * len(reactor.pumps)
-        self._content_ml = [pump.syringe.volume_ml for pump in reactor.pumps]
+        self._content_ml = [pump.capacity_ml for pump in reactor.pumps]
 
     def take(self, command: str, part: str, value: Any) -> Foreseen | None:
         """What a message would bring about."""
@@ -65,8 +65,8 @@ class ReactorForesight:
         reactor = self._reactor
         if all(content >= reactor.share_ml(volume_ml) for content in self._content_ml):
             return None
-        drawn = [pump.syringe.volume_ml - ml for pump, ml in zip(reactor.pumps, self._content_ml, strict=True)]
-        self._content_ml = [pump.syringe.volume_ml for pump in reactor.pumps]
+        drawn = [pump.capacity_ml - ml for pump, ml in zip(reactor.pumps, self._content_ml, strict=True)]
+        self._content_ml = [pump.capacity_ml for pump in reactor.pumps]
         self._rates_ml_min = [0.0] * len(reactor.pumps)
         seconds = max(60 * ml / pump.refill_ml_min for pump, ml in zip(reactor.pumps, drawn, strict=True))
         return Foreseen("refill the syringes", seconds=seconds)

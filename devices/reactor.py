@@ -181,10 +181,10 @@ class FlowReactor(Instrument):
         """
         largest_ml = self.share_ml(between_ml)
         for pump in self.pumps:
-            if largest_ml > pump.syringe.volume_ml:
+            if largest_ml > pump.capacity_ml:
                 raise LimitError(
                     f"{self.name}: {largest_ml:.1f} mL of {pump.reagent} may flow between two refills, but its syringe "
-                    f"holds {pump.syringe.volume_ml:g} mL; ask for longer residence times, smaller steps of "
+                    f"holds {pump.capacity_ml:g} mL; ask for longer residence times, smaller steps of "
                     "temperature or fewer volumes"
                 )
 

@@ -45,6 +45,7 @@ class SyringePump(Instrument):
                 raise ValueError(f"settings.{kind} = {wanted!r}: there is no such {kind}; there are {', '.join(known)}")
         self.reagent = settings.reagent
         self.syringe = bench.config.syringes[settings.syringe]
+        self.capacity_ml = self.syringe.volume_ml
         self.limits_ml_min = (0.0, settings.highest_ml_min)
         self.refill_ml_min = settings.refill_ml_min
         self._lowest_ml_min = 0.0

@@ -9,11 +9,12 @@ from pydantic import AfterValidator, Field
 from flowlab.config import Model
 from flowlab.config.load import validate
 from simulators.plant.heater import BlockProperties
+from simulators.plant.hydraulics import HydraulicProperties
 from simulators.plant.light import LightProperties
 from simulators.plant.luminescence import LuminescenceProperties
 from simulators.plant.xray import XrayProperties
 
-Properties = BlockProperties | LightProperties | LuminescenceProperties | XrayProperties
+Properties = BlockProperties | HydraulicProperties | LightProperties | LuminescenceProperties | XrayProperties
 
 
 def _fields_of(properties: type[Properties]) -> Callable[[dict[str, float]], Any]:
@@ -39,6 +40,7 @@ class PlantSettings(Model):
         block: properties of the heated blocks that differ from :class:`BlockProperties`.
         xray: properties of the X-ray side that differ from :class:`XrayProperties`; without this table, even an empty
             one, there is no X-ray side.
+        hydraulics: properties of the flow path that differ from :class:`HydraulicProperties`.
     """
 
     nucleation: str
@@ -49,6 +51,9 @@ class PlantSettings(Model):
     )
     block: Annotated[dict[str, float], AfterValidator(_fields_of(BlockProperties))] = Field(default_factory=dict)
     xray: Annotated[dict[str, float], AfterValidator(_fields_of(XrayProperties))] | None = None
+    hydraulics: Annotated[dict[str, float], AfterValidator(_fields_of(HydraulicProperties))] = Field(
+        default_factory=dict
+    )
 
     @classmethod
     def read(cls, values: dict[str, Any], where: str) -> "PlantSettings":

@@ -107,6 +107,11 @@ class Line:
                 self._drop()
                 raise LinkError(f"{device}: the line {self.address} is lost: {error}") from None
 
+    def distrust(self) -> None:
+        """Wait for silence before the next request: what was taken for answers may have been answers to older ones."""
+        with self._lock:
+            self._settled_s = time.monotonic() + self._settings.reply_within_s
+
     def _attempt(self, request: bytes, decode: Decode[T], device: str) -> T:
         port = self._open(device)
         self._settle(port)

@@ -106,7 +106,7 @@ def test_each_fault_does_what_it_says_and_none_clears_them() -> None:
         ({"fault": "stall", "device": "valve"}, "cadmium_pump, selenium_pump, nucleation_heater"),
         (
             {"fault": "sensor_break", "device": "cadmium_pump"},
-            "stall, unplug, silence, garble, cut, lose, delay, duplicate, none",
+            "stall, clog, leak, unplug, silence, garble, cut, lose, delay, duplicate, none",
         ),
         (
             {"fault": "stall", "device": "growth_heater"},
