@@ -10,9 +10,12 @@ from flowlab.config import Model
 from flowlab.config.load import validate
 from simulators.plant.heater import BlockProperties
 from simulators.plant.light import LightProperties
+from simulators.plant.xray import XrayProperties
+
+Properties = BlockProperties | LightProperties | XrayProperties
 
 
-def _fields_of(properties: type[BlockProperties] | type[LightProperties]) -> Callable[[dict[str, float]], Any]:
+def _fields_of(properties: type[Properties]) -> Callable[[dict[str, float]], Any]:
     allowed = [field.name for field in fields(properties)]
 
     def check(values: dict[str, float]) -> dict[str, float]:
@@ -32,12 +35,15 @@ class PlantSettings(Model):
         growth: device that heats the growth oven.
         light: properties of lamp and detector that differ from :class:`LightProperties`.
         block: properties of the heated blocks that differ from :class:`BlockProperties`.
+        xray: properties of the X-ray side that differ from :class:`XrayProperties`; without this table, even an empty
+            one, there is no X-ray side.
     """
 
     nucleation: str
     growth: str
     light: Annotated[dict[str, float], AfterValidator(_fields_of(LightProperties))] = Field(default_factory=dict)
     block: Annotated[dict[str, float], AfterValidator(_fields_of(BlockProperties))] = Field(default_factory=dict)
+    xray: Annotated[dict[str, float], AfterValidator(_fields_of(XrayProperties))] | None = None
 
     @classmethod
     def read(cls, values: dict[str, Any], where: str) -> "PlantSettings":

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import flowlab
-from flowlab.cli import demo, inspect, runs, simulate
+from flowlab.cli import demo, fault, inspect, runs, simulate
 from flowlab.errors import FlowlabError
 
 
@@ -55,6 +55,7 @@ def about(
 
 app.command()(demo.demo)
 app.command()(simulate.simulate)
+app.command()(fault.fault)
 app.command()(runs.run)
 app.command()(runs.replay)
 app.command()(runs.report)

@@ -1,8 +1,8 @@
 """What the apparatus is made of: volumes, syringes, reagents. Facts about the bench, not about any driver."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, computed_field
+from pydantic import Field, computed_field, model_validator
 
 from flowlab.config.model import Model
 
@@ -10,11 +10,12 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class FlowPath(Model):
-    """Volumes that a plug of liquid passes, in order, from the mixer to the optical flow cell.
+    """Volumes that a plug of liquid passes, in order, from the mixer to the optical and on to the X-ray flow cell.
 
     The reaction (residence) time runs from the mixer to the end of the growth oven; what follows is
     transport, at ambient temperature. The tubing's diameter enters no calculation: it is kept with every run,
-    as a part of the configuration, for those who want to reckon Reynolds or Péclet numbers.
+    as a part of the configuration, for those who want to reckon Reynolds or Péclet numbers. The X-ray cell
+    stands behind the optical one; where there is none, its three values are left out.
     """
 
     mixer_ml: Positive = Field(description="dead volume of the mixer, at ambient temperature")
@@ -27,6 +28,19 @@ class FlowPath(Model):
     wall_time_constant_s: Positive = Field(
         default=0.1, description="time in which a plug takes 63 % of the step to the wall's temperature"
     )
+    xray_transfer_ml: Positive | None = Field(default=None, description="line from the optical to the X-ray cell")
+    xray_cell_ml: Positive | None = Field(default=None, description="X-ray flow cell")
+    xray_path_mm: Positive | None = Field(
+        default=None, description="path of X-rays through the liquid: inner diameter of the cell's capillary"
+    )
+
+    @model_validator(mode="after")
+    def _xray_cell_is_whole(self) -> Self:
+        parts = ("xray_transfer_ml", "xray_cell_ml", "xray_path_mm")
+        given = [name for name in parts if getattr(self, name) is not None]
+        if given and len(given) < len(parts):
+            raise ValueError(f"{' and '.join(given)} alone; an X-ray cell needs all of {', '.join(parts)}")
+        return self
 
     @computed_field
     @property
@@ -37,8 +51,23 @@ class FlowPath(Model):
     @computed_field
     @property
     def total_ml(self) -> float:
-        """Volume from the mixer to the far end of the optical cell: what one flush exchanges."""
+        """Volume from the mixer to the far end of the optical cell: what one flush of it exchanges."""
         return self.reaction_ml + self.transfer_ml + self.cell_ml
+
+    @computed_field
+    @property
+    def xray_total_ml(self) -> float | None:
+        """Volume from the mixer to the far end of the X-ray cell; None when there is none."""
+        if self.xray_transfer_ml is None or self.xray_cell_ml is None:
+            return None
+        return self.total_ml + self.xray_transfer_ml + self.xray_cell_ml
+
+    @property
+    def xray_centre_ml(self) -> float | None:
+        """Volume from the mixer to the middle of the X-ray cell; None when there is none."""
+        if self.xray_transfer_ml is None or self.xray_cell_ml is None:
+            return None
+        return self.total_ml + self.xray_transfer_ml + self.xray_cell_ml / 2
 
 
 class Syringe(Model):

@@ -38,6 +38,7 @@ class FlowReactor:
 
     def __init__(self, path: FlowPath):
         self.path = path
+        self._remembered_ml = path.total_ml if path.xray_total_ml is None else path.xray_total_ml
         self.pumped_ml = 0.0
         self._time_s = 0.0
         solvent: dict[str, float] = {}
@@ -83,7 +84,7 @@ class FlowReactor:
         self._walls.append(walls)
         self._mixtures.append(mixture)
         self._last = (walls, mixture, flow_ml_s)
-        forgotten = bisect_right(self._volumes, self.pumped_ml - 1.5 * self.path.total_ml) - 1
+        forgotten = bisect_right(self._volumes, self.pumped_ml - 1.5 * self._remembered_ml) - 1
         if forgotten > 1000:
             for records in (self._times, self._volumes, self._walls, self._mixtures):
                 del records[:forgotten]

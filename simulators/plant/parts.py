@@ -74,3 +74,19 @@ class Absorber(Protocol):
     def truth(self, plug: PlugHistory) -> dict[str, object]:
         """What is really there, for comparison with what an analysis says."""
         ...
+
+
+class Scatterer(Protocol):
+    """Turns what is in a plug into how it scatters and attenuates X-rays."""
+
+    def cross_section_per_cm(self, plug: PlugHistory, q_per_nm: Array) -> Array:
+        """Differential cross-section per volume dΣ/dΩ of the liquid, in cm⁻¹, shape of ``q_per_nm``."""
+        ...
+
+    def attenuation_per_cm(self, plug: PlugHistory) -> float:
+        """Linear attenuation coefficient of the liquid."""
+        ...
+
+    def truth(self, plug: PlugHistory) -> dict[str, object]:
+        """What is really there, for comparison with what an analysis says."""
+        ...

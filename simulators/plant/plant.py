@@ -1,4 +1,4 @@
-"""The whole bench: syringes feed a heated flow path, a lamp shines through what comes out of it.
+"""The whole bench: syringes feed a heated flow path, a lamp shines through what comes out of it, then X-rays do.
 
 :meth:`Plant.advance` moves everything on by explicit steps; nothing here knows a clock, a wire or an
 instrument. Instruments act on the parts (a pump on its :class:`SyringeDrive`, a controller on its
@@ -18,6 +18,7 @@ from simulators.plant.heater import HeaterBlock
 from simulators.plant.light import LightPath
 from simulators.plant.parts import Absorber, PlugHistory
 from simulators.plant.syringe import SyringeDrive
+from simulators.plant.xray import Endstation
 
 
 class Plant:
@@ -31,6 +32,10 @@ class Plant:
         growth: which of them heats the growth oven.
         light: lamp and detector.
         absorber: turns what is in the cell into absorbance.
+        endstation: makes the X-ray side around what flows; none when not given.
+
+    Attributes:
+        xray: the X-ray side; None when there is none.
     """
 
     STEP_S = 0.1
@@ -45,6 +50,7 @@ class Plant:
         growth: str,
         light: LightPath,
         absorber: Absorber,
+        endstation: Callable[[FlowReactor], Endstation] | None = None,
     ):
         self.reactor = FlowReactor(path)
         self.drives = drives
@@ -53,6 +59,7 @@ class Plant:
         self._growth = heaters[growth]
         self.light = light
         self.absorber = absorber
+        self.xray = None if endstation is None else endstation(self.reactor)
         #: Called with each step in plant seconds before the step; returns nothing.
         self.controllers: list[Callable[[float], None]] = []
         self.time_s = 0.0
@@ -80,12 +87,24 @@ class Plant:
         warm.advance(dt_s, flow_ml_s, inlet_c=hot.temperature_c)
         self.reactor.advance(dt_s, flow_ml_s, mixture, hot.temperature_c, warm.temperature_c)
         self.light.advance(dt_s, flow_ml)
+        if self.xray is not None:
+            self.xray.advance(dt_s, flow_ml)
         self.time_s += dt_s
 
     def plug_in_cell(self) -> PlugHistory:
         """What the light passes through now."""
         path = self.reactor.path
         return self.reactor.plug_at(path.reaction_ml + path.transfer_ml + path.cell_ml / 2)
+
+    def plug_in_xray_cell(self) -> PlugHistory:
+        """What the X-rays pass through now.
+
+        Raises:
+            ValueError: there is no X-ray cell.
+        """
+        if self.xray is None:
+            raise ValueError("this plant has no X-ray cell")
+        return self.xray.plug()
 
     def expose(self, integration_ms: float) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
         """Counts of one scan of the optical cell."""
@@ -119,6 +138,7 @@ class Plant:
                 "bubble": self.light.bubble,
             },
             "species": self.absorber.truth(plug),
+            "xray": None if self.xray is None else self.xray.truth(),
             # What an analysis of the latest scans of the detector should find, the last of them last.
             "exposed_exciton_nm": list(self._exposed_exciton_nm),
         }

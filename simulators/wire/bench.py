@@ -5,7 +5,7 @@ import importlib
 import inspect
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,12 +13,15 @@ from flowlab.clock import Clock
 from flowlab.config import DeviceEntry, InstrumentConfig, load_material
 from flowlab.errors import BadInputError
 from simulators.plant.chemistry import CadmiumSelenide
+from simulators.plant.fluidics import FlowReactor
 from simulators.plant.heater import BlockProperties, HeaterBlock
 from simulators.plant.light import LightPath, LightProperties, pixel_wavelengths
 from simulators.plant.optics import CadmiumSelenideAbsorption
-from simulators.plant.parts import Absorber
+from simulators.plant.parts import Absorber, Chemistry
 from simulators.plant.plant import Plant
+from simulators.plant.scattering import CadmiumSelenideScattering
 from simulators.plant.syringe import SyringeDrive
+from simulators.plant.xray import Endstation, XrayProperties
 from simulators.settings import PlantSettings
 from simulators.wire.address import SERVERS, Address
 from simulators.wire.instrument import BenchSettings, Fault, Simulated, bench_settings
@@ -59,7 +62,10 @@ class Bench:
         simulated = {name: entry for name, entry in config.devices.items() if entry.simulator is not None}
         classes = {name: _simulator(name, entry, config) for name, entry in simulated.items()}
         settings = PlantSettings.read(simulation.settings, config.name)
-        self.plant = _plant(config, simulation.seed, settings, classes, _absorber(config, playback))
+        chemistry = CadmiumSelenide()
+        absorber = _absorber(config, chemistry, playback)
+        endstation = _endstation(config, simulation.seed, settings, chemistry)
+        self.plant = _plant(config, simulation.seed, settings, classes, absorber, endstation)
         self.instruments = {name: cls(name, simulated[name], config, self.plant) for name, cls in classes.items()}
         self._clock = clock
         self._seed = simulation.seed
@@ -195,14 +201,27 @@ def _load(reference: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def _absorber(config: InstrumentConfig, playback: Path | None) -> Absorber:
+def _absorber(config: InstrumentConfig, chemistry: Chemistry, playback: Path | None) -> Absorber:
     if playback is not None:
         # Imported only when it is asked for: it reads whatever kind of file was recorded.
         return importlib.import_module("simulators.plant.playback").Playback(playback)
     material = load_material(config.material)
     if material.sizing is None:
         raise BadInputError(f"{config.name}: material = {config.material!r}: it has no sizing curve to simulate by")
-    return CadmiumSelenideAbsorption(CadmiumSelenide(), material, config.flow_path.optical_path_mm)
+    return CadmiumSelenideAbsorption(chemistry, material, config.flow_path.optical_path_mm)
+
+
+def _endstation(
+    config: InstrumentConfig, seed: int, settings: PlantSettings, chemistry: Chemistry
+) -> Callable[[FlowReactor], Endstation] | None:
+    """Makes the X-ray side, if the settings have one."""
+    if settings.xray is None:
+        return None
+    if config.flow_path.xray_total_ml is None:
+        where = f"{config.name}: simulation.settings.xray"
+        raise BadInputError(f"{where}: flow_path has no X-ray cell: xray_transfer_ml, xray_cell_ml, xray_path_mm")
+    properties, scatterer = XrayProperties(**settings.xray), CadmiumSelenideScattering(chemistry)
+    return lambda reactor: Endstation(reactor, scatterer, properties, seed)
 
 
 def _plant(
@@ -211,6 +230,7 @@ def _plant(
     settings: PlantSettings,
     classes: Mapping[str, type[Simulated]],
     absorber: Absorber,
+    endstation: Callable[[FlowReactor], Endstation] | None,
 ) -> Plant:
     """The parts that the instruments need, put together."""
     block = BlockProperties(**settings.block)
@@ -219,7 +239,7 @@ def _plant(
     for role, name in (("nucleation", settings.nucleation), ("growth", settings.growth)):
         _known(heaters, name, f"{config.name}: simulation.settings.{role}")
     light = LightPath(pixel_wavelengths(OceanHdx.WAVELENGTH_COEFFICIENTS), LightProperties(**settings.light), seed)
-    return Plant(config.flow_path, drives, heaters, settings.nucleation, settings.growth, light, absorber)
+    return Plant(config.flow_path, drives, heaters, settings.nucleation, settings.growth, light, absorber, endstation)
 
 
 def _drive(name: str, config: InstrumentConfig) -> SyringeDrive:

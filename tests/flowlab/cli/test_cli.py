@@ -72,7 +72,7 @@ def test_nothing_asked_is_help():
 def test_help_tells_every_command():
     result = flowlab("--help")
     assert result.returncode == 0
-    for command in ("demo", "simulate", "run", "replay", "report", "check", "plans", "safe-state"):
+    for command in ("demo", "simulate", "fault", "run", "replay", "report", "check", "plans", "safe-state"):
         assert command in result.stdout
 
 
@@ -97,6 +97,9 @@ def test_help_tells_every_command():
         (["run", "simulated-flow", "temperature_scan", "[]"], "the parameters are a list; give a JSON object"),
         (["run", "simulated-flow", "temperature_scan", "{}"], "nucleation_c: this key is missing"),
         (["simulate", "nowhere"], "nowhere: there is no such file"),
+        (["fault", "stall"], "stall at which device? give one: flowlab fault stall DEVICE"),
+        (["fault", "cut", "pump", "often"], "'often' is not an option: give NAME=NUMBER"),
+        (["fault", "--control", "here"], "control port 'here': give it as 127.0.0.1:PORT"),
         (["check", "x" * 300], "x: there is no such file"),
         (["report", "x" * 300, "-o", "x.html"], "x: cannot be looked up: File name too long"),
         (["replay", "x" * 300], "x: cannot be looked up: File name too long"),

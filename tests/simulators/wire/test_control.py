@@ -96,6 +96,13 @@ def test_each_fault_does_what_it_says_and_none_clears_them() -> None:
         ({"truth": False}, '{"truth": true}'),
         ({"truth": True, "and": 1}, '{"truth": true}'),
         ({"fault": "stall"}, '"device": DEVICE'),
+        (
+            {"fault": "cut", "device": "cadmium_pump", "chance": 1},
+            "no option 'chance'; it takes probability (default 1)",
+        ),
+        ({"fault": "cut", "device": "cadmium_pump", "probability": "x"}, "'x' is not a number"),
+        ({"fault": "cut", "device": "cadmium_pump", "probability": 2}, "probability = 2 is outside 0…1"),
+        ({"fault": "stall", "device": "cadmium_pump", "x": 2}, "it takes nothing"),
         ({"fault": "stall", "device": "valve"}, "cadmium_pump, selenium_pump, nucleation_heater"),
         (
             {"fault": "sensor_break", "device": "cadmium_pump"},

@@ -161,6 +161,18 @@ async def test_a_silent_instrument_neither_hears_nor_answers() -> None:
 
 
 @scenario
+async def test_a_bad_cable_spoils_what_arrives_and_late_replies_do_arrive() -> None:
+    request, reply = b"ver\r", b"\nPHD ULTRA 3.0.5\r\n:"
+    async with opened() as a_bench, client(a_bench, "cadmium_pump") as streams:
+        await a_bench.inject("duplicate", "cadmium_pump")
+        assert await ask(streams, request, 2 * len(reply)) == reply + reply
+        await a_bench.inject("delay", "cadmium_pump", {"delay_s": 0.05})
+        assert await ask(streams, request, 2 * len(reply)) == reply + reply
+        await a_bench.inject("none", "cadmium_pump")
+        assert await ask(streams, request, len(reply)) == reply
+
+
+@scenario
 async def test_an_address_that_is_taken_is_named_with_its_device() -> None:
     async with opened() as a_bench:
         other = bench()
