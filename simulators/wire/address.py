@@ -14,6 +14,7 @@ from flowlab.errors import BadInputError, FlowlabError
 SERVERS = {
     "socket": "simulators.wire.line:Line",
     "tcp": "simulators.wire.line:Line",
+    "ca": "simulators.wire.epics.server:ChannelAccessServer",
 }
 
 
@@ -26,7 +27,8 @@ class Address:
     """Where a line is reached, as the configuration writes it.
 
     Attributes:
-        scheme: ``socket`` for what pyserial opens, ``tcp`` for instruments with a network plug; see :data:`SERVERS`.
+        scheme: ``socket`` for what pyserial opens, ``tcp`` for instruments with a network plug, ``ca`` for
+            an EPICS server; see :data:`SERVERS`.
         host: of this machine only.
         port: 0 for any that is free.
     """

@@ -1,0 +1,182 @@
+"""What the drivers of EPICS instruments have in common: process variables at an address, asked within time limits.
+
+Every reading asks the server; values that a monitor left behind are not used. A server that is gone, one that is
+silent, and one that refuses, are told apart.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, TypeVar
+
+from caproto import CaprotoError, ErrorResponseReceived
+from ophyd import Device, EpicsSignal, Signal
+from ophyd.utils import DisconnectedError, ReadOnlyError
+from ophyd.utils.epics_pvs import AlarmSeverity
+from pydantic import Field
+
+from devices.base import Instrument
+from devices.errors import InstrumentFaultError, LinkError, RefusedError, ReplyError, ReplyTimeoutError
+from devices.links.channel_access import ChannelAccess, parse_address
+from flowlab.bench import Bench
+from flowlab.config import DeviceEntry, Model
+
+T = TypeVar("T", Device, Signal)
+
+
+class EpicsSettings(Model):
+    """What every EPICS instrument needs to be told."""
+
+    prefix: Annotated[str, Field(min_length=1, description="what the names of its process variables begin with")]
+    connect_within_s: Annotated[float, Field(gt=0)] = Field(
+        default=5.0, description="real seconds in which all of its process variables are found"
+    )
+    reply_within_s: Annotated[float, Field(gt=0)] = Field(
+        default=2.0, description="real seconds in which a reading or writing is answered"
+    )
+
+    @property
+    def unit(self) -> str:
+        """What tells devices at one address apart."""
+        return self.prefix
+
+
+class EpicsInstrument(Instrument):
+    """Base of the drivers. Its clients, ophyd's own devices and signals, are made when they are first needed.
+
+    Args:
+        name: as the configuration names it.
+        entry: its table in the configuration; ``address`` is ``ca://host:port``.
+        settings: of its own.
+        bench: what it shares with others: the client of that address.
+
+    Raises:
+        ValueError: the address is not of that form.
+    """
+
+    def __init__(self, name: str, entry: DeviceEntry, settings: EpicsSettings, bench: Bench):
+        parse_address(entry.address)
+        super().__init__(name, entry, bench)
+        self._epics = settings
+        self._bench = bench
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
+
+    def client(self, key: str, make: Callable[[], T], wanted: Callable[[T], list[EpicsSignal]] | None = None) -> T:
+        """Something of ophyd's that speaks to the instrument, made when it is first asked for, and connected.
+
+        Args:
+            key: under which it is remembered.
+            make: makes it.
+            wanted: gives the signals of it that are needed; all of them by default, areaDetector's aside, of
+                which a server has some and not others.
+
+        Raises:
+            LinkError: process variables were not found in time.
+        """
+        with self._making:
+            address = str(self.address)
+            if key not in self._clients:
+                access = self._bench.share(address, lambda: ChannelAccess(address))
+                with access.making():
+                    made = make()
+                    signals = wanted(made) if wanted is not None else signals_of(made)
+                self._clients[key] = made, signals
+            made, signals = self._clients[key]
+        if not all(signal.connected for signal in signals):
+            self._wait_for(signals)
+        return made
+
+    def _wait_for(self, signals: list[EpicsSignal]) -> None:
+        end_s = time.monotonic() + self._epics.connect_within_s
+        missing: list[str] = []
+        for signal in signals:
+            try:
+                signal.wait_for_connection(timeout=max(end_s - time.monotonic(), 0.01))
+            except (TimeoutError, CaprotoError, DisconnectedError):
+                missing.append(signal.pvname)
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise LinkError(
+                f"{self.name}: no server at {self.address} has {', '.join(missing[:3])}{more}; "
+                "is it running, and are address and prefix right?"
+            )
+
+    def ask(self, signal: Any, what: str, *, as_string: bool | None = None) -> Any:
+        """The value that a process variable has now.
+
+        Raises:
+            LinkError: the server is gone.
+            ReplyTimeoutError: it does not answer.
+            ReplyError: what it answers is no value.
+            InstrumentFaultError: the server itself does not know: its alarm says that the value is invalid.
+        """
+        with self._telling(signal, f"asked for {what}"):
+            value = signal.get(
+                as_string=as_string,
+                use_monitor=False,
+                timeout=self._epics.reply_within_s,
+                connection_timeout=self._epics.reply_within_s,
+            )
+        if value is None:
+            raise ReplyError(f"{self.name}: asked for {what} ({signal.pvname}), got nothing")
+        if signal.alarm_severity == AlarmSeverity.INVALID:
+            raise InstrumentFaultError(
+                f"{self.name}: {what} ({signal.pvname}) is {value!r}, but in an invalid alarm: the server lost its device"
+            )
+        return value
+
+    def tell(self, signal: Any, value: Any, what: str, *, wait: bool = True) -> None:
+        """Write a process variable.
+
+        Args:
+            signal: which.
+            value: what.
+            what: for messages.
+            wait: until the server says that it is done. A record that moves something says so at the end.
+
+        Raises:
+            LinkError: the server is gone.
+            ReplyTimeoutError: it does not answer.
+            RefusedError: it refuses.
+        """
+        with self._telling(signal, f"set {what} to {value!r}"):
+            signal.put(
+                value,
+                wait=wait,
+                timeout=self._epics.reply_within_s,
+                connection_timeout=self._epics.reply_within_s,
+            )
+
+    @contextlib.contextmanager
+    def _telling(self, signal: Any, what: str) -> Iterator[None]:
+        """Make errors of ophyd and caproto ours."""
+        which = f"{self.name}: {what} ({getattr(signal, 'setpoint_pvname', signal.pvname)})"
+        try:
+            yield
+        except (ReadOnlyError, ErrorResponseReceived) as error:
+            raise RefusedError(f"{which}: refused: {error}") from None
+        except (TimeoutError, DisconnectedError, CaprotoError, OSError) as error:
+            if not signal.connected:
+                raise LinkError(f"{which}: the server at {self.address} is gone") from None
+            if isinstance(error, TimeoutError):
+                raise ReplyTimeoutError(f"{which}: no answer within {self._epics.reply_within_s:g} s") from None
+            raise ReplyError(f"{which}: {error!r}") from None
+
+    def wire_s(self, times: float = 1.0) -> float:
+        """Plant seconds that pass while so many replies are waited for at most."""
+        return times * self._epics.reply_within_s * self.clock.speed
+
+    def close(self) -> None:
+        """Let go of the process variables; the client of the address is closed with the bench."""
+        super().close()
+        while self._clients:
+            self._clients.popitem()[1][0].destroy()
+
+
+def signals_of(made: Device | Signal) -> list[EpicsSignal]:
+    """The EPICS signals of a device."""
+    if isinstance(made, Device):
+        return [walk.item for walk in made.walk_signals() if isinstance(walk.item, EpicsSignal.__base__)]
+    return [made]  # type: ignore[list-item]
