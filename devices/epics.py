@@ -77,19 +77,22 @@ class EpicsInstrument(Instrument):
         """
         with self._making:
             address = str(self.address)
+            access = self._bench.share(address, lambda: ChannelAccess(address))
+            limit_s = self._epics.reply_within_s  # of a connection that was lost
             if key not in self._clients:
-                access = self._bench.share(address, lambda: ChannelAccess(address))
+                limit_s = self._epics.connect_within_s
                 with access.making():
                     made = make()
                     signals = wanted(made) if wanted is not None else signals_of(made)
                 self._clients[key] = made, signals
             made, signals = self._clients[key]
         if not all(signal.connected for signal in signals):
-            self._wait_for(signals)
+            access.look_again()
+            self._wait_for(signals, limit_s)
         return made
 
-    def _wait_for(self, signals: list[EpicsSignal]) -> None:
-        end_s = time.monotonic() + self._epics.connect_within_s
+    def _wait_for(self, signals: list[EpicsSignal], limit_s: float) -> None:
+        end_s = time.monotonic() + limit_s
         missing: list[str] = []
         for signal in signals:
             try:

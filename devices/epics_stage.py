@@ -21,16 +21,16 @@ from devices.errors import InstrumentFaultError, NotReachedError, RefusedError
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
-_Limits = tuple[float, float]
-
 
 class EpicsStageSettings(EpicsSettings):
     """Two motor records, and how far they may go."""
 
     x_record: str = Field(default=":X", description="the record of x, appended to the prefix")
     z_record: str = Field(default=":Z", description="the record of z, appended to the prefix")
-    x_limits_mm: _Limits = Field(description="lowest and highest x; the record's own limits hold beside them")
-    z_limits_mm: _Limits = Field(description="lowest and highest z; the record's own limits hold beside them")
+    x_lowest_mm: float = Field(description="the record's own limits hold beside these four")
+    x_highest_mm: float
+    z_lowest_mm: float
+    z_highest_mm: float
     tolerance_mm: Annotated[float, Field(gt=0)] = Field(
         default=0.005, description="how far from the target the read-back of a move that is done may be"
     )
@@ -47,9 +47,9 @@ class EpicsStageSettings(EpicsSettings):
     @model_validator(mode="after")
     def _limits_rise(self) -> "EpicsStageSettings":
         for axis in ("x", "z"):
-            low, high = getattr(self, f"{axis}_limits_mm")
+            low, high = getattr(self, f"{axis}_lowest_mm"), getattr(self, f"{axis}_highest_mm")
             if not low < high:
-                raise ValueError(f"{axis}_limits_mm: {low:g} is not below {high:g}")
+                raise ValueError(f"{axis}_lowest_mm = {low:g} is not below {axis}_highest_mm = {high:g}")
         return self
 
 
@@ -100,8 +100,8 @@ class EpicsStage(EpicsInstrument):
 
     def __init__(self, name: str, entry: DeviceEntry, settings: EpicsStageSettings, bench: Bench):
         self.settings = settings
-        self.x_limits_mm = settings.x_limits_mm
-        self.z_limits_mm = settings.z_limits_mm
+        self.x_limits_mm = settings.x_lowest_mm, settings.x_highest_mm
+        self.z_limits_mm = settings.z_lowest_mm, settings.z_highest_mm
         super().__init__(name, entry, settings, bench)
 
     def motor(self, axis: str) -> EpicsMotor:

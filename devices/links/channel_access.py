@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import ophyd
-from caproto.threading.client import Context, SharedBroadcaster
+from caproto.threading.client import Context, SharedBroadcaster, VirtualCircuitManager
 from ophyd import _caproto_shim as shim
 
 #: Guards ophyd's own global while it is exchanged.
@@ -52,7 +52,7 @@ class ChannelAccess:
     def __init__(self, address: str):
         self.callbacks = Callbacks(address)
         self._broadcaster = _Searcher(parse_address(address))
-        self.context = Context(self._broadcaster)
+        self.context = _Client(self._broadcaster)
         self._layer = SimpleNamespace(
             name="caproto",
             get_pv=self._get_pv,
@@ -87,14 +87,39 @@ class ChannelAccess:
             variable.wait_for_connection(timeout=timeout)
         return variable
 
+    def look_again(self) -> None:
+        """Look for what was not found yet at once; by itself that is done more and more rarely."""
+        self._broadcaster.search_now()
+
     def close(self) -> None:
         """End the client: its circuits, sockets and threads."""
-        circuits = list(self.context.circuit_managers.values())
-        self.context.disconnect()
-        for circuit in circuits:
-            circuit.user_callback_executor.shutdown()
+        self.context.close()
         self._broadcaster.close()
         self.callbacks.close()
+
+
+class _Client(Context):
+    """caproto's client, which leaves threads of circuits that were lost, and takes its time to end the others."""
+
+    def __init__(self, broadcaster: "_Searcher"):
+        self._circuits: set[VirtualCircuitManager] = set()
+        super().__init__(broadcaster)
+
+    def get_circuit_manager(self, address: Any, priority: int) -> VirtualCircuitManager:
+        circuit = super().get_circuit_manager(address, priority)
+        self._circuits.add(circuit)
+        for lost in [c for c in self._circuits if c.dead.is_set()]:
+            lost.user_callback_executor.shutdown(wait=False)
+            self._circuits.discard(lost)
+        return circuit
+
+    def close(self) -> None:
+        """End all circuits and threads."""
+        self._close_event.set()
+        self.activate_subscriptions_now.set()
+        self.disconnect()
+        for circuit in self._circuits:
+            circuit.user_callback_executor.shutdown()
 
 
 class _Searcher(SharedBroadcaster):
@@ -150,8 +175,8 @@ class Callbacks:
         later._wrapped_callback = True  # type: ignore[attr-defined]  by this ophyd knows it
         return later
 
-    def get_thread_context(self, kind: str) -> Callable[..., None]:
-        """What runs a function in the thread of a kind, at once when it is called from there."""
+    def get_thread_context(self, kind: str) -> SimpleNamespace:
+        """Something whose ``run`` runs a function in the thread of a kind, at once when it is called from there."""
 
         def run(function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
             if threading.current_thread() in self._in_order[kind]._threads:
@@ -159,7 +184,7 @@ class Callbacks:
             else:
                 self._submit(self._in_order[kind], function, *args, **kwargs)
 
-        return run
+        return SimpleNamespace(run=run)
 
     def schedule_utility_task(self, callback: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         """Run something that may take a while."""

@@ -16,17 +16,20 @@ from simulators.wire.epics.records import Records, RecordSettings
 from simulators.wire.instrument import bench_settings
 
 
+_Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
 class StageSettings(RecordSettings):
     """The stage's records, as its panel has them.
 
     Attributes:
         velocity_mm_s: of both axes.
-        x_soft_mm, z_soft_mm: soft limits (.LLM, .HLM).
+        x_soft_mm, z_soft_mm: soft limits (.LLM and .HLM, in this order).
     """
 
     velocity_mm_s: Annotated[float, Field(gt=0)] = 5.0
-    x_soft_mm: tuple[float, float] = (-8.0, 48.0)
-    z_soft_mm: tuple[float, float] = (-15.0, 15.0)
+    x_soft_mm: _Pair = [-8.0, 48.0]
+    z_soft_mm: _Pair = [-15.0, 15.0]
 
 
 class Axis:
@@ -87,13 +90,11 @@ class Axis:
 class Stage(Records):
     """The stage. Faults: ``stuck``: motors do not turn; ``limit_switch``: what moves meets a limit switch at once."""
 
-    AXES = ("X", "Z")
-
     def __init__(self, name: str, entry: DeviceEntry, config: InstrumentConfig, plant: Plant):
         super().__init__(name, entry, config, plant)
         settings = bench_settings(StageSettings, name, entry, config)
         soft_mm = {"X": settings.x_soft_mm, "Z": settings.z_soft_mm}
-        self.axes = {axis: Axis(settings.velocity_mm_s, soft_mm[axis]) for axis in self.AXES}
+        self.axes = {axis: Axis(settings.velocity_mm_s, (low, high)) for axis, (low, high) in soft_mm.items()}
         self._stuck = self._at_switch = False
         self.faults |= {"stuck": self._be_stuck, "limit_switch": self._meet_switch}
         for axis, motor in self.axes.items():

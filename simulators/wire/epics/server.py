@@ -8,6 +8,7 @@ machine, on ports of their own, and never meet.
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -58,6 +59,7 @@ class ChannelAccessServer:
         Raises:
             PortInUseError: another program has the port, for TCP or for UDP.
         """
+        logging.getLogger("caproto").setLevel(logging.ERROR)  # it warns whenever it is busy for some milliseconds
         udp = self._own_both()
         loop = asyncio.get_running_loop()
         self._searches, _ = await loop.create_datagram_endpoint(lambda: _Searches(self), sock=udp)
@@ -212,6 +214,8 @@ class _Ioc(Context):
     async def close(self) -> None:
         if self._listener is not None:
             self._listener.close()
+        for circuit in list(self.circuits):
+            await circuit._on_disconnect()  # nothing is kept for those who watched
         for writer in self._clients:
             writer.transport.abort()
         tasks = [*self._tasks, *(task for circuit in self.circuits for task in circuit.tasks.tasks)]
@@ -231,15 +235,14 @@ class _Ioc(Context):
             commands = [c for c in commands if not (isinstance(c, caproto.SearchRequest) and self.is_silent(c.name))]
             self.command_bundle_queue.put_nowait((client, commands))
 
-    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients.add(writer)
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  asyncio runs this as a task
-        self._tasks.add(task)
+        self._run(self._serve(reader, writer))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self.tcp_handler(_TransportWrapper(reader, writer), writer.get_extra_info("peername"))
         finally:
-            self._tasks.discard(task)
             self._clients.discard(writer)
             writer.close()
 
