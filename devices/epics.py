@@ -8,10 +8,12 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
 from caproto import CaprotoError, ErrorResponseReceived
-from ophyd import Device, EpicsSignal, Signal
+from ophyd import Device, Signal
+from ophyd.signal import EpicsSignalBase
 from ophyd.utils import DisconnectedError, ReadOnlyError
 from ophyd.utils.epics_pvs import AlarmSeverity
 from pydantic import Field
@@ -63,14 +65,13 @@ class EpicsInstrument(Instrument):
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
 
-    def client(self, key: str, make: Callable[[], T], wanted: Callable[[T], list[EpicsSignal]] | None = None) -> T:
+    def client(self, key: str, make: Callable[[ChannelAccess], T], wanted: tuple[str, ...] | None = None) -> T:
         """Something of ophyd's that speaks to the instrument, made when it is first asked for, and connected.
 
         Args:
             key: under which it is remembered.
-            make: makes it.
-            wanted: gives the signals of it that are needed; all of them by default, areaDetector's aside, of
-                which a server has some and not others.
+            make: makes it, given the client of the address for what is :class:`Lazy`.
+            wanted: its attributes that must be there; all of its signals by default.
 
         Raises:
             LinkError: process variables were not found in time.
@@ -82,8 +83,8 @@ class EpicsInstrument(Instrument):
             if key not in self._clients:
                 limit_s = self._epics.connect_within_s
                 with access.making():
-                    made = make()
-                    signals = wanted(made) if wanted is not None else signals_of(made)
+                    made = make(access)
+                    signals = signals_of(made, wanted)
                 self._clients[key] = made, signals
             made, signals = self._clients[key]
         if not all(signal.connected for signal in signals):
@@ -91,7 +92,7 @@ class EpicsInstrument(Instrument):
             self._wait_for(signals, limit_s)
         return made
 
-    def _wait_for(self, signals: list[EpicsSignal], limit_s: float) -> None:
+    def _wait_for(self, signals: list[Any], limit_s: float) -> None:
         end_s = time.monotonic() + limit_s
         missing: list[str] = []
         for signal in signals:
@@ -178,8 +179,29 @@ class EpicsInstrument(Instrument):
             self._clients.popitem()[1][0].destroy()
 
 
-def signals_of(made: Device | Signal) -> list[EpicsSignal]:
-    """The EPICS signals of a device."""
-    if isinstance(made, Device):
-        return [walk.item for walk in made.walk_signals() if isinstance(walk.item, EpicsSignal.__base__)]
-    return [made]  # type: ignore[list-item]
+class Lazy(Device):
+    """Mixed in before a class of ophyd's areaDetector: signals that are made later speak through its client, too.
+
+    Args:
+        access: the client.
+    """
+
+    #: Not here: what must be there is waited for when the device is connected, and the rest is told by its errors.
+    lazy_wait_for_connection = False
+
+    def __init__(self, *args: Any, access: ChannelAccess, **kwargs: Any):
+        self._access = access
+        super().__init__(*args, **kwargs)
+
+    def _instantiate_component(self, attr: str) -> Any:
+        with self._access.making():
+            return super()._instantiate_component(attr)
+
+
+def signals_of(made: Device | Signal, wanted: tuple[str, ...] | None = None) -> list[Any]:
+    """The EPICS signals of a device: those at the attributes that are wanted, or all that are there."""
+    if not isinstance(made, Device):
+        return [made]
+    if wanted is not None:
+        return [attrgetter(attribute)(made) for attribute in wanted]
+    return [walk.item for walk in made.walk_signals() if isinstance(walk.item, EpicsSignalBase)]

@@ -58,7 +58,7 @@ class BeamShutter(EpicsInstrument):
         return state == self.settings.open_status
 
     def _ask_state(self) -> int | str:
-        signal = self.client("status", lambda: EpicsSignalRO(self._pv("status"), name=f"{self.name}_status"))
+        signal = self.client("status", lambda _: EpicsSignalRO(self._pv("status"), name=f"{self.name}_status"))
         by_name = isinstance(self.settings.open_status, str)
         state = self.ask(signal, "status", as_string=by_name)
         return str(state) if by_name else int(state)
@@ -114,7 +114,7 @@ class BeamShutter(EpicsInstrument):
         self.tell(self._actuator(which), getattr(self.settings, f"{which}_command"), f"command to {which}")
 
     def _actuator(self, which: str) -> EpicsSignal:
-        return self.client(which, lambda: EpicsSignal(self._pv(which), name=f"{self.name}_{which}_command"))
+        return self.client(which, lambda _: EpicsSignal(self._pv(which), name=f"{self.name}_{which}_command"))
 
     def _pv(self, which: str) -> str:
         return self.settings.prefix + getattr(self.settings, f"{which}_pv")
@@ -146,7 +146,7 @@ class RingCurrent(EpicsInstrument):
         """
         pv = self.settings.prefix + self.settings.current_pv
         current_ma = float(
-            self.ask(self.client("current", lambda: EpicsSignalRO(pv, name=f"{self.name}_pv")), "current")
+            self.ask(self.client("current", lambda _: EpicsSignalRO(pv, name=f"{self.name}_pv")), "current")
         )
         if not math.isfinite(current_ma):
             raise ReplyError(f"{self.name}: asked for the current ({pv}), got {current_ma!r}")

@@ -111,7 +111,7 @@ class EpicsStage(EpicsInstrument):
             LinkError: no server has its record.
         """
         record = self.settings.prefix + getattr(self.settings, f"{axis}_record")
-        return self.client(axis, lambda: EpicsMotor(record, name=f"{self.name}_{axis}_motor"))
+        return self.client(axis, lambda _: EpicsMotor(record, name=f"{self.name}_{axis}_motor"))
 
     # What is asked.
 
