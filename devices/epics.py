@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
 from caproto import CaprotoError, ErrorResponseReceived
+from caproto.threading.client import DeadCircuitError, ThreadingClientException
 from ophyd import Device, Signal
 from ophyd.signal import EpicsSignalBase
 from ophyd.utils import DisconnectedError, ReadOnlyError
@@ -23,6 +24,9 @@ from devices.errors import InstrumentFaultError, LinkError, RefusedError, ReplyE
 from devices.links.channel_access import ChannelAccess, parse_address
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry, Model
+
+#: What ophyd and caproto raise when a server is gone.
+_LOST = (DisconnectedError, DeadCircuitError, ThreadingClientException)
 
 T = TypeVar("T", Device, Signal)
 
@@ -127,7 +131,7 @@ class EpicsInstrument(Instrument):
             raise ReplyError(f"{self.name}: asked for {what} ({signal.pvname}), got nothing")
         if signal.alarm_severity == AlarmSeverity.INVALID:
             raise InstrumentFaultError(
-                f"{self.name}: {what} ({signal.pvname}) is {value!r}, but in an invalid alarm: the server lost its device"
+                f"{self.name}: {what} ({signal.pvname}) is {value!r}, but in an invalid alarm: the server does not know"
             )
         return value
 
@@ -162,10 +166,11 @@ class EpicsInstrument(Instrument):
         except (ReadOnlyError, ErrorResponseReceived) as error:
             raise RefusedError(f"{which}: refused: {error}") from None
         except (TimeoutError, DisconnectedError, CaprotoError, OSError) as error:
-            if not signal.connected:
-                raise LinkError(f"{which}: the server at {self.address} is gone") from None
-            if isinstance(error, TimeoutError):
+            lost = not signal.connected or isinstance(error, _LOST)
+            if isinstance(error, TimeoutError) and not lost:
                 raise ReplyTimeoutError(f"{which}: no answer within {self._epics.reply_within_s:g} s") from None
+            if lost or isinstance(error, OSError):  # of the socket
+                raise LinkError(f"{which}: the server at {self.address} is gone") from None
             raise ReplyError(f"{which}: {error!r}") from None
 
     def wire_s(self, times: float = 1.0) -> float:

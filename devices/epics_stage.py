@@ -105,7 +105,7 @@ class EpicsStage(EpicsInstrument):
         super().__init__(name, entry, settings, bench)
 
     def motor(self, axis: str) -> EpicsMotor:
-        """ophyd's device of an axis, for what is not here: its offset, its velocity, …
+        """The device of ophyd's for an axis, for what is not here, its offset for instance.
 
         Raises:
             LinkError: no server has its record.
@@ -162,7 +162,7 @@ class EpicsStage(EpicsInstrument):
         distance_mm = abs(value_mm - self._ask_position_mm(axis))
         velocity = float(self.ask(motor.velocity, f"velocity of {axis}"))
         if not velocity > 0:
-            raise InstrumentFaultError(f"{self.name}: the velocity of {axis} is {velocity:g} mm/s; set it in its record")
+            raise InstrumentFaultError(f"{self.name}: the velocity (.VELO) of {axis} is {velocity:g} mm/s; set it")
         acceleration_s = float(self.ask(motor.acceleration, f"acceleration of {axis}"))
         limit_s = 2 * (distance_mm / velocity + 2 * acceleration_s) + self.settings.margin_s
         self.tell(motor.user_setpoint, value_mm, f"target of {axis}", wait=False)

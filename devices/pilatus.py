@@ -143,6 +143,7 @@ class Pilatus(EpicsInstrument):
         self._announced = False
         self._written = 0  # frames in the present file
         self._dropped = 0  # by the plugin, when the file was opened
+        self._lost = False  # a frame of the present file, and an exposure has said so
 
     @property
     def image_key(self) -> str:
@@ -151,7 +152,7 @@ class Pilatus(EpicsInstrument):
 
     @property
     def cam(self) -> PilatusDetectorCam:
-        """ophyd's device of the detector's records, for what is not here: threshold, energy, gain, …
+        """The device of ophyd's for the detector's records, for what is not here, its energy for instance.
 
         Raises:
             LinkError: no server has them.
@@ -161,7 +162,7 @@ class Pilatus(EpicsInstrument):
 
     @property
     def plugin(self) -> HDF5Plugin_V34:
-        """ophyd's device of the plugin's records.
+        """The device of ophyd's for the plugin's records.
 
         Raises:
             LinkError: no server has them.
@@ -287,7 +288,7 @@ class Pilatus(EpicsInstrument):
             )
         self._dropped = int(self.ask(plugin.dropped_arrays, "dropped frames"))
         self._path = folder / f"{name}.h5"
-        self._file, self._announced, self._written = FrameFile(), False, 0
+        self._file, self._announced, self._written, self._lost = FrameFile(), False, 0, False
         # A busy record: its put-callback comes only when the capture ends.
         self.tell(plugin.capture, 1, "capture", wait=False)
         if not self._capturing(wanted=True):
@@ -298,13 +299,13 @@ class Pilatus(EpicsInstrument):
         """Have the plugin close the file.
 
         Raises:
-            InstrumentFaultError: the plugin reports an error, or has lost frames.
+            InstrumentFaultError: the plugin reports an error, or has lost frames, which no exposure has told yet.
             NotReachedError: it goes on.
         """
         try:
             self._stop_exposure()
             self._stop_capture()
-            if self._path is not None:
+            if self._path is not None and not self._lost:
                 self._check_written()
         finally:
             self._path = None
@@ -328,10 +329,12 @@ class Pilatus(EpicsInstrument):
         """Refuse to go on after frames were lost."""
         plugin = self.plugin
         if self.ask(plugin.write_status, "write status"):
+            self._lost = True
             message = self.ask(plugin.write_message, "write message", as_string=True)
             raise InstrumentFaultError(f"{self.name}: the plugin could not write: {message or 'it does not say why'}")
         dropped = int(self.ask(plugin.dropped_arrays, "dropped frames")) - self._dropped
         if dropped > 0:
+            self._lost = True
             raise InstrumentFaultError(f"{self.name}: the plugin lost {dropped} frame(s): its queue was full")
 
     # Exposures.
@@ -485,6 +488,8 @@ class Taken:
         if late_s > 0 and late_real_s > 0:
             if exposing:
                 detector._stop_exposure()
-                raise NotReachedError(f"{detector.name}: the exposure did not end in {self.limit_s:.3g} s; it is aborted")
+                raise NotReachedError(
+                    f"{detector.name}: the exposure did not end in {self.limit_s:.3g} s; it is aborted"
+                )
             raise NotReachedError(f"{detector.name}: a frame was exposed, but is not in the file: {written} are")
         return False

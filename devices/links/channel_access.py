@@ -23,6 +23,8 @@ import ophyd
 from caproto.threading.client import Context, SharedBroadcaster, VirtualCircuitManager
 from ophyd import _caproto_shim as shim
 
+#: How long units and limits of a variable are waited for aside; when they are needed, they are asked for again.
+METADATA_WITHIN_S = 2.0
 #: Guards ophyd's own global while it is exchanged.
 _EXCHANGING = threading.RLock()
 _log = logging.getLogger(__name__)
@@ -93,9 +95,9 @@ class ChannelAccess:
 
     def close(self) -> None:
         """End the client: its circuits, sockets and threads."""
+        self.callbacks.close()  # first: what they still wait for comes only while there are circuits
         self.context.close()
         self._broadcaster.close()
-        self.callbacks.close()
 
 
 class _Client(Context):
@@ -120,6 +122,7 @@ class _Client(Context):
         self.disconnect()
         for circuit in self._circuits:
             circuit.user_callback_executor.shutdown()
+        self.selector.selector.close()
 
 
 class _Searcher(SharedBroadcaster):
@@ -146,8 +149,9 @@ class _Searcher(SharedBroadcaster):
                 _log.warning("cannot look for process variables at %s:%d: %s", *self._where, error)
 
     def close(self) -> None:
-        """Wait for the last thread, too; caproto leaves it to end by itself."""
+        """Wait for the last thread, too, which caproto leaves to end by itself."""
         self._check_for_unresponsive_servers_thread.join()
+        self.selector.selector.close()
 
 
 class Callbacks:
@@ -203,7 +207,7 @@ class Callbacks:
         def run() -> None:
             try:
                 function(*args, **kwargs)
-            except Exception:
+            except Exception:  # noqa: BLE001  whatever it is, the callbacks behind it are run
                 if not self._closed:
                     _log.exception("a callback failed")
 
@@ -232,6 +236,6 @@ class _Variable(shim.PV):
 
     def get_all_metadata_callback(self, callback: Callable[..., None], *, timeout: float) -> None:
         def ask() -> None:
-            callback(self.pvname, self.get_all_metadata_blocking(timeout=timeout))
+            callback(self.pvname, self.get_all_metadata_blocking(timeout=min(timeout, METADATA_WITHIN_S)))
 
         self._callbacks.schedule_utility_task(ask)

@@ -16,8 +16,9 @@ COMPRESSIONS: dict[str, dict[str, Any]] = {
 
 
 class FramesFile:
-    """An HDF5 file of frames, one chunk each; its data stand at ``/entry/instrument/detector/data`` and, by a hard
-    link, at ``/entry/data/data``.
+    """An HDF5 file of frames, one chunk each.
+
+    They stand at ``/entry/instrument/detector/data`` and, by a hard link, at ``/entry/data/data``.
 
     Args:
         path: of the file; one that is there is written over, as the plugin does.

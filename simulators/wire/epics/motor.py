@@ -15,7 +15,6 @@ from simulators.plant.plant import Plant
 from simulators.wire.epics.records import Records, RecordSettings
 from simulators.wire.instrument import bench_settings
 
-
 _Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -28,8 +27,8 @@ class StageSettings(RecordSettings):
     """
 
     velocity_mm_s: Annotated[float, Field(gt=0)] = 5.0
-    x_soft_mm: _Pair = [-8.0, 48.0]
-    z_soft_mm: _Pair = [-15.0, 15.0]
+    x_soft_mm: _Pair = Field(default_factory=lambda: [-8.0, 48.0])
+    z_soft_mm: _Pair = Field(default_factory=lambda: [-15.0, 15.0])
 
 
 class Axis:
@@ -88,15 +87,19 @@ class Axis:
 
 
 class Stage(Records):
-    """The stage. Faults: ``stuck``: motors do not turn; ``limit_switch``: what moves meets a limit switch at once."""
+    """The stage.
+
+    Faults: ``stuck``: motors do not turn; ``limit_switch``: what moves meets a limit switch at once; ``disabled``: the
+    records take targets, but nothing begins to move.
+    """
 
     def __init__(self, name: str, entry: DeviceEntry, config: InstrumentConfig, plant: Plant):
         super().__init__(name, entry, config, plant)
         settings = bench_settings(StageSettings, name, entry, config)
         soft_mm = {"X": settings.x_soft_mm, "Z": settings.z_soft_mm}
         self.axes = {axis: Axis(settings.velocity_mm_s, (low, high)) for axis, (low, high) in soft_mm.items()}
-        self._stuck = self._at_switch = False
-        self.faults |= {"stuck": self._be_stuck, "limit_switch": self._meet_switch}
+        self._stuck = self._at_switch = self._disabled = False
+        self.faults |= {"stuck": self._be_stuck, "limit_switch": self._meet_switch, "disabled": self._be_disabled}
         for axis, motor in self.axes.items():
             self._make_record(f":{axis}", motor)
         plant.controllers.append(self._advance)
@@ -106,7 +109,9 @@ class Stage(Records):
         place: dict[str, Any] = {"units": "mm", "precision": 4, "lower_ctrl_limit": low, "upper_ctrl_limit": high}
 
         def go_to(target_mm: float) -> float:
-            return motor.go_to(float(target_mm))
+            taken_mm = motor.go_to(float(target_mm))
+            motor.moving = motor.moving and not self._disabled
+            return taken_mm
 
         def stop(_: int) -> int:
             motor.stop()
@@ -135,7 +140,7 @@ class Stage(Records):
         self._choice(f"{suffix}.DIR", ("Pos", "Neg"), "Pos")
         self._choice(f"{suffix}.FOFF", ("Variable", "Frozen"), "Frozen")
         self._choice(f"{suffix}.SET", ("Use", "Set"), "Use")
-        self._text(f"{suffix}.EGU", "mm", length=16)
+        self._word(f"{suffix}.EGU", "mm")
         self._integer(f"{suffix}.PREC", 4)
         self._integer(f"{suffix}.STOP", 0, stop)
         for field, value in (("DMOV", 1), ("MOVN", 0), ("HLS", 0), ("LLS", 0), ("LVIO", 0), ("TDIR", 1)):
@@ -187,6 +192,9 @@ class Stage(Records):
 
     def _be_stuck(self, on: bool) -> None:
         self._stuck = on
+
+    def _be_disabled(self, on: bool) -> None:
+        self._disabled = on
 
     def _meet_switch(self, on: bool) -> None:
         self._at_switch = on

@@ -15,6 +15,7 @@ from simulators.wire.epics.hdf5_file import COMPRESSIONS, FramesFile
 from simulators.wire.epics.records import Records
 
 MODEL = "pilatus-300k"
+PORT = "PILATUS"
 NO_YES = ("No", "Yes")
 STATES = (
     "Idle",
@@ -69,9 +70,15 @@ class Pilatus(Records):
         self._shown(":cam1:StatusMessage_RBV", "", self._text)
         self._shown(":cam1:Manufacturer_RBV", "Dectris", self._text)
         self._shown(":cam1:Model_RBV", "Pilatus", self._text)
-        for suffix, pixels in (("MaxSizeX", columns), ("MaxSizeY", rows), ("ArraySizeX", columns), ("ArraySizeY", rows)):
+        for suffix, pixels in (
+            ("MaxSizeX", columns),
+            ("MaxSizeY", rows),
+            ("ArraySizeX", columns),
+            ("ArraySizeY", rows),
+        ):
             self._shown(f":cam1:{suffix}_RBV", pixels, self._integer)
         self._shown(":cam1:ArraySizeZ_RBV", 0, self._integer)
+        self._shown(":cam1:PortName_RBV", PORT, self._word)
 
     def _make_plugin(self) -> None:
         self._pair(":HDF1:EnableCallbacks", "Disable", self._choice, choices=("Disable", "Enable"))
@@ -89,6 +96,13 @@ class Pilatus(Records):
         self._pair(":HDF1:Capture", "Done", self._choice, self._capture, choices=("Done", "Capture"))
         self._pair(":HDF1:ArrayCounter", 0, self._integer)
         self._pair(":HDF1:DroppedArrays", 0, self._integer)
+        self._pair(":HDF1:NDArrayPort", PORT, self._word)
+        self._pair(":HDF1:BlockingCallbacks", "No", self._choice, choices=NO_YES)
+        self._pair(":HDF1:CreateDirectory", 0, self._integer)
+        for dimension in range(3):
+            self._pair(f":HDF1:ArraySize{dimension}", 0, self._integer)
+        self._shown(":HDF1:PortName_RBV", "HDF1", self._word)
+        self._shown(":HDF1:PluginType_RBV", "NDFileHDF5", self._word)
         self._shown(":HDF1:NumCaptured_RBV", 0, self._integer)
         self._shown(":HDF1:FilePathExists_RBV", "No", self._choice, choices=NO_YES)
         self._shown(":HDF1:FullFileName_RBV", "", self._text)
@@ -198,6 +212,7 @@ class Pilatus(Records):
             values[":HDF1:DroppedArrays_RBV"] += 1
             return
         values[":HDF1:ArrayCounter_RBV"] += 1
+        values[":HDF1:ArraySize1_RBV"], values[":HDF1:ArraySize0_RBV"] = frame.shape
         if values[":HDF1:Capture_RBV"] != "Capture":
             return
         try:

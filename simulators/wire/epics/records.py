@@ -4,7 +4,16 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from caproto import AlarmSeverity, AlarmStatus, ChannelChar, ChannelData, ChannelDouble, ChannelEnum, ChannelInteger
+from caproto import (
+    AlarmSeverity,
+    AlarmStatus,
+    ChannelChar,
+    ChannelData,
+    ChannelDouble,
+    ChannelEnum,
+    ChannelInteger,
+    ChannelString,
+)
 from pydantic import Field
 
 from flowlab.config import DeviceEntry, InstrumentConfig
@@ -83,6 +92,10 @@ class Records(Simulated):
         """A text as areaDetector has it: a waveform of characters."""
         self._add(suffix, _Text(self, put, value=value, max_length=length))
 
+    def _word(self, suffix: str, value: str, put: Put | None = None) -> None:
+        """A short text, as fields and names of ports are."""
+        self._add(suffix, _Word(self, put, value=value))
+
     def _add(self, suffix: str, channel: ChannelData) -> None:
         self.channels[self.prefix + suffix] = channel
 
@@ -100,7 +113,7 @@ class _Settable:
         return access if self._put is not None else access & ~access.WRITE
 
     async def verify_value(self, data: Any) -> Any:
-        data = await super().verify_value(data)  # type: ignore[misc]
+        """Have the device take what a client wrote: its limits are the device's business, not caproto's."""
         if self._put is not None:
             data = self._put(data)
             await self._device.publish()  # what follows from it is there before the client hears that it is done
@@ -113,7 +126,14 @@ class _Double(_Settable, ChannelDouble): ...
 class _Integer(_Settable, ChannelInteger): ...
 
 
-class _Choice(_Settable, ChannelEnum): ...
+class _Choice(_Settable, ChannelEnum):
+    async def verify_value(self, data: Any) -> Any:
+        """Clients write a state's name or its number; what is neither changes nothing."""
+        name = await ChannelEnum.verify_value(self, data)
+        return await super().verify_value(name if name in self.enum_strings else self.value)
 
 
 class _Text(_Settable, ChannelChar): ...
+
+
+class _Word(_Settable, ChannelString): ...
