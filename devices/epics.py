@@ -8,7 +8,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
 from caproto import CaprotoError, ErrorResponseReceived
@@ -208,5 +207,14 @@ def signals_of(made: Device | Signal, wanted: tuple[str, ...] | None = None) -> 
     if not isinstance(made, Device):
         return [made]
     if wanted is not None:
-        return [attrgetter(attribute)(made) for attribute in wanted]
+        return [_signal_at(made, path) for path in wanted]
     return [walk.item for walk in made.walk_signals() if isinstance(walk.item, EpicsSignalBase)]
+
+
+def _signal_at(made: Any, path: str) -> Any:
+    """The signal at ``part.part.signal``; it is not waited for here."""
+    *parts, last = path.split(".")
+    for part in parts:
+        made = getattr(made, part)
+        made.lazy_wait_for_connection = False
+    return getattr(made, last)
