@@ -243,7 +243,7 @@ class Pilatus(EpicsInstrument):
 
     def _folders(self) -> tuple[Path, PurePosixPath]:
         """The folder as this computer and as the server sees it."""
-        ours = self.settings.folder or getattr(self._bench, "frames", None)
+        ours = self.settings.folder or self._bench.frames
         if ours is None:
             raise LimitError(f"{self.name}: there is no folder for frames; give one with folder")
         folder = Path(ours).absolute()

@@ -53,21 +53,20 @@ simulator = "simulators.wire.epics.pilatus:Pilatus"
 prefix = "FLOW:PILATUS"
 reply_within_s = 1.0
 exposure_s = 1.0
-folder = "FOLDER"
 """
 
 NAMES = ("stage", "beam_shutter", "ring", "pilatus")
 
 
-def write_lab(path: Path, frames: Path) -> Path:
-    """Write the instrument file; frames go to a folder."""
+def write_lab(path: Path) -> Path:
+    """Write the instrument file."""
     text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
     cell = "xray_transfer_ml = 0.05\nxray_cell_ml = 0.01\nxray_path_mm = 1.5\n"
     names = "".join(f'"{name}", ' for name in NAMES)
     for old, new in (
         ("safe_state = [", f"safe_state = [{names}"),
         ("cell_ml = 0.020\n", f"cell_ml = 0.020\n{cell}"),
-        ("[devices.reactor]", f"{DEVICES.replace('FOLDER', str(frames))}\n[devices.reactor]"),
+        ("[devices.reactor]", f"{DEVICES}\n[devices.reactor]"),
         ('growth = "growth_heater"\n', 'growth = "growth_heater"\n[simulation.settings.xray]\n'),
     ):
         head, found, tail = text.rpartition(old)
@@ -79,8 +78,8 @@ def write_lab(path: Path, frames: Path) -> Path:
 
 @contextlib.contextmanager
 def serve_lab(folder: Path) -> Iterator[tuple[Path, Served]]:
-    """Run the lab; give its file and the process."""
-    file = write_lab(folder / "epics.toml", folder / "frames")
+    """Run the lab; give its file, beside which drivers put their frames, and the process."""
+    file = write_lab(folder / "epics.toml")
     with served(str(file), "--any-port", "--speed", str(SPEED)) as lab:
         yield file, lab
 
@@ -97,7 +96,7 @@ def bench_at(file: Path, addresses: dict[str, str], speed: float = SPEED, **sett
     config = config.model_copy(
         update={"clock": ClockSettings(speed=speed), "devices": devices, "plans": {}, "safe_state": list(NAMES)}
     )
-    return Bench(config, "epics", addresses)
+    return Bench(config, "epics", addresses, file.parent / "frames")
 
 
 def wait_real(bench: Bench, condition, limit_s: float = 20.0) -> bool:

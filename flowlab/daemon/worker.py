@@ -57,11 +57,12 @@ def run_plan(lifeline: Lifeline) -> dict[str, Any]:
         config = config.model_copy(update={"clock": config.clock.model_copy(update={"speed": spec["speed"]})})
     plan = Plan(config, spec["plan"], spec["config"])
     plan.check(spec["parameters"])
-    with Bench(config, spec["config"], spec.get("addresses")) as bench:
+    store = RunStore(Path(spec["data"]))
+    with Bench(config, spec["config"], spec.get("addresses"), store.frames) as bench:
         _connect(bench, spec)
         lifeline.ready({})
         publisher = Publisher(spec["documents_in"], RAW)
-        recorder = Recorder(RunStore(Path(spec["data"])).open_documents, publisher)
+        recorder = Recorder(store.open_documents, publisher)
         try:
             return _run(lifeline, bench, plan, spec, recorder)
         finally:

@@ -15,6 +15,7 @@ SERVERS = {
     "socket": "simulators.wire.line:Line",
     "tcp": "simulators.wire.line:Line",
     "ca": "simulators.wire.epics.server:ChannelAccessServer",
+    "http": "simulators.wire.http:Web",
 }
 
 
@@ -31,11 +32,14 @@ class Address:
             an EPICS server; see :data:`SERVERS`.
         host: of this machine only.
         port: 0 for any that is free.
+        extra: what else a client must know, behind the port: ``?stream_port=31001``. Not read from a configuration,
+            only told when an instrument is open.
     """
 
     scheme: str
     host: str
     port: int
+    extra: str = ""
 
     @classmethod
     def parse(cls, text: str, where: str) -> "Address":
@@ -56,8 +60,12 @@ class Address:
         """The same with another port."""
         return replace(self, port=port)
 
+    def with_extra(self, extra: str) -> "Address":
+        """The same with something else behind the port."""
+        return replace(self, extra=extra)
+
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}{self.extra}"
 
 
 def loopback(host: str, where: str) -> str:
