@@ -27,7 +27,7 @@ from flowlab.config import DeviceEntry, Model
 #: What ophyd and caproto raise when a server is gone.
 _LOST = (DisconnectedError, DeadCircuitError, ThreadingClientException)
 
-T = TypeVar("T", Device, Signal)
+T = TypeVar("T", bound=Device | Signal)
 
 
 class EpicsSettings(Model):
@@ -66,6 +66,7 @@ class EpicsInstrument(Instrument):
         self._epics = settings
         self._bench = bench
         self._clients: dict[str, Any] = {}
+        self._found: set[str] = set()
         self._making = threading.Lock()
 
     def client(self, key: str, make: Callable[[ChannelAccess], T], wanted: tuple[str, ...] | None = None) -> T:
@@ -82,9 +83,7 @@ class EpicsInstrument(Instrument):
         with self._making:
             address = str(self.address)
             access = self._bench.share(address, lambda: ChannelAccess(address))
-            limit_s = self._epics.reply_within_s  # of a connection that was lost
             if key not in self._clients:
-                limit_s = self._epics.connect_within_s
                 with access.making():
                     made = make(access)
                     signals = signals_of(made, wanted)
@@ -92,11 +91,13 @@ class EpicsInstrument(Instrument):
             made, signals = self._clients[key]
         if not all(signal.connected for signal in signals):
             access.look_again()
-            self._wait_for(signals, limit_s)
+            self._wait_for(signals, lost=key in self._found)
+            self._found.add(key)
         return made
 
-    def _wait_for(self, signals: list[Any], limit_s: float) -> None:
-        end_s = time.monotonic() + limit_s
+    def _wait_for(self, signals: list[Any], *, lost: bool) -> None:
+        """Wait until signals are connected: those that were found once and lost since, not for long."""
+        end_s = time.monotonic() + (self._epics.reply_within_s if lost else self._epics.connect_within_s)
         missing: list[str] = []
         for signal in signals:
             try:
@@ -104,9 +105,11 @@ class EpicsInstrument(Instrument):
             except (TimeoutError, CaprotoError, DisconnectedError):
                 missing.append(signal.pvname)
         if missing:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            which = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+            if lost:
+                raise LinkError(f"{self.name}: the server at {self.address} is gone, which had {which}")
             raise LinkError(
-                f"{self.name}: no server at {self.address} has {', '.join(missing[:3])}{more}; "
+                f"{self.name}: no server at {self.address} has {which}; "
                 "is it running, and are address and prefix right?"
             )
 

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from devices.base import Quantity, check_limits
 from devices.epics import EpicsInstrument, EpicsSettings
-from devices.errors import InstrumentFaultError, NotReachedError, RefusedError
+from devices.errors import DeviceError, InstrumentFaultError, NotReachedError, RefusedError
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
@@ -159,7 +159,8 @@ class EpicsStage(EpicsInstrument):
         """
         self.check_position(axis, value_mm)
         motor = self.motor(axis)
-        distance_mm = abs(value_mm - self._ask_position_mm(axis))
+        start_mm = self._ask_position_mm(axis)
+        distance_mm = abs(value_mm - start_mm)
         velocity = float(self.ask(motor.velocity, f"velocity of {axis}"))
         if not velocity > 0:
             raise InstrumentFaultError(f"{self.name}: the velocity (.VELO) of {axis} is {velocity:g} mm/s; set it")
@@ -169,7 +170,7 @@ class EpicsStage(EpicsInstrument):
         target_mm = float(self.ask(motor.user_setpoint, f"target of {axis}"))
         if abs(target_mm - value_mm) > self.settings.tolerance_mm:
             raise RefusedError(f"{self.name}: {axis} was sent to {value_mm:g} mm, but goes to {target_mm:g} mm")
-        arrived = Arrival(self, axis, value_mm, limit_s)
+        arrived = Arrival(self, axis, start_mm, value_mm, limit_s)
         return self.watch(
             arrived,
             what=f"{axis} = {value_mm:g} mm",
@@ -194,13 +195,17 @@ class EpicsStage(EpicsInstrument):
         """Stop both axes; the second, too, when the first fails.
 
         Raises:
-            DeviceError: an axis moves on, or does not answer.
+            ExceptionGroup: of what went wrong, for each axis: it moves on, or does not answer.
         """
         self.give_up_watching()
-        try:
-            self.stop_axis("x")
-        finally:
-            self.stop_axis("z")
+        errors: list[Exception] = []
+        for axis in self.AXES:
+            try:
+                self.stop_axis(axis)
+            except DeviceError as error:
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"{self.name}: not every axis could be stopped", errors)
 
     # Connection.
 
@@ -225,9 +230,10 @@ class EpicsStage(EpicsInstrument):
 class Arrival:
     """Whether a move is over and where it ended; called again and again."""
 
-    def __init__(self, stage: EpicsStage, axis: str, target_mm: float, limit_s: float):
+    def __init__(self, stage: EpicsStage, axis: str, start_mm: float, target_mm: float, limit_s: float):
         self._stage = stage
         self._axis = axis
+        self._start_mm = start_mm
         self._target_mm = target_mm
         self._limit_s = limit_s
         self._seen_moving = False
@@ -245,11 +251,12 @@ class Arrival:
         position_mm = stage._ask_position_mm(axis)
         if done and abs(position_mm - target_mm) <= stage.settings.tolerance_mm:
             return True
+        moved = abs(position_mm - self._start_mm) > stage.settings.tolerance_mm
+        self._seen_moving = self._seen_moving or moved or not done
         # A reading that waited long must not make a move late that was over before: hence its real time, too.
         waited_real_s = time.monotonic() - self._begun_real_s
         if done and (self._seen_moving or waited_real_s > stage.settings.start_within_s):
             raise self._ended_at(position_mm)
-        self._seen_moving = self._seen_moving or not done
         late_s = stage.clock.now_s() - self._begun_s - self._limit_s
         if late_s > 0 and waited_real_s > stage.settings.start_within_s:
             stage.stop_axis(axis)

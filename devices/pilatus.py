@@ -339,7 +339,7 @@ class Pilatus(EpicsInstrument):
 
     # Exposures.
 
-    def trigger(self) -> Status:
+    def trigger(self) -> Status:  # pyright: ignore[reportIncompatibleMethodOverride]  that of a watch
         """Expose one frame.
 
         Returns:

@@ -14,6 +14,7 @@ from ophyd.areadetector.plugins import HDF5Plugin_V34
 from ophyd.areadetector.trigger_mixins import SingleTrigger
 
 WAIT_S = 30.0
+EXPOSURE_S = 20.0  # of a plant that runs fast: SingleTrigger loses the end of an exposure that is over at once
 
 
 class Detector(SingleTrigger, DetectorBase):
@@ -59,7 +60,7 @@ def expose(prefix: str) -> dict:
     plugin = HDF5Plugin_V34(f"{prefix}:HDF1:", name="plugin")
     plugin.enable.set("Enable").wait(WAIT_S)  # so that it has seen a frame when it is to store some
     detector = Detector(prefix, name="detector")
-    detector.stage_sigs["cam.acquire_time"] = 0.5
+    detector.stage_sigs["cam.acquire_time"] = EXPOSURE_S
     before = detector.cam.array_counter.get()
     detector.stage()
     for _ in range(2):
@@ -73,6 +74,7 @@ def expose(prefix: str) -> dict:
 def store(prefix: str, folder: str) -> dict:
     """What is in the file that ophyd's own writer has made."""
     detector = StoringDetector(prefix, name="detector")
+    detector.stage_sigs["cam.acquire_time"] = EXPOSURE_S
     detector.hdf1.write_path_template = folder
     detector.hdf1.stage_sigs["lazy_open"] = "Yes"
     detector.hdf1.stage_sigs["compression"] = "BSLZ4"

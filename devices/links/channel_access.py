@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import ophyd
@@ -84,7 +84,6 @@ class ChannelAccess:
         **kwargs: Any,
     ) -> "_Variable":
         variable = _Variable(self, pvname, form=form, **kwargs)
-        variable._reference_count = 0
         if connect:
             variable.wait_for_connection(timeout=timeout)
         return variable
@@ -122,7 +121,7 @@ class _Client(Context):
         self.disconnect()
         for circuit in self._circuits:
             circuit.user_callback_executor.shutdown()
-        self.selector.selector.close()
+        cast("Any", self.selector).selector.close()
 
 
 class _Searcher(SharedBroadcaster):
@@ -151,7 +150,7 @@ class _Searcher(SharedBroadcaster):
     def close(self) -> None:
         """Wait for the last thread, too, which caproto leaves to end by itself."""
         self._check_for_unresponsive_servers_thread.join()
-        self.selector.selector.close()
+        cast("Any", self.selector).selector.close()
 
 
 class Callbacks:
@@ -218,6 +217,8 @@ class Callbacks:
 class _Variable(shim.PV):
     """A process variable as ophyd wants it, of one client."""
 
+    _reference_count = 0
+
     def __init__(self, access: ChannelAccess, pvname: str, **kwargs: Any):
         self._callbacks = access.callbacks
         for kind, name in (
@@ -228,10 +229,14 @@ class _Variable(shim.PV):
             kwargs[name] = self._callbacks.wrap(kind, kwargs.get(name))
         super().__init__(pvname, context=access.context, **kwargs)
 
-    def add_callback(self, callback: Callable[..., None] | None = None, **kwargs: Any) -> Any:
+    def add_callback(  # pyright: ignore[reportIncompatibleMethodOverride]  ophyd names the others
+        self, callback: Callable[..., None] | None = None, **kwargs: Any
+    ) -> Any:
         return super().add_callback(callback=self._callbacks.wrap("monitor", callback), **kwargs)
 
-    def put(self, value: Any, *, callback: Callable[..., None] | None = None, **kwargs: Any) -> None:
+    def put(  # pyright: ignore[reportIncompatibleMethodOverride]  likewise
+        self, value: Any, *, callback: Callable[..., None] | None = None, **kwargs: Any
+    ) -> None:
         super().put(value, callback=self._callbacks.wrap("get_put", callback), **kwargs)
 
     def get_all_metadata_callback(self, callback: Callable[..., None], *, timeout: float) -> None:
