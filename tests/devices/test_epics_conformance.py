@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ophyd import EpicsSignal
 
 from devices.errors import InstrumentFaultError, LimitError, LinkError, NotReachedError
 from flowlab.bench import Bench
@@ -69,6 +68,8 @@ def test_a_server_that_is_killed_in_mid_move_ends_it_with_an_error_that_names_th
 
 
 def test_records_of_epics_base_are_read_and_commanded(file):
+    from ophyd import EpicsSignal  # not before the drivers, which tell ophyd to open no client of its own
+
     pytest.importorskip("softioc", reason="needs softioc")
     with soft_ioc() as (_, address), bench_at(file, dict.fromkeys(BASE, address), speed=1.0, **BASE) as bench:
         ring, shutter = bench.devices["ring"], bench.devices["beam_shutter"]
