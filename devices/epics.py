@@ -5,6 +5,7 @@ silent, and one that refuses, are told apart.
 """
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -136,6 +137,21 @@ class EpicsInstrument(Instrument):
                 f"{self.name}: {what} ({signal.pvname}) is {value!r}, but in an invalid alarm: the server does not know"
             )
         return value
+
+    def ask_number(self, signal: Any, what: str) -> float:
+        """The number that a process variable has now; of a state, its number.
+
+        Raises:
+            DeviceError: as :meth:`ask`; what is no finite number is a :class:`devices.errors.ReplyError`.
+        """
+        value = self.ask(signal, what, as_string=False)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise ReplyError(f"{self.name}: asked for {what} ({signal.pvname}), got {value!r}")
+        return number
 
     def tell(self, signal: Any, value: Any, what: str, *, wait: bool = True) -> None:
         """Write a process variable.

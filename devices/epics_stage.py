@@ -80,7 +80,10 @@ class Axis(Quantity):
     def locate(self) -> dict[str, float]:
         """Target and position, as bluesky's Locatable wants them."""
         motor = self.stage.motor(self.axis)
-        return {"setpoint": self.stage.ask(motor.user_setpoint, f"target of {self.axis}"), "readback": self.get()}
+        return {
+            "setpoint": self.stage.ask_number(motor.user_setpoint, f"target of {self.axis}"),
+            "readback": self.get(),
+        }
 
 
 class EpicsStage(EpicsInstrument):
@@ -124,10 +127,10 @@ class EpicsStage(EpicsInstrument):
         return self._ask_position_mm("z")
 
     def _ask_position_mm(self, axis: str) -> float:
-        return float(self.ask(self.motor(axis).user_readback, f"position of {axis}"))
+        return self.ask_number(self.motor(axis).user_readback, f"position of {axis}")
 
     def _is_done(self, axis: str) -> bool:
-        return bool(self.ask(self.motor(axis).motor_done_move, f"whether {axis} has stopped"))
+        return self.ask_number(self.motor(axis).motor_done_move, f"whether {axis} has stopped") != 0
 
     # What it is told.
 
@@ -139,8 +142,8 @@ class EpicsStage(EpicsInstrument):
         """
         check_limits(self.name, axis, value_mm, getattr(self, f"{axis}_limits_mm"), "mm")
         motor = self.motor(axis)
-        low = float(self.ask(motor.low_limit_travel, f"low limit of {axis}"))
-        high = float(self.ask(motor.high_limit_travel, f"high limit of {axis}"))
+        low = self.ask_number(motor.low_limit_travel, f"low limit of {axis}")
+        high = self.ask_number(motor.high_limit_travel, f"high limit of {axis}")
         if low < high:  # the record has none when they are equal
             check_limits(f"{self.name}, by its own limits", axis, value_mm, (low, high), "mm")
 
@@ -153,21 +156,27 @@ class EpicsStage(EpicsInstrument):
         Raises:
             LimitError: the position is not allowed; nothing was sent.
             RefusedError: the record did not take it.
+            InstrumentFaultError: the record would not move: it is being calibrated, or has no velocity.
             NotReachedError: by the status: it stopped elsewhere, or is not there in time; it is stopped then.
             InstrumentFaultError: by the status: it is at a limit switch.
             LinkError: by the status: the server is gone.
         """
         self.check_position(axis, value_mm)
         motor = self.motor(axis)
+        if self.ask_number(motor.set_use_switch, f"mode of {axis}"):
+            raise InstrumentFaultError(
+                f"{self.name}: the record of {axis} is in its mode Set (.SET), in which a target redefines where the "
+                "motor is instead of moving it; set it to Use"
+            )
         start_mm = self._ask_position_mm(axis)
         distance_mm = abs(value_mm - start_mm)
-        velocity = float(self.ask(motor.velocity, f"velocity of {axis}"))
+        velocity = self.ask_number(motor.velocity, f"velocity of {axis}")
         if not velocity > 0:
             raise InstrumentFaultError(f"{self.name}: the velocity (.VELO) of {axis} is {velocity:g} mm/s; set it")
-        acceleration_s = float(self.ask(motor.acceleration, f"acceleration of {axis}"))
+        acceleration_s = self.ask_number(motor.acceleration, f"acceleration of {axis}")
         limit_s = 2 * (distance_mm / velocity + 2 * acceleration_s) + self.settings.margin_s
         self.tell(motor.user_setpoint, value_mm, f"target of {axis}", wait=False)
-        target_mm = float(self.ask(motor.user_setpoint, f"target of {axis}"))
+        target_mm = self.ask_number(motor.user_setpoint, f"target of {axis}")
         if abs(target_mm - value_mm) > self.settings.tolerance_mm:
             raise RefusedError(f"{self.name}: {axis} was sent to {value_mm:g} mm, but goes to {target_mm:g} mm")
         arrived = Arrival(self, axis, start_mm, value_mm, limit_s)
@@ -269,9 +278,9 @@ class Arrival:
     def _ended_at(self, position_mm: float) -> Exception:
         stage, axis, motor = self._stage, self._axis, self._stage.motor(self._axis)
         what = f"{stage.name}: {axis} was sent to {self._target_mm:g} mm, but "
-        if stage.ask(motor.high_limit_switch, f"high limit switch of {axis}"):
+        if stage.ask_number(motor.high_limit_switch, f"high limit switch of {axis}"):
             return InstrumentFaultError(f"{what}is at its high limit switch, at {position_mm:g} mm")
-        if stage.ask(motor.low_limit_switch, f"low limit switch of {axis}"):
+        if stage.ask_number(motor.low_limit_switch, f"low limit switch of {axis}"):
             return InstrumentFaultError(f"{what}is at its low limit switch, at {position_mm:g} mm")
         if not self._seen_moving:
             return NotReachedError(f"{what}did not begin to move from {position_mm:g} mm")

@@ -138,7 +138,8 @@ class Pilatus(EpicsInstrument):
         if not settings.shortest_s <= settings.exposure_s <= settings.longest_s:
             raise ValueError(f"exposure_s = {settings.exposure_s:g} is not within shortest_s…longest_s")
         super().__init__(name, entry, settings, bench)
-        self._path: Path | None = None
+        self._path: Path | None = None  # of the file that is open, as this computer sees it
+        self._server_path = PurePosixPath()  # and as the server does
         self._file = FrameFile()
         self._announced = False
         self._written = 0  # frames in the present file
@@ -176,11 +177,15 @@ class Pilatus(EpicsInstrument):
 
     def ask_exposure_s(self) -> float:
         """Exposure time of the next frame."""
-        return float(self.ask(self.cam.acquire_time, "exposure time"))
+        return self.ask_number(self.cam.acquire_time, "exposure time")
+
+    def is_exposing(self) -> bool:
+        """Whether it exposes, or reads a frame out."""
+        return self.ask_number(self.cam.acquire, "whether it acquires") != 0
 
     def ask_threshold_kev(self) -> float:
         """Threshold energy."""
-        return float(self.ask(self.cam.threshold_energy, "threshold"))
+        return self.ask_number(self.cam.threshold_energy, "threshold")
 
     # What it is told.
 
@@ -210,15 +215,16 @@ class Pilatus(EpicsInstrument):
             NotReachedError: it reads another value, however long it is waited.
         """
         self.tell(signal, value, what)
-        by_name = isinstance(value, str)
+
+        def now() -> Any:
+            by_name = isinstance(value, str)
+            return str(self.ask(signal, what, as_string=True)) if by_name else self.ask_number(signal, what)
 
         def same() -> bool:
-            now = self.ask(signal, what, as_string=by_name)
-            return math.isclose(now, value, rel_tol=1e-4, abs_tol=1e-6) if not by_name else str(now) == value
+            return now() == value if isinstance(value, str) else math.isclose(now(), value, rel_tol=1e-4, abs_tol=1e-6)
 
         if not self.clock.wait_until(same, every_s=0.02, limit_s=self.wire_s()):
-            now = self.ask(signal, what, as_string=by_name)
-            raise NotReachedError(f"{self.name}: {what} was set to {value!r}, but is {now!r}")
+            raise NotReachedError(f"{self.name}: {what} was set to {value!r}, but is {now()!r}")
 
     # Files: one for each staging.
 
@@ -277,7 +283,7 @@ class Pilatus(EpicsInstrument):
             self._set(signal, value, what)
         self.tell(plugin.file_path, f"{server_folder}/", "folder")
         exists = self.clock.wait_until(
-            lambda: bool(self.ask(plugin.file_path_exists, "whether the folder exists")),
+            lambda: self.ask_number(plugin.file_path_exists, "whether the folder exists") != 0,
             every_s=0.02,
             limit_s=self.wire_s(),
         )
@@ -286,8 +292,8 @@ class Pilatus(EpicsInstrument):
                 f"{self.name}: the server does not see the folder {server_folder}; give the path that it has there "
                 "with server_folder"
             )
-        self._dropped = int(self.ask(plugin.dropped_arrays, "dropped frames"))
-        self._path = folder / f"{name}.h5"
+        self._dropped = int(self.ask_number(plugin.dropped_arrays, "dropped frames"))
+        self._path, self._server_path = folder / f"{name}.h5", server_folder / f"{name}.h5"
         self._file, self._announced, self._written, self._lost = FrameFile(), False, 0, False
         # A busy record: its put-callback comes only when the capture ends.
         self.tell(plugin.capture, 1, "capture", wait=False)
@@ -313,26 +319,30 @@ class Pilatus(EpicsInstrument):
         return unstaged
 
     def _stop_capture(self) -> None:
-        self.tell(self.plugin.capture, 0, "capture", wait=False)
+        if self._is_capturing():
+            self.tell(self.plugin.capture, 0, "capture", wait=False)
         if not self._capturing(wanted=False):
             raise NotReachedError(f"{self.name}: was told to close its file, but the plugin goes on")
 
     def _capturing(self, *, wanted: bool) -> bool:
         """Wait until the plugin captures, or does not, as it is wanted; whether it does."""
         return self.clock.wait_until(
-            lambda: bool(self.ask(self.plugin.capture, "whether it captures")) == wanted,
+            lambda: self._is_capturing() == wanted,
             every_s=0.02,
             limit_s=self.settings.margin_s + self.wire_s(),
         )
 
+    def _is_capturing(self) -> bool:
+        return self.ask_number(self.plugin.capture, "whether it captures") != 0
+
     def _check_written(self) -> None:
         """Refuse to go on after frames were lost."""
         plugin = self.plugin
-        if self.ask(plugin.write_status, "write status"):
+        if self.ask_number(plugin.write_status, "write status"):
             self._lost = True
             message = self.ask(plugin.write_message, "write message", as_string=True)
             raise InstrumentFaultError(f"{self.name}: the plugin could not write: {message or 'it does not say why'}")
-        dropped = int(self.ask(plugin.dropped_arrays, "dropped frames")) - self._dropped
+        dropped = int(self.ask_number(plugin.dropped_arrays, "dropped frames")) - self._dropped
         if dropped > 0:
             self._lost = True
             raise InstrumentFaultError(f"{self.name}: the plugin lost {dropped} frame(s): its queue was full")
@@ -351,7 +361,9 @@ class Pilatus(EpicsInstrument):
             NotReachedError: by the status: the exposure does not end; it is aborted then.
         """
         if self._path is None:
-            raise LimitError(f"{self.name}: is not staged, so there is no file for a frame; stage it first")
+            raise LimitError(
+                f"{self.name}: is not staged, or was stopped since, so there is no file for a frame; stage it first"
+            )
         exposure_s = self.ask_exposure_s()
         taken = Taken(self, self._written + 1, exposure_s)
         self.tell(self.cam.acquire, 1, "acquire", wait=False)  # a busy record, as is capture
@@ -368,17 +380,16 @@ class Pilatus(EpicsInstrument):
         Raises:
             NotReachedError: it writes to another file.
         """
-        assert self._path is not None  # noqa: S101  it is staged
         named = PurePosixPath(str(self.ask(self.plugin.full_file_name, "file name", as_string=True)))
-        _, server_folder = self._folders()
-        if named != server_folder / self._path.name:
-            raise NotReachedError(f"{self.name}: frames go to {named}, not to {server_folder / self._path.name}")
+        if named != self._server_path:
+            raise NotReachedError(f"{self.name}: frames go to {named}, not to {self._server_path}")
         self._written = frames
 
     def _stop_exposure(self) -> None:
-        self.tell(self.cam.acquire, 0, "acquire", wait=False)
+        if self.is_exposing():
+            self.tell(self.cam.acquire, 0, "acquire", wait=False)
         idle = self.clock.wait_until(
-            lambda: not self.ask(self.cam.acquire, "whether it acquires"),
+            lambda: not self.is_exposing(),
             every_s=0.02,
             limit_s=self.settings.margin_s + self.wire_s(),
         )
@@ -394,6 +405,7 @@ class Pilatus(EpicsInstrument):
         self.give_up_watching()
         self._stop_exposure()
         self._stop_capture()
+        self._path = None
 
     # Documents.
 
@@ -429,13 +441,13 @@ class Pilatus(EpicsInstrument):
         """
         self.check_state()
         size = self.cam.max_size
-        found = tuple(int(self.ask(getattr(size, which), "size")) for which in ("max_size_y", "max_size_x"))
+        found = tuple(int(self.ask_number(getattr(size, which), "size")) for which in ("max_size_y", "max_size_x"))
         if found != (self.settings.rows, self.settings.columns):
             raise InstrumentFaultError(
                 f"{self.name}: the detector has {found[0]} rows and {found[1]} columns, but rows = "
                 f"{self.settings.rows} and columns = {self.settings.columns} are configured"
             )
-        self.ask(self.plugin.write_status, "write status")
+        self.ask_number(self.plugin.write_status, "write status")
         self.set_exposure_s(self.settings.exposure_s)
 
     def check_state(self) -> None:
@@ -444,7 +456,7 @@ class Pilatus(EpicsInstrument):
         Raises:
             InstrumentFaultError: it does; with its own message.
         """
-        state = int(self.ask(self.cam.detector_state, "state"))
+        state = int(self.ask_number(self.cam.detector_state, "state"))
         if state in (_ERROR, _DISCONNECTED):
             message = self.ask(self.cam.status_message, "status message", as_string=True)
             what = "is in an error" if state == _ERROR else "is disconnected from its server"
@@ -472,8 +484,8 @@ class Taken:
             DeviceError: the frame is lost, or not there in time.
         """
         detector = self._detector
-        exposing = bool(detector.ask(detector.cam.acquire, "whether it acquires"))
-        written = int(detector.ask(detector.plugin.num_captured, "frames in the file"))
+        exposing = detector.is_exposing()
+        written = int(detector.ask_number(detector.plugin.num_captured, "frames in the file"))
         if not exposing and written == self._number:
             detector.note_written(written)
             return True

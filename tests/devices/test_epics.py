@@ -160,6 +160,16 @@ def test_a_stuck_motor_is_an_error_in_time_and_is_stopped(bench, lab):
     assert lab.ask(truth=True)["instruments"]["stage"]["x"]["moving"] is False
 
 
+def test_a_record_that_is_being_calibrated_is_sent_nowhere(bench, lab):
+    """There, a target would say where the motor is, and nothing would move."""
+    stage = bench.devices["stage"]
+    stage.motor("x").set_use_switch.put(1, wait=True)
+    with pytest.raises(InstrumentFaultError, match=r"stage: the record of x is in its mode Set \(.SET\)"):
+        stage.x.set(5.0)
+    stage.motor("x").set_use_switch.put(0, wait=True)
+    assert lab.ask(truth=True)["instruments"]["stage"]["x"]["target_mm"] == 0
+
+
 @pytest.mark.parametrize(("to_mm", "which"), [(30.0, "high"), (-3.0, "low")])
 def test_a_limit_switch_is_an_error_that_says_which(bench, lab, to_mm, which):
     lab.ask(fault="limit_switch", device="stage")

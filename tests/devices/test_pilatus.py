@@ -220,6 +220,8 @@ def test_stopping_ends_the_exposure_and_closes_the_file(pilatus, lab):
     assert lab.ask(truth=True)["instruments"]["pilatus"]["state"] == "Aborted"
     with h5py.File(path, "r") as file:
         assert len(file[DATASET]) == 1
+    with pytest.raises(LimitError, match="pilatus: is not staged, or was stopped since"):
+        pilatus.trigger()
 
 
 def test_a_folder_that_the_server_does_not_see_is_an_error(file_and_lab):

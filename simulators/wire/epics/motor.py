@@ -1,8 +1,8 @@
 """A sample stage of two axes, each an EPICS motor record.
 
 Fields, states and what they do: EPICS motor record documentation (motorRecord.html, release 7), in user coordinates
-that are those of the dial. Not simulated: backlash, retries, homing, jogging, tweaking, put-callbacks that wait for
-the end of the motion.
+that are those of the dial. Not simulated: backlash, retries, homing, jogging, tweaking, calibration by SET, and
+put-callbacks that wait for the end of the motion.
 """
 
 import math
@@ -139,7 +139,7 @@ class Stage(Records):
         self._double(f"{suffix}.OFF", 0.0, units="mm", precision=4)
         self._choice(f"{suffix}.DIR", ("Pos", "Neg"), "Pos")
         self._choice(f"{suffix}.FOFF", ("Variable", "Frozen"), "Frozen")
-        self._choice(f"{suffix}.SET", ("Use", "Set"), "Use")
+        self._choice(f"{suffix}.SET", ("Use", "Set"), "Use", lambda mode: mode)
         self._word(f"{suffix}.EGU", "mm")
         self._integer(f"{suffix}.PREC", 4)
         self._integer(f"{suffix}.STOP", 0, stop)
