@@ -14,6 +14,7 @@ from flowlab.errors import BadInputError, FlowlabError
 SERVERS = {
     "socket": "simulators.wire.line:Line",
     "tcp": "simulators.wire.line:Line",
+    "ca": "simulators.wire.epics.server:ChannelAccessServer",
     "http": "simulators.wire.http:Web",
     "usb+tcp": "simulators.wire.line:Line",
 }
@@ -29,7 +30,7 @@ class Address:
 
     Attributes:
         scheme: ``socket`` for what pyserial opens, ``tcp`` for instruments with a network plug, ``usb+tcp`` for those
-            on USB, whose transfers go over TCP; see :data:`SERVERS`.
+            on USB, whose transfers go over TCP, ``ca`` for an EPICS server; see :data:`SERVERS`.
         host: of this machine only.
         port: 0 for any that is free.
         extra: what else a client must know, behind the port: ``?stream_port=31001``. Not read from a configuration,
