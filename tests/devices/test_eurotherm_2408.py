@@ -215,6 +215,18 @@ def test_an_unplugged_controller_is_a_lost_link_and_a_silent_one_a_timeout(heate
         heater.ask_temperature_c()
 
 
+def test_a_controller_that_hears_but_is_not_heard_is_told_the_safe_set_point_all_the_same(heater, lab):
+    heater.set(80.0)
+    heater.give_up_watching()
+    heater._line._settings = heater.settings.model_copy(update={"reply_within_s": 0.1})
+    lab.ask(fault="lose", device=NAME)
+    with pytest.raises(ReplyTimeoutError, match=f"{NAME}: "):
+        heater.make_safe()
+    assert truth(lab)["target_c"] == 20.0
+    lab.ask(fault="none", device=NAME)
+    heater._line._settings = heater.settings
+
+
 def test_the_reactor_runs_with_two_kinds_of_controller(bench, lab):
     bench.connect()
     reactor = bench.devices["reactor"]
