@@ -1,41 +1,34 @@
 """A Pilatus3 behind EPICS areaDetector: exposures, and the frames that its HDF5 plugin writes.
 
-Source: areaDetector's documentation and record templates (ADBase, NDPluginBase, NDFile, NDFileHDF5, pilatus; ADCore
-3.4 and later for compression BSLZ4); ophyd's area_detector classes speak to the records.
+Source: areaDetector's documentation and record templates (ADBase, pilatus); ophyd's PilatusDetectorCam speaks to the
+records. For the plugin see :mod:`devices.area_detector`.
 
 A frame counts when it is in the file. ophyd's own trigger is done when ``Acquire_RBV`` falls; whether the plugin has
 written the frame by then, or lost it, nobody asks. Here it is asked: the file's frames are counted, its name is
 compared, write errors and dropped frames are errors of the exposure.
 """
 
-import math
 import time
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, cast
-from uuid import uuid4
 
-from event_model import DataKey
 from ophyd import Component as Cpt
 from ophyd import Kind
 from ophyd.areadetector.cam import PilatusDetectorCam
-from ophyd.areadetector.plugins import HDF5Plugin_V34
 from ophyd.status import Status
 from pydantic import Field
 
+from devices.area_detector import FileSettings, FrameSource
 from devices.base import Quantity, check_limits
-from devices.epics import EpicsInstrument, EpicsSettings, Lazy
+from devices.epics import Lazy
 from devices.errors import InstrumentFaultError, LimitError, NotReachedError
-from devices.frames import AssetDocument, FrameFile, frame_key
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
 _ERROR, _DISCONNECTED = 6, 9  # of DetectorState_RBV
-_STREAM = 2  # of FileWriteMode
 
 
-class PilatusSettings(EpicsSettings):
-    """How frames are exposed and where they are written."""
+class PilatusSettings(FileSettings):
+    """How frames are exposed."""
 
     exposure_s: Annotated[float, Field(gt=0)]
     shortest_s: Annotated[float, Field(gt=0)] = Field(default=0.001, description="shortest exposure that is allowed")
@@ -44,24 +37,8 @@ class PilatusSettings(EpicsSettings):
         default=0.003, description="added to the exposure for the period; a Pilatus3 needs 0.00095 s, a Pilatus 0.003 s"
     )
     cam: str = Field(default=":cam1:", description="records of the detector; appended to the prefix")
-    plugin: str = Field(default=":HDF1:", description="records of the HDF5 plugin; appended to the prefix")
     rows: Annotated[int, Field(gt=0)] = 619
     columns: Annotated[int, Field(gt=0)] = 487
-    dtype: str = Field(default="<i4", description="of the frames in the file, in numpy's words")
-    dataset: str = Field(default="/entry/data/data", description="where the plugin's layout has the frames in the file")
-    compression: str = Field(
-        default="BSLZ4", description="of the plugin, by its name there; before ADCore 3.4 there is no BSLZ4: zlib"
-    )
-    swmr: bool = Field(default=True, description="whether the file may be read while it is written")
-    folder: str | None = Field(
-        default=None, description="where frames are written, as this computer sees it; null: the session's folder"
-    )
-    server_folder: str | None = Field(
-        default=None, description="the same folder as the EPICS server sees it; null: the same path"
-    )
-    margin_s: Annotated[float, Field(gt=0)] = Field(
-        default=10.0, description="what an exposure may take beyond its time, until its frame is in the file"
-    )
 
 
 class Exposure(Quantity):
@@ -81,10 +58,7 @@ class Exposure(Quantity):
 class _Cam(Lazy, PilatusDetectorCam): ...
 
 
-class _Plugin(Lazy, HDF5Plugin_V34): ...
-
-
-class Pilatus(EpicsInstrument):
+class Pilatus(FrameSource):
     """The detector. A plan stages it, which opens a file, triggers and reads it, and unstages it.
 
     Attributes:
@@ -113,43 +87,13 @@ class Pilatus(EpicsInstrument):
         "threshold_energy",
         "trigger_mode",
     )
-    PLUGIN = (
-        "enable",
-        "capture",
-        "compression",
-        "dropped_arrays",
-        "file_name",
-        "file_path",
-        "file_path_exists",
-        "file_template",
-        "file_write_mode",
-        "full_file_name",
-        "lazy_open",
-        "num_capture",
-        "num_captured",
-        "swmr_mode",
-        "write_message",
-        "write_status",
-    )
 
     def __init__(self, name: str, entry: DeviceEntry, settings: PilatusSettings, bench: Bench):
-        self.settings = settings
+        self.settings: PilatusSettings = settings
         self.exposure_limits_s = settings.shortest_s, settings.longest_s
         if not settings.shortest_s <= settings.exposure_s <= settings.longest_s:
             raise ValueError(f"exposure_s = {settings.exposure_s:g} is not within shortest_s…longest_s")
         super().__init__(name, entry, settings, bench)
-        self._path: Path | None = None  # of the file that is open, as this computer sees it
-        self._server_path = PurePosixPath()  # and as the server does
-        self._file = FrameFile()
-        self._announced = False
-        self._written = 0  # frames in the present file
-        self._dropped = 0  # by the plugin, when the file was opened
-        self._lost = False  # a frame of the present file, and an exposure has said so
-
-    @property
-    def image_key(self) -> str:
-        """Data key of the frames."""
-        return f"{self.name}_image"
 
     @property
     def cam(self) -> PilatusDetectorCam:
@@ -160,18 +104,6 @@ class Pilatus(EpicsInstrument):
         """
         prefix = self.settings.prefix + self.settings.cam
         return self.client("cam", lambda access: _Cam(prefix, name=f"{self.name}_cam", access=access), self.CAM)
-
-    @property
-    def plugin(self) -> HDF5Plugin_V34:
-        """The device of ophyd's for the plugin's records.
-
-        Raises:
-            LinkError: no server has them.
-        """
-        prefix = self.settings.prefix + self.settings.plugin
-        return self.client(
-            "plugin", lambda access: _Plugin(prefix, name=f"{self.name}_plugin", access=access), self.PLUGIN
-        )
 
     # What is asked.
 
@@ -205,28 +137,8 @@ class Pilatus(EpicsInstrument):
             NotReachedError: the detector has another one.
         """
         self.check_exposure(value_s)
-        self._set(self.cam.acquire_time, value_s, "exposure time")
-        self._set(self.cam.acquire_period, value_s + self.settings.readout_s, "period")
-
-    def _set(self, signal: Any, value: Any, what: str) -> None:
-        """Set a record and have it read back.
-
-        Raises:
-            NotReachedError: it reads another value, however long it is waited.
-        """
-        self.tell(signal, value, what)
-
-        def now() -> Any:
-            by_name = isinstance(value, str)
-            return str(self.ask(signal, what, as_string=True)) if by_name else self.ask_number(signal, what)
-
-        def same() -> bool:
-            return now() == value if isinstance(value, str) else math.isclose(now(), value, rel_tol=1e-4, abs_tol=1e-6)
-
-        if not self.clock.wait_until(same, every_s=0.02, limit_s=self.wire_s()):
-            raise NotReachedError(f"{self.name}: {what} was set to {value!r}, but is {now()!r}")
-
-    # Files: one for each staging.
+        self.set_and_read_back(self.cam.acquire_time, value_s, "exposure time")
+        self.set_and_read_back(self.cam.acquire_period, value_s + self.settings.readout_s, "period")
 
     def stage(self) -> list[Any]:
         """Set the detector up and have the plugin begin a new file.
@@ -241,20 +153,12 @@ class Pilatus(EpicsInstrument):
         try:
             self._stop_exposure()
             self._set_up()
-            self._begin_file(folder, server_folder)
+            self.begin_file(folder, server_folder)
         except BaseException:
+            self._path = None
             super().unstage()
             raise
         return staged
-
-    def _folders(self) -> tuple[Path, PurePosixPath]:
-        """The folder as this computer and as the server sees it."""
-        ours = self.settings.folder or self._bench.frames
-        if ours is None:
-            raise LimitError(f"{self.name}: there is no folder for frames; give one with folder")
-        folder = Path(ours).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder, PurePosixPath(self.settings.server_folder or folder.as_posix())
 
     def _set_up(self) -> None:
         cam = self.cam
@@ -264,42 +168,7 @@ class Pilatus(EpicsInstrument):
             (cam.trigger_mode, 0, "trigger mode (Internal)"),
             (cam.array_callbacks, 1, "array callbacks"),
         ):
-            self._set(signal, value, what)
-
-    def _begin_file(self, folder: Path, server_folder: PurePosixPath) -> None:
-        plugin, settings = self.plugin, self.settings
-        self._stop_capture()
-        name = f"{self.name}-{uuid4()}"
-        for signal, value, what in (
-            (plugin.enable, "Enable", "plugin's callbacks"),
-            (plugin.file_name, name, "file name"),
-            (plugin.file_template, "%s%s.h5", "file template"),
-            (plugin.file_write_mode, _STREAM, "file write mode (Stream)"),
-            (plugin.num_capture, 0, "frames to capture (as many as come)"),
-            (plugin.lazy_open, "Yes", "lazy open"),
-            (plugin.compression, settings.compression, "compression"),
-            (plugin.swmr_mode, "On" if settings.swmr else "Off", "SWMR mode"),
-        ):
-            self._set(signal, value, what)
-        self.tell(plugin.file_path, f"{server_folder}/", "folder")
-        exists = self.clock.wait_until(
-            lambda: self.ask_number(plugin.file_path_exists, "whether the folder exists") != 0,
-            every_s=0.02,
-            limit_s=self.wire_s(),
-        )
-        if not exists:
-            raise NotReachedError(
-                f"{self.name}: the server does not see the folder {server_folder}; give the path that it has there "
-                "with server_folder"
-            )
-        self._dropped = int(self.ask_number(plugin.dropped_arrays, "dropped frames"))
-        self._path, self._server_path = folder / f"{name}.h5", server_folder / f"{name}.h5"
-        self._file, self._announced, self._written, self._lost = FrameFile(), False, 0, False
-        # A busy record: its put-callback comes only when the capture ends.
-        self.tell(plugin.capture, 1, "capture", wait=False)
-        if not self._capturing(wanted=True):
-            self._check_written()
-            raise NotReachedError(f"{self.name}: the plugin does not begin to capture")
+            self.set_and_read_back(signal, value, what)
 
     def unstage(self) -> list[Any]:
         """Have the plugin close the file.
@@ -310,42 +179,13 @@ class Pilatus(EpicsInstrument):
         """
         try:
             self._stop_exposure()
-            self._stop_capture()
+            self.end_file()
             if self._path is not None and not self._lost:
-                self._check_written()
+                self.check_written()
         finally:
             self._path = None
             unstaged = super().unstage()
         return unstaged
-
-    def _stop_capture(self) -> None:
-        if self._is_capturing():
-            self.tell(self.plugin.capture, 0, "capture", wait=False)
-        if not self._capturing(wanted=False):
-            raise NotReachedError(f"{self.name}: was told to close its file, but the plugin goes on")
-
-    def _capturing(self, *, wanted: bool) -> bool:
-        """Wait until the plugin captures, or does not, as it is wanted; whether it does."""
-        return self.clock.wait_until(
-            lambda: self._is_capturing() == wanted,
-            every_s=0.02,
-            limit_s=self.settings.margin_s + self.wire_s(),
-        )
-
-    def _is_capturing(self) -> bool:
-        return self.ask_number(self.plugin.capture, "whether it captures") != 0
-
-    def _check_written(self) -> None:
-        """Refuse to go on after frames were lost."""
-        plugin = self.plugin
-        if self.ask_number(plugin.write_status, "write status"):
-            self._lost = True
-            message = self.ask(plugin.write_message, "write message", as_string=True)
-            raise InstrumentFaultError(f"{self.name}: the plugin could not write: {message or 'it does not say why'}")
-        dropped = int(self.ask_number(plugin.dropped_arrays, "dropped frames")) - self._dropped
-        if dropped > 0:
-            self._lost = True
-            raise InstrumentFaultError(f"{self.name}: the plugin lost {dropped} frame(s): its queue was full")
 
     # Exposures.
 
@@ -374,17 +214,6 @@ class Pilatus(EpicsInstrument):
             limit_s=taken.limit_s + self.wire_s(10),  # the time limit itself is kept by Taken, which aborts
         )
 
-    def note_written(self, frames: int) -> None:
-        """Remember how many frames the file holds, once the server has named it as expected.
-
-        Raises:
-            NotReachedError: it writes to another file.
-        """
-        named = PurePosixPath(str(self.ask(self.plugin.full_file_name, "file name", as_string=True)))
-        if named != self._server_path:
-            raise NotReachedError(f"{self.name}: frames go to {named}, not to {self._server_path}")
-        self._written = frames
-
     def _stop_exposure(self) -> None:
         if self.is_exposing():
             self.tell(self.cam.acquire, 0, "acquire", wait=False)
@@ -404,31 +233,8 @@ class Pilatus(EpicsInstrument):
         """
         self.give_up_watching()
         self._stop_exposure()
-        self._stop_capture()
+        self.end_file()
         self._path = None
-
-    # Documents.
-
-    def describe(self) -> Any:
-        """Data keys; the frames' own is a reference to the file."""
-        keys = cast("dict[str, Any]", super().describe())
-        return keys | {self.image_key: self.describe_image()}
-
-    def describe_image(self) -> DataKey:
-        """Data key of the frames."""
-        source = f"Pilatus at {self.address} ({self.settings.prefix})"
-        return frame_key(source, (self.settings.rows, self.settings.columns), self.settings.dtype)
-
-    def collect_asset_docs(self, index: int | None = None) -> Iterator[AssetDocument]:
-        """The documents that refer to what was written since the last time."""
-        if self._path is not None and self._written > 0 and not self._announced:
-            self._announced = True
-            s = self.settings
-            yield self._file.stream_resource(
-                self.image_key, self._path, s.dataset, (s.rows, s.columns), s.dtype, swmr=s.swmr
-            )
-        if self._announced:
-            yield from self._file.tell_new(self._written)
 
     # Connection.
 
@@ -490,7 +296,7 @@ class Taken:
             detector.note_written(written)
             return True
         detector.check_state()
-        detector._check_written()
+        detector.check_written()
         if written > self._number:
             raise NotReachedError(
                 f"{detector.name}: {written} frames are in the file instead of {self._number}: somebody else exposes"
