@@ -75,7 +75,7 @@ def sustained(seconds: int = SECONDS, frames_per_s: float = FRAMES_PER_S) -> lis
     """Exposures of some five seconds, one after the other; an event refers to all frames of one."""
     exposures = max(seconds // 5, 1)
     images = max(round(seconds * frames_per_s / exposures), 1)
-    settings = {"count_time_s": 0.9 / frames_per_s, "frame_time_s": 1 / frames_per_s, "images": images}
+    settings = {"exposure_s": 0.9 / frames_per_s, "frame_time_s": 1 / frames_per_s, "images": images}
     with tempfile.TemporaryDirectory() as folder:
         file = eiger_file(Path(folder) / "eiger.toml", simulated="fresh_every = 1000000", **settings)
         config = load_instrument(str(file)).model_copy(update={"clock": ClockSettings(speed=1.0)})

@@ -36,7 +36,7 @@ from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
 _UNITS = {
-    "count_time_s": "s",
+    "exposure_s": "s",
     "frame_time_s": "s",
     "exposed_s": "s",
     "photon_energy_ev": "eV",
@@ -50,7 +50,7 @@ _UNITS = {
 _DEPTHS = {8: np.dtype("u1"), 16: np.dtype("<u2"), 32: np.dtype("<u4")}
 
 
-class CountTime(Signal):
+class ExposureTime(Signal):
     """The exposure of one frame: set it to seconds."""
 
     def check_value(self, value: float, **_: Any) -> None:
@@ -59,12 +59,12 @@ class CountTime(Signal):
         Raises:
             LimitError: see there.
         """
-        cast("Eiger", self.parent).check_count_time_s(value)
+        cast("Eiger", self.parent).check_exposure_s(value)
 
     def set(self, value: float, **_: Any) -> Any:
         """Set it; done when the detector has it."""
         detector = cast("Eiger", self.parent)
-        detector.set_count_time_s(value)
+        detector.set_exposure_s(value)
         return detector.done()
 
 
@@ -81,7 +81,7 @@ class Eiger(Instrument):
     saturated_pixels = Cpt(Signal, value=0, kind=Kind.normal)
     no_data_pixels = Cpt(Signal, value=0, kind=Kind.normal)
     exposed_s = Cpt(Signal, value=0.0, kind=Kind.normal)
-    count_time_s = Cpt(CountTime, value=0.0, kind=Kind.config)
+    exposure_s = Cpt(ExposureTime, value=0.0, kind=Kind.normal)
     frame_time_s = Cpt(Signal, value=0.0, kind=Kind.config)
     images = Cpt(Signal, value=1, kind=Kind.config)
     photon_energy_ev = Cpt(Signal, value=0.0, kind=Kind.config)
@@ -141,7 +141,7 @@ class Eiger(Instrument):
             self._simplon.set("nimages", settings.images)
             self._simplon.set("ntrigger", settings.triggers_per_arm)
             self.images.put(settings.images)
-            self._set_count_time_s(settings.count_time_s)
+            self._set_exposure_s(settings.exposure_s)
             self.pixel_mm.put(1e3 * self._simplon.number("x_pixel_size"))
             self.model.put(self._simplon.text("description"))
             self.serial_number.put(self._simplon.text("detector_number"))
@@ -170,7 +170,7 @@ class Eiger(Instrument):
 
     # What it is told.
 
-    def check_count_time_s(self, value: float) -> None:
+    def check_exposure_s(self, value: float) -> None:
         """Refuse a count time that the detector cannot do; it tells itself what it can.
 
         Raises:
@@ -180,20 +180,20 @@ class Eiger(Instrument):
         low, high = found.lowest or 0.0, found.highest if found.highest is not None else float("inf")
         check_limits(self.name, "count time", value, (low, high), "s")
 
-    def set_count_time_s(self, value: float) -> None:
+    def set_exposure_s(self, value: float) -> None:
         """Set the exposure of one frame; the next exposure arms the detector anew.
 
         Raises:
             LimitError: outside what the detector can do.
             NotReachedError: the detector took another value.
         """
-        self.check_count_time_s(value)
+        self.check_exposure_s(value)
         with self._lock:
             self._disarm()
-            self._set_count_time_s(value)
+            self._set_exposure_s(value)
 
-    def _set_count_time_s(self, value: float) -> None:
-        self.check_count_time_s(value)
+    def _set_exposure_s(self, value: float) -> None:
+        self.check_exposure_s(value)
         self._simplon.set("count_time", value)
         frame_s = self.settings.frame_time_s
         if frame_s is None or frame_s < value:
@@ -204,7 +204,7 @@ class Eiger(Instrument):
 
     def _read_back(self) -> None:
         """What depends on what was set."""
-        self.count_time_s.put(self._simplon.number("count_time"))
+        self.exposure_s.put(self._simplon.number("count_time"))
         self.frame_time_s.put(self._simplon.number("frame_time"))
         self.photon_energy_ev.put(self._simplon.number("photon_energy"))
         self.threshold_energy_ev.put(self._simplon.number("threshold_energy"))
@@ -356,7 +356,7 @@ class Eiger(Instrument):
         return {
             "description": (self.model.get(), None),
             "serial_number": (self.serial_number.get(), None),
-            "count_time": (self.count_time_s.get(), "s"),
+            "count_time": (self.exposure_s.get(), "s"),
             "frame_time": (self.frame_time_s.get(), "s"),
             "photon_energy": (self.photon_energy_ev.get(), "eV"),
             "threshold_energy": (self.threshold_energy_ev.get(), "eV"),

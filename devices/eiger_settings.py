@@ -10,7 +10,7 @@ from flowlab.config import Model
 class EigerSettings(Model):
     """How frames are taken and received. The defaults are a detector's of SIMPLON 1.8."""
 
-    count_time_s: Annotated[float, Field(gt=0)]
+    exposure_s: Annotated[float, Field(gt=0)]
     frame_time_s: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
         description="from one frame to the next; null, or too short: the count time and the detector's readout time",

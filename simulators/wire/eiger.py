@@ -114,7 +114,7 @@ class Eiger(WebInstrument):
             "frames": self._frames,
             "messages_sent": self._sender.sent,
             "dropped": self._sender.dropped,
-            "count_time_s": self.config["count_time"],
+            "exposure_s": self.config["count_time"],
         }
 
     async def _answer(self, method: str, path: str, body: bytes) -> bytes:

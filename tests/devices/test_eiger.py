@@ -42,7 +42,7 @@ SPEED = 20.0
 WAIT_S = 30.0
 SHAPE = (512, 1028)
 SMALL = 'detector = "eiger2-500k"\nfresh_every = 5'
-QUICK = {"count_time_s": 0.2, "reply_within_s": 2.0, "frame_within_s": 1.5}
+QUICK = {"exposure_s": 0.2, "reply_within_s": 2.0, "frame_within_s": 1.5}
 
 
 @pytest.fixture(scope="module")
@@ -220,8 +220,8 @@ def test_another_count_time_is_set_read_back_and_used(connect, lab):
     detector = connect()
     detector.stage()
     detector.trigger().wait(WAIT_S)
-    detector.count_time_s.set(0.1).wait(WAIT_S)
-    assert truth(lab)["count_time_s"] == pytest.approx(0.1)
+    detector.exposure_s.set(0.1).wait(WAIT_S)
+    assert truth(lab)["exposure_s"] == pytest.approx(0.1)
     detector.trigger().wait(WAIT_S)
     assert value(detector, "exposed_s") == pytest.approx(0.1)
     assert detector.read_configuration()[f"{NAME}_count_time_s"]["value"] == pytest.approx(0.1)
@@ -233,7 +233,7 @@ def test_frames_of_fewer_bits_need_a_file_of_their_own(connect):
     detector = connect()
     detector.stage()
     detector.trigger().wait(WAIT_S)
-    detector.set_count_time_s(0.004)
+    detector.set_exposure_s(0.004)
     assert detector.describe()[f"{NAME}_image"]["dtype_numpy"] == "<u2"
     with pytest.raises(DeviceError, match=f"{NAME}: its frames have uint16 pixels now, uint32 in .*; stage it anew"):
         detector.trigger().wait(WAIT_S)
@@ -256,21 +256,21 @@ def test_pixels_at_the_cut_off_are_counted_as_saturated(connect):
 # What is refused
 
 
-@pytest.mark.parametrize("count_time_s", [0.0, -1.0, 4000.0, float("nan")])
-def test_a_count_time_outside_the_limits_is_refused_before_it_is_sent(connect, lab, count_time_s):
+@pytest.mark.parametrize("exposure_s", [0.0, -1.0, 4000.0, float("nan")])
+def test_a_count_time_outside_the_limits_is_refused_before_it_is_sent(connect, lab, exposure_s):
     detector = connect()
     with pytest.raises(LimitError, match=f"{NAME}: count time"):
-        detector.count_time_s.set(count_time_s)
+        detector.exposure_s.set(exposure_s)
     with pytest.raises(LimitError, match=f"{NAME}: count time"):
-        detector.count_time_s.check_value(count_time_s)
-    assert truth(lab)["count_time_s"] == pytest.approx(0.2)
+        detector.exposure_s.check_value(exposure_s)
+    assert truth(lab)["exposure_s"] == pytest.approx(0.2)
 
 
 def test_a_set_point_that_the_detector_changes_is_an_error(connect, lab):
     detector = connect()
     lab.ask(fault="wrong_set_point", device=NAME)
     with pytest.raises(NotReachedError, match=f"{NAME}: count_time was set to 0.3 but is 0.15"):
-        detector.count_time_s.set(0.3)
+        detector.exposure_s.set(0.3)
 
 
 def test_it_must_be_staged_and_have_a_folder(connect, folder, lab):
@@ -424,7 +424,7 @@ def test_a_refusal_is_told_in_the_detectors_words(connect):
 def test_a_detector_that_is_gone_is_an_error_that_names_it(connect, lab):
     detector = connect()
     lab.ask(fault="unplug", device=NAME)
-    for ask in (detector.make_safe, lambda: detector.set_count_time_s(0.1)):
+    for ask in (detector.make_safe, lambda: detector.set_exposure_s(0.1)):
         with pytest.raises(LinkError, match=f"{NAME}: cannot open http://127.0.0.1"):
             ask()
     expose(detector, LinkError, f"{NAME}: cannot open http://127.0.0.1")
@@ -437,7 +437,7 @@ def test_a_detector_that_is_gone_is_an_error_that_names_it(connect, lab):
 def test_a_detector_that_is_unplugged_during_an_exposure_is_an_error(connect, lab):
     detector = connect()
     detector.stage()
-    detector.set_count_time_s(60.0)
+    detector.set_exposure_s(60.0)
     status = detector.trigger()
     wait_for(lambda: truth(lab)["state"] == "acquire")
     lab.ask(fault="unplug", device=NAME)
@@ -469,21 +469,21 @@ def wait_for(condition, limit_s: float = 20.0) -> None:
 def test_stopping_ends_an_exposure_under_way_and_leaves_the_detector_idle(connect, lab):
     detector = connect()
     detector.stage()
-    detector.set_count_time_s(600.0)
+    detector.set_exposure_s(600.0)
     status = detector.trigger()
     wait_for(lambda: truth(lab)["state"] == "acquire")
     detector.stop()
     assert truth(lab)["state"] == "idle"
     with pytest.raises(DeviceError, match=NAME):
         status.wait(WAIT_S)
-    detector.set_count_time_s(0.2)
+    detector.set_exposure_s(0.2)
     detector.trigger().wait(WAIT_S)
     assert value(detector, "total_counts") == counted(lab)
     detector.unstage()
 
 
 def test_wherever_an_exposure_is_when_it_is_stopped_the_detector_is_at_rest_afterwards(connect, lab):
-    detector = connect(count_time_s=1.0)
+    detector = connect(exposure_s=1.0)
     detector.stage()
     for wait_s in (0.0, 0.01, 0.02, 0.04, 0.08):
         status = detector.trigger()
@@ -507,7 +507,7 @@ def test_making_it_safe_needs_no_connection_before(connect, folder, lab):
 def test_a_detector_that_goes_on_is_not_safe(connect, lab):
     detector = connect()
     detector.stage()
-    detector.set_count_time_s(600.0)
+    detector.set_exposure_s(600.0)
     status = detector.trigger()
     wait_for(lambda: truth(lab)["state"] == "acquire")
     lab.ask(fault="stuck", device=NAME)  # for the 600 plant seconds of its exposure

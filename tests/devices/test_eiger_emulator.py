@@ -34,7 +34,7 @@ EMULATOR = """
   stream_cbor_port: {cbor}
 """
 #: What it does not tell, and that its arm always returns 2.
-SETTINGS = {"check_version": False, "check_high_voltage": False, "series_number": "start", "count_time_s": 0.05}
+SETTINGS = {"check_version": False, "check_high_voltage": False, "series_number": "start", "exposure_s": 0.05}
 WAIT_S = 60.0
 
 

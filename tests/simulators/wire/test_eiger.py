@@ -30,7 +30,7 @@ COMMAND = "/detector/api/1.8.0/command"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    file = eiger_file(tmp_path_factory.mktemp("eiger") / "lab.toml", simulated=SMALL, count_time_s=0.1)
+    file = eiger_file(tmp_path_factory.mktemp("eiger") / "lab.toml", simulated=SMALL, exposure_s=0.1)
     with served(str(file), "--any-port", "--speed", "20") as lab:
         yield lab
 
@@ -108,7 +108,7 @@ def test_unplugged_it_refuses_connections_and_comes_back_at_the_same_ports(idle)
 
 
 def test_two_instruments_at_one_web_address_are_refused(tmp_path: Path):
-    file = eiger_file(tmp_path / "two.toml", simulated=SMALL, count_time_s=0.1)
+    file = eiger_file(tmp_path / "two.toml", simulated=SMALL, exposure_s=0.1)
     text = file.read_text("utf-8")
     table = text[text.index(f"[devices.{NAME}]") : text.index("\n[simulation]\n")]
     other = table.replace(f"[devices.{NAME}", "[devices.other")
@@ -136,7 +136,7 @@ def test_a_stream_port_that_is_taken_is_an_error_that_says_what_to_do():
 
 
 def test_before_it_is_initialized_only_its_state_is_there(tmp_path: Path):
-    file = eiger_file(tmp_path / "new.toml", simulated=SMALL, count_time_s=0.1)
+    file = eiger_file(tmp_path / "new.toml", simulated=SMALL, exposure_s=0.1)
     eiger = Bench(load_instrument(str(file)), StandingClock()).instruments[NAME]
     assert isinstance(eiger, Eiger)
 
