@@ -33,8 +33,8 @@ class Plant:
         growth: which of them heats the growth oven.
         light: lamp and detector.
         absorber: turns what is in the cell into absorbance.
-        luminescence: the second light path, where there is one.
         endstation: makes the X-ray side around what flows; none when not given.
+        luminescence: the second light path, where there is one.
 
     Attributes:
         xray: the X-ray side; None when there is none.
@@ -52,8 +52,8 @@ class Plant:
         growth: str,
         light: LightPath,
         absorber: Absorber,
-        luminescence: LuminescencePath | None = None,
         endstation: Callable[[FlowReactor], Endstation] | None = None,
+        luminescence: LuminescencePath | None = None,
     ):
         self.reactor = FlowReactor(path)
         self.drives = drives
