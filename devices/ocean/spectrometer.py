@@ -60,7 +60,7 @@ class OceanSpectrometer(Instrument):
     counts = Cpt(Signal, value=np.zeros(1), kind=Kind.normal)
     counts_err = Cpt(Signal, value=np.zeros(1), kind=Kind.normal)
     saturated_pixels = Cpt(Signal, value=0, kind=Kind.normal)
-    light_level = Cpt(Signal, value=0.0, kind=Kind.normal)
+    light_level = Cpt(Signal, value=float("nan"), kind=Kind.normal)
     shutter_open = Cpt(LightState, value=True, kind=Kind.normal)
     wavelength_nm = Cpt(Signal, value=np.zeros(1), kind=Kind.config)
     integration_ms = Cpt(IntegrationTime, value=0.0, kind=Kind.config)
@@ -314,7 +314,9 @@ class OceanSpectrometer(Instrument):
         self.counts.put(mean)
         self.counts_err.put(scans.std(axis=0, ddof=1) / np.sqrt(len(scans)))
         self.saturated_pixels.put(int((scans >= self.settings.saturated_counts).any(axis=0).sum()))
-        self.light_level.put(float(np.partition(mean, -bright)[-bright:].mean()))
+        # Of a spectrum without light it says nothing about the lamp.
+        lit = bool(self.shutter_open.get())
+        self.light_level.put(float(np.partition(mean, -bright)[-bright:].mean()) if lit else float("nan"))
 
     def _scans(self) -> Iterator[Counts]:
         for _ in range(int(cast("int", self.scans.get()))):
