@@ -88,8 +88,8 @@ class CadmiumSelenideAbsorption:
         return crystals * per_absorbance, clusters * per_absorbance
 
     def _precursor(self, found: Populations, energy: Array) -> Array:
-        # An edge in the UV with an exponential tail, 0.3 per mmol/l and cm at 4.6 eV (270 nm).
-        edge = np.minimum(0.3 * np.exp((energy - 4.6) / 0.13), 1.2)
+        # An edge in the UV with an exponential tail, 0.18 per mmol/l and cm at 4.6 eV (270 nm).
+        edge = np.minimum(0.18 * np.exp((energy - 4.6) / 0.13), 0.72)
         return (found.precursor + 0.5 * found.monomer) * self._path_cm * edge
 
     def _clusters(self, found: Populations, energy: Array) -> Array:
