@@ -20,7 +20,7 @@ class ReactorForesight:
 
     def __init__(self, reactor: "FlowReactor"):
         self._reactor = reactor
-        self._temperatures = Conditions(_AMBIENT_C, _AMBIENT_C, 1.0)
+        self._conditions = Conditions(_AMBIENT_C, _AMBIENT_C, 1.0)
         self._rates_ml_min = [0.0] * len(reactor.pumps)
         self._content_ml = [pump.capacity_ml for pump in reactor.pumps]
 
@@ -28,7 +28,7 @@ class ReactorForesight:
         """What a message would bring about."""
         if command == "stop":
             self._rates_ml_min = [0.0] * len(self._reactor.pumps)
-            self._temperatures = Conditions(_AMBIENT_C, _AMBIENT_C, 1.0)
+            self._conditions = Conditions(_AMBIENT_C, _AMBIENT_C, 1.0)
             return None
         match part:
             case "" if command == "set":
@@ -46,11 +46,14 @@ class ReactorForesight:
                 return None
 
     def _go_to(self, value: Conditions) -> Foreseen:
-        self._reactor.check_value(value)
-        seconds = self._reactor.heating_limit_s(self._temperatures, value)
-        used = self._flow(seconds)  # the flow stays what it was while the heaters move
-        self._temperatures = value
-        self._rates_ml_min = self._reactor.rates_ml_min(value)
+        reactor = self._reactor
+        reactor.check_value(value)
+        before = self._conditions if any(self._rates_ml_min) else None
+        seconds = reactor.heating_limit_s(self._conditions, value) + reactor.heating_limit_s(value, value)
+        self._rates_ml_min = reactor.rates_ml_min(value)
+        self._conditions = value
+        flow_ml_s = sum(self._rates_ml_min) / 60
+        used = self._flow(reactor.heating_ml(before, value) / flow_ml_s)
         return Foreseen(f"go to {value}", seconds=seconds, volumes_ml=used)
 
     def _flow(self, seconds: float) -> dict[str, float]:

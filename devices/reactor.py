@@ -23,6 +23,8 @@ from flowlab.conditions import Conditions
 from flowlab.config import DeviceEntry, Model
 from flowlab.errors import FlowlabError
 
+#: Flows that differ by less cool an oven alike.
+_SAME_FLOW = 0.05
 #: Plant seconds between two notes of flow and temperatures while the heaters move.
 _NOTE_EVERY_S = 5.0
 
@@ -32,6 +34,10 @@ class FlowReactorSettings(Model):
 
     longest_residence_s: Annotated[float, Field(gt=0)] = Field(
         default=1200.0, description="longest residence time that is accepted"
+    )
+    heating_residence_s: Annotated[float, Field(gt=0)] = Field(
+        default=14.0,
+        description="residence time at which the reagents flow while the heaters move, where they would flow faster",
     )
     wash_ml_min: Annotated[float, Field(gt=0)] = Field(default=5.0, description="rate of the pump that washes")
     reserve_ml: Annotated[float, Field(ge=0)] = Field(
@@ -201,37 +207,73 @@ class FlowReactor(Instrument):
                 )
 
     def heating_limit_s(self, before: Conditions, after: Conditions) -> float:
-        """Longest time that the heaters are given from one point to the next, in plant seconds."""
+        """Longest time that the heaters are given from one point to the next, in plant seconds, before the flow."""
         return max(
             self._nucleation.limit_s(abs(after.nucleation_c - before.nucleation_c)),
             self._growth.limit_s(abs(after.growth_c - before.growth_c)),
         )
 
+    def heating_ml(self, before: Conditions | None, after: Conditions) -> float:
+        """What flows at most on the way to a point: slowly while the heaters move, then while they settle once more.
+
+        Args:
+            before: conditions that the reactor comes from; None when nothing flows.
+            after: those it goes to.
+        """
+        flow_ml_s = self.path.reaction_ml / after.residence_time_s
+        settling_ml = max(self._nucleation.limit_s(0.0), self._growth.limit_s(0.0)) * flow_ml_s
+        if before is None:
+            return settling_ml
+        slow_ml_s = self.path.reaction_ml / max(before.residence_time_s, self.settings.heating_residence_s)
+        moving_ml = self.heating_limit_s(before, after) * slow_ml_s
+        return moving_ml + (0.0 if math.isclose(slow_ml_s, flow_ml_s, rel_tol=_SAME_FLOW) else settling_ml)
+
     def set(self, value: Conditions) -> Status:
-        """Go to conditions: heat first, then flow. While the heaters move, the flow stays what it was.
+        """Go to conditions: heat first, then flow.
+
+        While the heaters move, the reagents flow as they did, but no faster than for ``heating_residence_s``. The
+        liquid cools the ovens: where the flow is another one then, the heaters settle once more.
 
         Returns:
-            Done when both heaters have settled and the pumps run.
+            Done when the pumps run and both heaters have settled.
 
         Raises:
             LimitError: the conditions are not allowed; nothing moved.
         """
         self.check_value(value)
         self._rates_ml_min = []
-        heating = [self._nucleation.set(value.nucleation_c), self._growth.set(value.growth_c)]
         rates = self.rates_ml_min(value)
         self._wanted = [rate > 0 for rate in rates]
+        self._slow_down()
+        heating = [self._nucleation.set(value.nucleation_c), self._growth.set(value.growth_c)]
+        flows = False
 
         def there() -> bool:
+            nonlocal flows, heating
             if self.clock.now_s() > self._log.time_s + _NOTE_EVERY_S:
                 self._note()
             if not all_done(heating):
                 return False
+            if flows:
+                return True
+            was_ml_min = self.ask_flow_ml_min()
             for pump, rate in zip(self.pumps, rates, strict=True):
                 pump.set(rate)
-            return True
+            flows = True
+            if math.isclose(was_ml_min, sum(rates), rel_tol=_SAME_FLOW):
+                return True
+            heating = [self._nucleation.set(value.nucleation_c), self._growth.set(value.growth_c)]
+            return False
 
         return self.watch(there, what=str(value), every_s=1.0, limit_s=1e9)
+
+    def _slow_down(self) -> None:
+        """Let nothing flow faster than it may while the heaters move."""
+        flowing = [pump.ask_rate_ml_min() for pump in self.pumps]
+        most_ml_min = 60 * self.path.reaction_ml / self.settings.heating_residence_s
+        if sum(flowing) > most_ml_min * (1 + _SAME_FLOW):
+            for pump, rate in zip(self.pumps, flowing, strict=True):
+                pump.set(rate * most_ml_min / sum(flowing))
 
     def start_flush(self, volumes: float) -> Status:
         """Let ``volumes`` times the whole path, mixer to optical cell, flow through it.

@@ -134,7 +134,7 @@ class TemperatureController(Instrument, Generic[S]):
 
     def limit_s(self, distance_c: float) -> float:
         """Plant seconds within which a temperature so far away is reached, or given up on."""
-        return distance_c / self.settings.slowest_c_per_s + 20 * self.settings.settle_for_s + 60
+        return distance_c / self.settings.slowest_c_per_s + 10 * self.settings.settle_for_s + 60
 
     def locate(self) -> dict[str, float]:
         """Set point and temperature, as bluesky's Locatable wants them."""
