@@ -4,12 +4,13 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, codec, demo, engine, latency, startup
+from benchmarks import analysis, codec, demo, engine, latency, saxs, startup
 from benchmarks.table import show
 
 ALL = {
     "codec": codec.rows,
     "analysis": analysis.rows,
+    "saxs": saxs.rows,
     "engine": engine.rows,
     "latency": latency.rows,
     "startup": startup.rows,
