@@ -1,11 +1,12 @@
 """The bench: the devices that a configuration names, built from their classes, with what they share.
 
 This is the surface of flowlab that drivers see: a clock, the configuration, and a place for things that
-several devices use together, a serial line for instance.
+several devices use together, a serial line for instance. Detectors put their files into its folder for frames.
 """
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -91,13 +92,21 @@ class Bench:
         config: the instrument.
         source: the file it was read from, for messages.
         addresses: where devices really are, when that is only known at run time (simulators on free ports).
+        frames: folder for the files of detectors; None where nothing is measured.
 
     Raises:
         ConfigError: a class cannot be loaded, or a device's settings are not allowed.
     """
 
-    def __init__(self, config: InstrumentConfig, source: str = "config", addresses: dict[str, str] | None = None):
+    def __init__(
+        self,
+        config: InstrumentConfig,
+        source: str = "config",
+        addresses: dict[str, str] | None = None,
+        frames: Path | None = None,
+    ):
         self.config = config
+        self.frames = frames
         self.clock = Clock(config.clock.speed)
         self.devices: dict[str, Any] = {}
         self._shared: dict[str, Closable] = {}

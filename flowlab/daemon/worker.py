@@ -65,11 +65,12 @@ def run_plan(lifeline: Lifeline) -> dict[str, Any]:
     plan = Plan(config, spec["plan"], spec["config"])
     plan.check(spec["parameters"])
     Latches(Path(spec["data"]), config.name).check()
-    with Bench(config, spec["config"], spec.get("addresses")) as bench:
+    store = RunStore(Path(spec["data"]))
+    with Bench(config, spec["config"], spec.get("addresses"), store.frames) as bench:
         _connect(bench, spec)
         lifeline.ready({})
         publisher = Publisher(spec["documents_in"], RAW)
-        recorder = Recorder(RunStore(Path(spec["data"])).open_documents, publisher)
+        recorder = Recorder(store.open_documents, publisher)
         try:
             return _run(lifeline, bench, plan, spec, recorder)
         finally:

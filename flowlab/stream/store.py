@@ -62,6 +62,11 @@ class RunStore:
     def __init__(self, root: Path):
         self.root = root
 
+    @property
+    def frames(self) -> Path:
+        """Folder for the files of detectors, to which documents of runs refer."""
+        return self.root / "frames"
+
     def open_documents(self, start: dict[str, Any]) -> Journal:
         """Make the folder and the journal of a new run from its start document."""
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(start["time"]))
