@@ -40,7 +40,6 @@ _WIDEST_PIXELS = 8.0
 _FEWEST_PIXELS = 200
 _NUDGE = 1e-6
 _FREE, _TILTS = ("dist", "poni1", "poni2"), ("rot1", "rot2")
-_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -100,22 +99,20 @@ def calibrate(
     """
     if not 0 < spacing_nm < np.inf:
         raise BadInputError(f"a standard with layers {spacing_nm!r} nm apart does not exist")
-    place = guess
-    found: tuple[Poni, Calibration] | None = None
-    for _ in range(_ROUNDS):
-        seen = geometry(place, masked)
-        if frame.shape != seen.shape or frame.dtype.kind not in "ui":
-            raise BadInputError(
-                f"a frame of {guess.detector} is {seen.shape} integers, not {frame.shape} {frame.dtype}"
-            )
-        points = _points(frame, seen, place, 2 * np.pi / spacing_nm)
-        if isinstance(points, str):
-            return _refused(points)
-        found = _refined(place, points, spacing_nm, tilt)
-        place = found[0]
-    if found is None:
-        return _refused("nothing was refined")
-    return _judged(found[1], guess, 2 * np.pi / spacing_nm)
+    first = _round(frame, guess, masked, spacing_nm, tilt)
+    if first.poni is None:
+        return first
+    # Seen from the better place the rings are sharper.
+    return _judged(_round(frame, first.poni, masked, spacing_nm, tilt), guess, 2 * np.pi / spacing_nm)
+
+
+def _round(frame: NDArray[np.integer], place: Poni, masked: Mask | None, spacing_nm: float, tilt: bool) -> Calibration:
+    """One refinement, not judged yet."""
+    seen = geometry(place, masked)
+    if frame.shape != seen.shape or frame.dtype.kind not in "ui":
+        raise BadInputError(f"a frame of {place.detector} is {seen.shape} integers, not {frame.shape} {frame.dtype}")
+    points = _points(frame, seen, place, 2 * np.pi / spacing_nm)
+    return _refused(points) if isinstance(points, str) else _refined(place, points, spacing_nm, tilt)
 
 
 def _refused(why: str, like: Calibration | None = None) -> Calibration:
@@ -226,7 +223,7 @@ def _orders(at: Array, azimuth: Array, q1: float) -> NDArray[np.int64] | None:
     return np.where(off, 0, order)
 
 
-def _refined(place: Poni, points: _Points, spacing_nm: float, tilt: bool) -> tuple[Poni, Calibration]:
+def _refined(place: Poni, points: _Points, spacing_nm: float, tilt: bool) -> Calibration:
     """PyFAI's refinement, and its errors from the scatter of the points about their rings."""
     refinement = pyfai("pyFAI.geometryRefinement").GeometryRefinement
     calibrant = pyfai("pyFAI.calibrant").Calibrant(
@@ -262,17 +259,14 @@ def _refined(place: Poni, points: _Points, spacing_nm: float, tilt: bool) -> tup
     errors = np.sqrt(np.diag(np.linalg.pinv(jacobian.T @ jacobian)) * variance)
     per_radian = 2 * np.pi / place.wavelength_nm  # dq/d2θ at small angles
     scatter = float(np.sqrt(np.mean((rest / weight) ** 2))) * per_radian
-    refined = replace(
-        place,
-        distance_m=float(best[0]),
-        poni1_m=float(best[1]),
-        poni2_m=float(best[2]),
-        rot1_rad=float(best[3]),
-        rot2_rad=float(best[4]),
-    )
+    distance, poni1, poni2, rot1, rot2 = (float(value) for value in best[:5])
+    try:
+        refined = replace(place, distance_m=distance, poni1_m=poni1, poni2_m=poni2, rot1_rad=rot1, rot2_rad=rot2)
+    except BadInputError as error:
+        return _refused(f"the rings lead nowhere: {error}")
     relative = float(errors[0] / best[0])
     rings = tuple(int(order) for order in np.unique(points.order))
-    return refined, Calibration(
+    return Calibration(
         refined,
         float(errors[0]),
         float(errors[1]),
@@ -293,6 +287,8 @@ def _nudge(which: int, count: int) -> Array:
 
 def _judged(found: Calibration, guess: Poni, q1: float) -> Calibration:
     """The calibration, or its refusal."""
+    if found.poni is None:
+        return found
     if found.residual_per_nm > _MOST_SCATTER * q1:
         return _refused(
             f"the points lie {found.residual_per_nm:.2g} nm⁻¹ off their rings: more than {100 * _MOST_SCATTER:.2g} % "
@@ -301,7 +297,6 @@ def _judged(found: Calibration, guess: Poni, q1: float) -> Calibration:
         )
     if not found.q_relative_err < _MOST_Q_ERR:
         return _refused(f"q would be known to {100 * found.q_relative_err:.2g} % only", found)
-    assert found.poni is not None  # noqa: S101  _refined always gives one
     ratio = found.poni.distance_m / guess.distance_m
     if not 1 / _GUESS < ratio < _GUESS:
         return _refused(f"the distance would be {ratio:.2f} times the first guess: rings counted wrongly?", found)

@@ -34,6 +34,7 @@ NARROW_WIDTH = 0.03
 _FIT_SIGMA = 6.0
 _MOST_NARROW = 3
 _FEWEST_BINS = 12
+_ROUNDS_PER_COLUMN = 10
 _SIGMA = 3.0
 
 
@@ -49,7 +50,8 @@ class Sizes:
         one: the best single population, whatever the kind; None if there are no particles to be seen.
         several: the best two or three narrow ones, whatever the kind.
         relative_chi2: χ² per degree of freedom of the better of both; nan without particles.
-        edges_nm, distribution: the fit without a form, shares of the volume between radii; for the eye only.
+        edges_nm, distribution: the fit without a form, shares of the volume between radii; for the eye only. nan where
+            its search does not end.
         guinier: radius from low q alone.
     """
 
@@ -150,19 +152,25 @@ def _best(models: Sequence[Model | None]) -> Model | None:
 def _without_form(fit: Fit) -> tuple[Array, Array, float]:
     """Edges and volume of boxes by non-negative least squares, and the constant background beside them."""
     edges, curves = fit.spheres.boxes
-    weight, _ = _nonnegative(fit, curves * fit.inverse_err)
+    solved = _nonnegative(fit, curves * fit.inverse_err)
+    if solved is None:
+        return np.exp(edges), np.full(len(curves), np.nan), 0.0
+    weight = solved[0]
     volume, background = weight[: len(curves)], weight[len(curves) :]
     total = float(volume.sum())
     constant = float(background[0] - background[len(fit.background)])
     return np.exp(edges), volume / total if total > 0 else volume, constant
 
 
-def _nonnegative(fit: Fit, rows: Array) -> tuple[Array, float]:
-    """Weights of these curves, then of the background with either sign, and χ²."""
+def _nonnegative(fit: Fit, rows: Array) -> tuple[Array, float] | None:
+    """Weights of these curves, then of the background with either sign, and χ²; None where the search does not end."""
     norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     # a background may have either sign after a subtraction
     columns = np.concatenate([rows / norm[:, None], fit.background, -fit.background])
-    weight, rest = nnls(columns.T, fit.weighted)
+    try:
+        weight, rest = nnls(columns.T, fit.weighted, maxiter=_ROUNDS_PER_COLUMN * len(columns))
+    except RuntimeError:
+        return None  # the columns are nearly alike: scipy may go round in circles
     weight[: len(rows)] /= norm
     return weight, float(rest) ** 2
 
@@ -181,7 +189,8 @@ def _single_peaked(fit: Fit, near: Model, enough: float) -> bool:
     for top in tried:
         up = np.cumsum(rows[: top + 1][::-1], axis=0)
         down = np.cumsum(rows[top:], axis=0)
-        if _nonnegative(fit, np.concatenate([up, down]))[1] <= enough:
+        solved = _nonnegative(fit, np.concatenate([up, down]))
+        if solved is None or solved[1] <= enough:  # what cannot be computed is not excluded
             return True
     return False
 
@@ -202,7 +211,7 @@ def _verdict(
             return "several", f"{_words(several)}: better than one, spread ({compared})"
         return "unknown", f"not one population ({compared}), but its parts are not told apart: {_words(several)}"
     wide = fit.chi2_at(NARROW_WIDTH, narrow.populations[0])
-    too_wide = wide is None or wide - min(one.chi2, narrow.chi2) >= DECISIVE
+    too_wide = wide is not None and wide - min(one.chi2, narrow.chi2) >= DECISIVE
     width, width_err = one.populations[0].width, one.populations[0].width_err
     if delta > 0 and too_wide and width < NARROW_WIDTH:
         return "narrow", f"{_words(one)}: a width of {100 * NARROW_WIDTH:.0f} % or more does not fit ({compared})"

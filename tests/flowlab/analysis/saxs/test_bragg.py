@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from flowlab.analysis.saxs.bragg import BraggPeak, find_peaks, local_snr
 from flowlab.analysis.saxs.curve import Curve
@@ -77,6 +78,19 @@ def test_scaling_changes_no_position(scale):
     plain, scaled = find_peaks(precursor()), find_peaks(precursor().scaled(scale))
     assert [p.q_per_nm for p in scaled] == pytest.approx([p.q_per_nm for p in plain], rel=1e-6)
     assert [p.height for p in scaled] == pytest.approx([p.height * scale for p in plain], rel=1e-4)
+
+
+@given(
+    arrays(float, 200, elements=st.floats(-1e6, 1e6) | st.sampled_from([0.0, np.nan, 1e12])),
+    arrays(float, 200, elements=st.floats(1e-3, 1e3)),
+)
+@settings(max_examples=30, deadline=None)
+def test_any_curve_has_peaks_or_none(intensity, err):
+    q = np.linspace(0.1, 5.0, 200)
+    for found in find_peaks(Curve(q, intensity, err, np.ones(200, dtype=int))):
+        assert q[0] < found.q_per_nm < q[-1]
+        assert found.height > 0
+        assert np.isfinite([found.q_err_per_nm, found.height_err, found.fwhm_per_nm]).all()
 
 
 def peak(q: float, err: float = 1e-3) -> BraggPeak:

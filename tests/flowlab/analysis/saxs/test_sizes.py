@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.integrate import quad
 from scipy.optimize import least_squares
 
@@ -264,6 +265,21 @@ def test_the_unit_of_intensity_does_not_matter(scale):
     assert scaled.one is not None
     assert scaled.one.populations[0].radius_nm == pytest.approx(plain.one.populations[0].radius_nm, rel=1e-4)
     assert scaled.kind == plain.kind
+
+
+_VALUES = st.floats(-1e6, 1e6) | st.sampled_from([0.0, np.nan, np.inf, 1e-12, 1e12])
+
+
+@given(arrays(float, 100, elements=_VALUES), arrays(float, 100, elements=st.floats(1e-3, 1e3)), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_any_curve_gets_an_answer(intensity, err, porod):
+    analysis = SizeAnalysis(Q, porod=porod, known_nm=(0.94,))
+    found = analysis.sizes(Curve(Q, intensity, err, np.ones(100, dtype=int)))
+    assert found.why
+    assert (found.kind == "unknown") == (found.populations == ())
+    for population in found.populations:
+        assert 0.4 <= population.radius_nm <= 4.0
+        assert np.isfinite(population.radius_err_nm)
 
 
 def test_a_background_in_q_to_the_minus_four_is_fitted_where_it_is_asked_for():
