@@ -65,6 +65,22 @@ class Liquid:
 SOLVENT = Liquid()
 
 
+class Cell:
+    """A flow cell through which one liquid after another flows."""
+
+    def __init__(self) -> None:
+        self.liquid = SOLVENT
+
+    def cross_section_per_cm(self, plug, q_per_nm):
+        return self.liquid.cross_section_per_cm(plug, q_per_nm)
+
+    def attenuation_per_cm(self, plug) -> float:
+        return self.liquid.attenuation_per_cm(plug)
+
+    def truth(self, plug) -> dict[str, object]:
+        return {}
+
+
 class Beamline:
     """Takes frames of liquids and writes documents and files as a RunEngine and a detector would.
 
@@ -83,6 +99,9 @@ class Beamline:
         self._files = 0
         self._time = float(self.run.start_doc["time"])
         self._pumped_ml = 0.0
+        self._cell = Cell()
+        properties = XrayProperties(beam_drift=0.0, bubbles_per_ml=0.0)
+        self._place = Endstation(FlowReactor(PATH), self._cell, properties, seed=1)
 
     def frames(
         self,
@@ -98,8 +117,8 @@ class Beamline:
         """Documents of a file of frames; the frames whose numbers are in ``bubbles`` see one."""
         self._files += 1
         path = self.folder / f"{self._files:03d}-{stream}.h5"
-        properties = XrayProperties(beam_drift=0.0, bubbles_per_ml=0.0)
-        place = Endstation(FlowReactor(PATH), liquid, properties, seed=self._files)
+        place, self._cell.liquid = self._place, liquid
+        place._latest = None  # it remembers what a plug scatters, and knows of no liquid that is exchanged by hand
         place.shutter_open, place.stage_x_mm = beam, SLOTS_MM[sample]
         file = FrameFile()
         readings = readings or {}

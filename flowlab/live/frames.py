@@ -24,6 +24,8 @@ _WITHIN_S = 5.0
 _LOOK_EVERY_S = 0.05
 #: HDF5's own filters (deflate, shuffle, Fletcher's sum), and the registered ones of Blosc, LZ4 and bitshuffle.
 _FILTERS = {1, 2, 3, 32001, 32004, 32008}
+#: HDF5's words for a file that has a writer, or was left by one.
+_IN_USE = "file is already open for write"
 
 
 class _NotYetError(FrameError):
@@ -88,16 +90,17 @@ class FrameReader:
         file = reference.file
         try:
             dataset = self._dataset(file)
-            if file.swmr:
+            if dataset.file.swmr_mode:
                 dataset.refresh()
-            held = int(dataset.shape[0])
-            if reference.index < held:
+            elif not _holds(dataset, reference.index):
+                self.close()  # it shows the file as it was when it was opened
+                dataset = self._dataset(file)
+            if _holds(dataset, reference.index):
                 return np.asarray(dataset[reference.index])
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             self.close()
             raise _NotYetError(f"{file.uri}: frame {reference.index} cannot be read: {_line(error)}") from None
-        self.close()  # a file that was written anew, or is no SWMR file, is seen as it is only when opened again
-        raise _NotYetError(f"{file.uri}: holds {held} frames; frame {reference.index} is not there")
+        raise _NotYetError(f"{file.uri}: frame {reference.index} is not there")
 
     def _dataset(self, file: FrameFile) -> h5py.Dataset:
         if self._open is not None and self._open[0] == file:
@@ -105,8 +108,7 @@ class FrameReader:
         self.close()
         _load_filters()
         path = local_path(file.uri, self._folder)
-        # The writer must not be kept from its file by a reader, least of all by one on another computer.
-        opened = h5py.File(path, "r", libver="latest", swmr=file.swmr, locking=False)
+        opened = _opened(path, file.swmr)
         try:
             dataset = _plain_dataset(opened, file)
         except BaseException:
@@ -114,6 +116,21 @@ class FrameReader:
             raise
         self._open = file, opened, dataset
         return dataset
+
+
+def _opened(path: Path, swmr: bool) -> h5py.File:
+    """The file, opened for reading as it is at this moment; in SWMR mode only where HDF5 asks for that.
+
+    In that mode HDF5 takes damage for a writer's unfinished work, and tries again for hours. What a SWMR writer has
+    flushed is whole at any moment: opened anew, the file shows it.
+    """
+    # Without locks: a writer must not be kept from its file by a reader, least of all by one on another computer.
+    try:
+        return h5py.File(path, "r", libver="latest", locking=False)
+    except OSError as error:
+        if not swmr or _IN_USE not in str(error):
+            raise
+        return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
 
 
 def local_path(uri: str, folder: Path) -> Path:
@@ -167,7 +184,7 @@ def _plain_dataset(opened: h5py.File, file: FrameFile) -> h5py.Dataset:
         raise FrameError(
             f"{file.uri}: {file.dataset} holds {place.dtype} {place.shape[1:]}; {file.dtype} {file.shape} was announced"
         )
-    if place.chunks is None or place.chunks[0] != 1:
+    if place.chunks != (1, *file.shape):
         raise FrameError(f"{file.uri}: {file.dataset} is not kept frame by frame: its chunks are {place.chunks}")
     created = place.id.get_create_plist()
     filters = {created.get_filter(i)[0] for i in range(created.get_nfilters())}
@@ -176,6 +193,11 @@ def _plain_dataset(opened: h5py.File, file: FrameFile) -> h5py.Dataset:
             f"{file.uri}: {file.dataset} is compressed in a way that is not accepted: {filters - _FILTERS}"
         )
     return place
+
+
+def _holds(dataset: h5py.Dataset, index: int) -> bool:
+    """Whether a frame was written: a dataset may be longer than what it holds, and reads as zeros there."""
+    return index < dataset.shape[0] and dataset.id.get_chunk_info_by_coord((index, 0, 0)).byte_offset is not None
 
 
 def _load_filters() -> None:
