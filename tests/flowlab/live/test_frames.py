@@ -77,10 +77,18 @@ def test_a_file_is_read_while_another_program_writes_it(tmp_path):
             for index in range(5):
                 assert (reader(FrameReference(announced, index)) == index).all()
                 assert len(written) == index + 1
-            writer.kill()  # what it had flushed is there, though the file was never closed
-            with FrameReader(tmp_path, within_s=0.0) as late:
-                assert (late(FrameReference(announced, 4)) == 4).all()
+        writer.kill()
     assert writer.wait() < 0
+    # what it had flushed is there, though the file was never closed
+    assert (read(tmp_path, path, 4) == 4).all()
+
+
+def test_a_frame_that_was_never_written_is_not_read_as_zeros(tmp_path):
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file[DATASET].resize(5, 0)
+    with pytest.raises(FrameError, match="frame 4 is not there"):
+        read(tmp_path, path, 4)
 
 
 def test_what_does_not_come_is_waited_for_once(tmp_path):
