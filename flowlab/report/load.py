@@ -85,8 +85,23 @@ def load_run(stored: StoredRun) -> RunData:
     _take_results(run, results)
     if (spectra and not run.spectra) or not (run.spectra or run.frames or run.calibration):
         reason = results[-1][1].get("reason") or "it gives no reason"
-        raise BadInputError(f"{stored.journal}: its analysis ended without a result: {reason}")
+        raise BadInputError(
+            f"{stored.journal}: its analysis ended without a {'spectrum' if spectra else 'result'}: {reason}"
+        )
     return run
+
+
+def results_of(stored: StoredRun) -> list[tuple[str, dict[str, Any]]]:
+    """Documents of a run's analysis, as they were recorded; computed where they are missing or unfinished.
+
+    Raises:
+        BadInputError: the run does not say how it is analysed.
+    """
+    messages = list(read_journal(stored.journal))
+    starts = [m.doc for m in messages if m.name == "start"]
+    if not starts or not _says_what_it_holds(starts[0].get("analysis")):
+        raise BadInputError(f"{stored.journal}: holds no run with absorption spectra or SAXS frames")
+    return _results(stored, messages)
 
 
 def _says_what_it_holds(analysis: object) -> bool:

@@ -41,7 +41,7 @@ def curves(run: RunData) -> Figure:
         factor, colour = apart**i, COLOUR(scale(point["coordinate"]))
         q, intensity, err = (np.asarray(point[key]) for key in ("q_per_nm", "intensity", "intensity_err"))
         shown = intensity > 2 * err  # what is lost in its noise has no place on a logarithmic axis
-        label = f"{symbol} = {point['coordinate']:g} {unit}" + (f", × {factor:.3g}" if i else "")
+        label = f"{symbol} = {point['coordinate']:g} {unit}" + ("" if shown.sum() > 1 else ": nothing above its noise")
         low, high = (factor * np.where(shown, intensity + sign * err, np.nan) for sign in (-1, 1))
         place.fill_between(q, low, high, color=colour, alpha=0.25, lw=0)
         place.plot(q, factor * np.where(shown, intensity, np.nan), lw=1.0, color=colour, label=label)
@@ -50,7 +50,8 @@ def curves(run: RunData) -> Figure:
     place.set_yscale("log")
     place.set_ylim(bottom=2e-4 * top)
     place.set_xlabel("q / nm⁻¹")
-    place.set_ylabel(f"I(q) / {usable[0]['unit']}")
+    lifted = f"; each curve × {apart:g} above the one before" if len(usable) > 1 else ""
+    place.set_ylabel(f"I(q) / ({usable[0]['unit']}){lifted}")
     place.set_xticks([0.2, 0.5, 1, 2, 5], labels=["0.2", "0.5", "1", "2", "5"])
     place.minorticks_off()
     place.grid(alpha=0.25)

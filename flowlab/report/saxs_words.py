@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from flowlab.report.axes import axis_name
@@ -9,6 +10,8 @@ from flowlab.report.load import RunData
 
 #: Radii are one and the same as long as they differ by less than this share: half of what neighbouring families do.
 _SAME_RADIUS = 0.02
+#: So many are listed one by one.
+_MOST_RADII = 5
 
 
 def saxs_answer(run: RunData) -> str:
@@ -38,8 +41,12 @@ def _radii(run: RunData, points: Sequence[Mapping[str, Any]]) -> str:
         else:
             runs.append([point])
     parts = [f"{_mean(group):.2f} nm {_where(group, unit)}" for group in runs]
-    if len(parts) > 4:
-        parts = [parts[0], f"then {len(parts) - 2} others", parts[-1]]
+    if len(parts) > _MOST_RADII:
+        kept, means = _MOST_RADII - 2, [_mean(group) for group in runs]
+        grows = all(b > a for a, b in pairwise(means[kept - 1 :]))
+        between = f"{min(means[kept:]):.2f} to {max(means[kept:]):.2f} nm"
+        rest = f"then growing to {parts[-1]}" if grows else f"then {between} {_where([runs[kept][0], sized[-1]], unit)}"
+        parts = [*parts[:kept], rest]
     several = [point for point in sized if point["sizes"] == "several"]
     told = ""
     if several:
