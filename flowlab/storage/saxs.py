@@ -53,15 +53,27 @@ def write_curve(file: h5py.Group, start: Mapping[str, Any], point: Mapping[str, 
     put(entry, "run", str(start["uid"]))
     put(entry, "start_time", iso(time))
     data = _group(
-        entry, "data", "NXdata", "SASdata", signal="I", axes=["Q"], I_axes="Q", Q_indices=[0], timestamp=iso(time)
+        entry,
+        "data",
+        "NXdata",
+        "SASdata",
+        signal="I",
+        axes=["Q"],
+        I_axes="Q",
+        Q_indices=[0],
+        mask="excluded",
+        timestamp=iso(time),
     )
     put(data, "Q", np.asarray(point["q_per_nm"])[known], "1/nm")
+    put(
+        data, "excluded", np.zeros(int(known.sum()), dtype=np.uint8)
+    )  # bins without a value are left out: none is masked
     unit = _UNITS.get(point["unit"], "arbitrary")
     intensity = put(data, "I", np.asarray(point["intensity"])[known], unit)
     intensity.attrs["uncertainties"] = "Idev"
     put(data, "Idev", np.asarray(point["intensity_err"])[known], unit)
     if len(point["intensity_shared_err"]):
-        put(data, "I_shared_errors", np.asarray(point["intensity_shared_err"])[known], unit)
+        put(data, "Idev_shared", np.asarray(point["intensity_shared_err"])[known], unit)
     _write_sample(entry, start, point)
     _write_instrument(entry, start)
     process = _group(entry, "process", "NXprocess", "SASprocess")
@@ -70,8 +82,8 @@ def write_curve(file: h5py.Group, start: Mapping[str, Any], point: Mapping[str, 
     put(process, "description", str(point["why"]))
     for key in _TERMS:
         if key in point:
-            put(_group(process, "term", "NXparameters", "SASterm"), key, point[key])
-    put(_group(process, "note", "NXcollection", "SASnote"), "program", f"flowlab {flowlab.__version__}")
+            put(group(process, "term", "NXparameters"), key, point[key])
+    put(group(process, "term", "NXparameters"), "program", f"flowlab {flowlab.__version__}")
     return name
 
 
