@@ -30,6 +30,8 @@ from flowlab.live.saxs_documents import (
     quantity_data,
 )
 
+#: A point that is told to have no end is one of so many frames, or its memory would have no end either.
+_MOST_FRAMES = 1000
 STREAMS = frozenset({"saxs_dark", "saxs_open", "saxs_background", "saxs"})
 
 
@@ -164,7 +166,7 @@ class SaxsAnalysis:
         yield from self._emit("saxs_curves", CURVE_KEYS, data, exposure.event["time"])
         if self._open is not None and exposure.stream == "saxs":
             self._open.frames.append(_Frame(measured, why, exposure.event))
-            if len(self._open.frames) == self._per_point:
+            if len(self._open.frames) == (self._per_point or _MOST_FRAMES):
                 yield from self._close_point()
 
     def _measured(self, exposure: Exposure) -> tuple[Measured | None, str]:

@@ -227,7 +227,8 @@ def add_up(frames: Sequence[Measured]) -> Added:
         return Added(None, (), "no beam behind the sample while its frames were taken")
     levels: list[float] = []
     while len(used) > 1:
-        compared = [_compare(frames, weights, i, [j for j in used if j != i]) for i in used]
+        together, weight = _total([frames[i] for i in used]).curve, sum(weights[i] for i in used)
+        compared = [_compare(frames[i].curve, weights[i], together, weight) for i in used]
         levels = [level for _, level in compared]
         worst = int(np.argmax([excess for excess, _ in compared]))
         if compared[worst][0] <= 1:
@@ -249,11 +250,12 @@ def _weight(frame: Measured) -> float:
     return frame.exposure_s * monitor.value if standing else float("nan")
 
 
-def _compare(frames: Sequence[Measured], weights: list[float], one: int, others: list[int]) -> tuple[float, float]:
-    """By how much a frame differs from others, in units of what is allowed, and its level over theirs."""
-    mine = _coarse(frames[one].curve.scaled(1 / weights[one]))
-    total = _total([frames[i] for i in others]).curve
-    rest = _coarse(total.scaled(1 / sum(weights[i] for i in others)))
+def _compare(one: Curve, weight: float, together: Curve, weights: float) -> tuple[float, float]:
+    """By how much a frame differs from the others, in units of what is allowed, and its level over theirs."""
+    mine = _coarse(one.scaled(1 / weight))
+    others_err = np.sqrt(np.maximum(together.err**2 - one.err**2, 0.0))
+    others = Curve(one.q_per_nm, together.intensity - one.intensity, others_err, together.pixels)
+    rest = _coarse(others.scaled(1 / (weights - weight)))
     both = mine.usable & rest.usable
     if both.sum() < 3:
         return 0.0, 1.0
