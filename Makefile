@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUN_EXTRAS := serial,ocean
-TEST_EXTRAS := all,test
+RUN_EXTRAS := all
+TEST_EXTRAS := $(RUN_EXTRAS),test
 
 .PHONY: demo test lint bench wheel check-nexus lock clean
 

@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, codec, demo, engine, latency, saxs, saxs_live, startup
+from benchmarks import analysis, codec, demo, eiger, engine, latency, saxs, saxs_live, startup
 from benchmarks.table import show
 
 ALL = {
@@ -12,6 +12,7 @@ ALL = {
     "analysis": analysis.rows,
     "saxs": saxs.rows,
     "saxs-live": saxs_live.rows,
+    "eiger": eiger.rows,
     "engine": engine.rows,
     "latency": latency.rows,
     "startup": startup.rows,

@@ -8,8 +8,9 @@ from ophyd import Kind, Signal
 from ophyd.status import Status
 from pydantic import Field
 
-from devices.base import Instrument, all_done
+from devices.base import Instrument, Quantity, all_done
 from devices.errors import DeviceError, LimitError
+from devices.foresight import ExposureForesight
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry, Model
 from flowlab.errors import FlowlabError
@@ -47,7 +48,7 @@ class Exposure(Signal):
         return cast("XrayEndstation", self.parent).set_exposure_s(value)
 
 
-class Sample(Signal):
+class Sample(Quantity):
     """What is in the beam: set it to the name of a place."""
 
     def check_value(self, value: str, **_: Any) -> None:
@@ -86,7 +87,7 @@ class XrayEndstation(Instrument):
     Settings = EndstationSettings
 
     exposure_s = Cpt(Exposure, value=0.0, kind=Kind.omitted)
-    sample = Cpt(Sample, value="", kind=Kind.normal)
+    sample = Cpt(Sample, ask="ask_sample", value="", kind=Kind.normal)
     shutter_open = Cpt(BeamOpen, value=False, kind=Kind.omitted)
 
     def __init__(self, name: str, entry: DeviceEntry, settings: EndstationSettings, bench: Bench):
@@ -106,7 +107,16 @@ class XrayEndstation(Instrument):
         self._sample_stage: Any = parts.get("stage")
         if settings.samples and self._sample_stage is None:
             raise ValueError("settings.samples gives places, but parts has no stage")
+        self._sample = ""
         super().__init__(name, entry, bench)
+
+    def foresight(self) -> ExposureForesight:
+        """An account of what it would do."""
+        return ExposureForesight("frame", 0.0, {"sample": "bring into the beam:"})
+
+    def ask_sample(self) -> str:
+        """What was brought into the beam; empty before anything was, and on the way."""
+        return self._sample
 
     # What it is told.
 
@@ -151,13 +161,13 @@ class XrayEndstation(Instrument):
         stage = self._sample_stage
         stage.x.check_value(place.x_mm)
         stage.z.check_value(place.z_mm)
-        self.sample.put("")  # it is in between until it is there
+        self._sample = ""  # it is in between until it is there
         moves = [stage.x.set(place.x_mm), stage.z.set(place.z_mm)]
 
         def there() -> bool:
             if not all_done(moves):
                 return False
-            self.sample.put(sample)
+            self._sample = sample
             return True
 
         return self.watch(there, what=f"{sample} in the beam", every_s=0.1, limit_s=1e9)

@@ -12,18 +12,14 @@ reads the local set point, which is never written, and refuses one that is too h
 
 import math
 import threading
-from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated
 
-from ophyd import Component as Cpt
-from ophyd import Kind
-from ophyd.status import Status
 from pydantic import Field, model_validator
 
-from devices.base import Instrument, Quantity, Refresher, check_limits
+from devices.base import Refresher
 from devices.errors import InstrumentFaultError, NotReachedError
-from devices.links import LineSettings, shared_line
-from devices.protocols import modbus
+from devices.protocols import eurotherm, modbus
+from devices.temperature import TemperatureController, TemperatureSettings
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
@@ -35,18 +31,10 @@ LOCAL_SET_POINTS = 24  # and 25
 REMOTE_SET_POINT = 26
 STATUS = 75
 _IEEE = 0x8000
-_MANUAL = 4
-_FAULTS = {
-    _MANUAL: "is in manual mode, its output does not follow the temperature; select automatic on its panel",
-    5: "the sensor is broken",
-    6: "the loop is broken: full power does not heat",
-    10: "the temperature is over range",
-}
-_REMOTE_FAILED = 14
 _LARGEST = 0x7FFF
 
 
-class EurothermSettings(LineSettings):
+class EurothermSettings(TemperatureSettings):
     """A controller as it is wired and configured."""
 
     unit: Annotated[int, Field(ge=1, le=254)] = Field(description="address on the RS-485 line")
@@ -57,20 +45,10 @@ class EurothermSettings(LineSettings):
         default=True,
         description="compare decimals with the controller's own when connecting; false for one without IEEE region",
     )
-    lowest_c: float = 0.0
-    highest_c: float = Field(description="highest set point that is ever sent")
-    safe_c: float = Field(default=20.0, description="set point of the safe state")
     local_highest_c: float | None = Field(
         default=None,
         description="highest local set point, to which the controller falls back by itself, that counts as safe; "
         "without it safe_c",
-    )
-    settle_within_c: Annotated[float, Field(gt=0)] = 0.5
-    settle_for_s: Annotated[float, Field(ge=0)] = Field(
-        default=10.0, description="how long the temperature must stay within, in plant seconds"
-    )
-    slowest_c_per_s: Annotated[float, Field(gt=0)] = Field(
-        default=0.1, description="slowest heating or cooling that is still healthy; sets the time limit of a ramp"
     )
     refresh_every_s: Annotated[float, Field(gt=0)] = Field(
         default=1.0, description="real seconds between refreshes of the remote set point; the manual wants less than 5"
@@ -81,11 +59,7 @@ class EurothermSettings(LineSettings):
     )
 
     @model_validator(mode="after")
-    def _limits_are_in_order(self) -> "EurothermSettings":
-        if not self.lowest_c <= self.safe_c <= self.highest_c:
-            raise ValueError(
-                f"lowest_c {self.lowest_c:g} ≤ safe_c {self.safe_c:g} ≤ highest_c {self.highest_c:g} does not hold"
-            )
+    def _registers_hold_the_highest(self) -> "EurothermSettings":
         if self.highest_c * 10**self.decimals > _LARGEST:
             raise ValueError(
                 f"highest_c {self.highest_c:g} with decimals {self.decimals} is more than the controller's registers "
@@ -94,21 +68,14 @@ class EurothermSettings(LineSettings):
         return self
 
 
-class Eurotherm3216(Instrument):
+class Eurotherm3216(TemperatureController[EurothermSettings]):
     """A heater behind a 3216: set it to a temperature in °C; it is there when it has settled."""
 
     Settings = EurothermSettings
 
-    temperature_c = Cpt(Quantity, ask="ask_temperature_c", units="°C", precision=1, kind=Kind.hinted)
-    setpoint_c = Cpt(Quantity, ask="ask_setpoint_c", units="°C", precision=1, limits="limits_c", kind=Kind.normal)
-    output_percent = Cpt(Quantity, ask="ask_output_percent", units="%", precision=1, kind=Kind.normal)
-
     def __init__(self, name: str, entry: DeviceEntry, settings: EurothermSettings, bench: Bench):
-        self.settings = settings
-        self.limits_c = (settings.lowest_c, settings.highest_c)
         self._scale = 10**settings.decimals
-        super().__init__(name, entry, bench)
-        self._bench = bench
+        super().__init__(name, entry, settings, bench)
         self._refresher: Refresher | None = None
         self._sending = threading.Lock()
         self._held_c: float | None = None
@@ -138,52 +105,23 @@ class Eurotherm3216(Instrument):
         values = self._read_registers(PROCESS_VALUE, WORKING_SET_POINT)
         return values[register - PROCESS_VALUE] / self._scale
 
-    def _check_health(self, faults: Collection[int] = tuple(_FAULTS)) -> None:
+    def _check_health(self) -> None:
         bits = self._read_registers(STATUS, 1)[0]
-        for bit in faults:
-            if bits >> bit & 1:
-                raise InstrumentFaultError(f"{self.name}: {_FAULTS[bit]} (status 0x{bits & 0xFFFF:04x})")
-        if bits >> _REMOTE_FAILED & 1 and self._refresher is not None:
+        self._raise_fault(bits, eurotherm.fault(bits))
+        if bits >> eurotherm.REMOTE_FAILED & 1 and self._refresher is not None:
             raise InstrumentFaultError(f"{self.name}: fell back to its local set point; refreshes come too late")
+
+    def _check_obeys(self) -> None:
+        bits = self._read_registers(STATUS, 1)[0]
+        self._raise_fault(bits, eurotherm.fault(bits, [eurotherm.MANUAL]))
+
+    def _raise_fault(self, bits: int, fault: str | None) -> None:
+        if fault is not None:
+            raise InstrumentFaultError(f"{self.name}: {fault} (status 0x{bits & 0xFFFF:04x})")
 
     # What it is told.
 
-    def check_value(self, value: float, **_: Any) -> None:
-        """Refuse a temperature outside the limits.
-
-        Raises:
-            LimitError: see there.
-        """
-        check_limits(self.name, "set point", value, self.limits_c, "°C")
-
-    def set(self, value: float) -> Status:
-        """Go to a temperature in °C.
-
-        Returns:
-            Done when the temperature has stayed within ``settle_within_c`` for ``settle_for_s``.
-
-        Raises:
-            LimitError: outside the limits; nothing was sent.
-            NotReachedError: the controller did not take the set point.
-        """
-        self.check_value(value)
-        self.give_up_watching()
-        distance_c = abs(self.ask_temperature_c() - value)
-        self._send_setpoint(value)
-        s = self.settings
-        settled = Settled(self, value)
-        return self.watch(
-            settled,
-            what=f"{value:g} °C",
-            every_s=max(s.settle_for_s / 20, 0.5),
-            limit_s=self.limit_s(distance_c),
-        )
-
-    def limit_s(self, distance_c: float) -> float:
-        """Plant seconds within which a temperature so far away is reached, or given up on."""
-        return distance_c / self.settings.slowest_c_per_s + 20 * self.settings.settle_for_s + 60
-
-    def _send_setpoint(self, value_c: float) -> None:
+    def _send_setpoint(self, value_c: float, *, safe: bool = False) -> None:
         """Send a set point, keep it refreshed, and read back that the controller works towards it."""
         with self._sending:
             if self._held_c is not None:
@@ -198,21 +136,6 @@ class Eurotherm3216(Instrument):
         working = self.ask_setpoint_c()
         if abs(working - value_c) > 0.51 / self._scale:
             raise NotReachedError(f"{self.name}: was set to {value_c:g} °C but works towards {working:g} °C")
-
-    def locate(self) -> dict[str, float]:
-        """Set point and temperature, as bluesky's Locatable wants them."""
-        return {"setpoint": self.ask_setpoint_c(), "readback": self.ask_temperature_c()}
-
-    def make_safe(self) -> None:
-        """Set the safe temperature and check that the controller works towards it; it cools from there by itself.
-
-        Raises:
-            NotReachedError: the controller did not take the set point.
-            InstrumentFaultError: it is in manual mode: whatever the set point, its output stays what it is.
-        """
-        self.give_up_watching()
-        self._send_setpoint(self.settings.safe_c)
-        self._check_health([_MANUAL])
 
     # Connection.
 
@@ -256,10 +179,6 @@ class Eurotherm3216(Instrument):
             self._refresher = None
         super().close()
 
-    @property
-    def _line(self):
-        return shared_line(self._bench, self.address, self.name, self.settings)
-
     def _read_registers(self, register: int, count: int) -> list[int]:
         unit = self.settings.unit
         return self._line.ask(
@@ -279,22 +198,3 @@ class Eurotherm3216(Instrument):
         with self._sending:
             if self._held_c is not None:
                 self._write_register(REMOTE_SET_POINT, round(self._held_c * self._scale))
-
-
-class Settled:
-    """Whether the temperature has stayed close to a set point for long enough; called again and again."""
-
-    def __init__(self, heater: Eurotherm3216, value_c: float):
-        self._heater = heater
-        self._value_c = value_c
-        self._since_s: float | None = None
-
-    def __call__(self) -> bool:
-        """Look at the temperature once."""
-        heater, now_s = self._heater, self._heater.clock.now_s()
-        if abs(heater.ask_temperature_c() - self._value_c) > heater.settings.settle_within_c:
-            self._since_s = None
-            return False
-        if self._since_s is None:
-            self._since_s = now_s
-        return now_s - self._since_s >= heater.settings.settle_for_s

@@ -15,13 +15,17 @@ from pydantic import Field
 
 from devices.base import Action, Instrument, Quantity, all_done
 from devices.errors import DeviceError, InstrumentFaultError, LimitError
+from devices.foresight import ReactorForesight
 from devices.plugs import PlugLog, PlugReadings
 from devices.roles import Heater, Pump
+from devices.stock import Stock
 from flowlab.bench import Bench
 from flowlab.conditions import Conditions
 from flowlab.config import DeviceEntry, Model
 from flowlab.errors import FlowlabError
 
+#: Flows that differ by less cool an oven alike.
+_SAME_FLOW = 0.05
 #: Plant seconds between two notes of flow and temperatures while the heaters move.
 _NOTE_EVERY_S = 5.0
 
@@ -31,6 +35,10 @@ class FlowReactorSettings(Model):
 
     longest_residence_s: Annotated[float, Field(gt=0)] = Field(
         default=1200.0, description="longest residence time that is accepted"
+    )
+    heating_residence_s: Annotated[float, Field(gt=0)] = Field(
+        default=14.0,
+        description="residence time at which the reagents flow while the heaters move, where they would flow faster",
     )
     wash_ml_min: Annotated[float, Field(gt=0)] = Field(default=5.0, description="rate of the pump that washes")
     reserve_ml: Annotated[float, Field(ge=0)] = Field(
@@ -73,6 +81,7 @@ class FlowReactor(Instrument):
         self._washer: Pump | None = bench.devices[wash] if wash else None
         self._nucleation: Heater = bench.devices[heaters[0]]
         self._growth: Heater = bench.devices[heaters[1]]
+        self.stock = Stock(name, self.pumps, settings.reserve_ml)
         self._rates_ml_min: list[float] = []  # of the pumps, when the last flush began
         self._wanted: list[bool] = [True] * len(self.pumps)  # which of them are to run
         self._log = PlugLog(self.path)
@@ -87,6 +96,10 @@ class FlowReactor(Instrument):
             signal.kind = Kind.hinted
         if self.path.xray_total_ml is None:
             self.xray_plug.kind = Kind.omitted
+
+    def foresight(self) -> ReactorForesight:
+        """An account of what it would do."""
+        return ReactorForesight(self)
 
     # What is asked of the parts.
 
@@ -161,62 +174,77 @@ class FlowReactor(Instrument):
         Raises:
             LimitError: the message says what is needed, what is left, and of what.
         """
-        self._check_stock(max(volumes_ml, default=0.0), sum(volumes_ml))
+        self.stock.check(max(volumes_ml, default=0.0), sum(volumes_ml))
         return self.done()
 
-    def _share_ml(self, volume_ml: float) -> float:
-        """What each syringe must hold for a volume of total flow."""
-        return volume_ml / len(self.pumps) + self.settings.reserve_ml
-
-    def _check_stock(self, between_ml: float, total_ml: float) -> None:
-        """Refuse what a syringe cannot hold between two refills, or what is not there altogether."""
-        largest_ml, all_ml = self._share_ml(between_ml), self._share_ml(total_ml)
-        for pump in self.pumps:
-            if largest_ml > pump.syringe.volume_ml:
-                raise LimitError(
-                    f"{self.name}: {largest_ml:.1f} mL of {pump.reagent} may flow between two refills, but its syringe "
-                    f"holds {pump.syringe.volume_ml:g} mL; ask for longer residence times, smaller steps of "
-                    "temperature or fewer volumes"
-                )
-            left_ml = pump.ask_content_ml() + pump.reservoir_ml
-            if all_ml > left_ml:
-                raise LimitError(
-                    f"{self.name}: this takes {all_ml:.1f} mL of {pump.reagent}, but {left_ml:.1f} mL "
-                    f"are left in syringe and reservoir; ask for less, or fill up and say so in the configuration"
-                )
-
     def heating_limit_s(self, before: Conditions, after: Conditions) -> float:
-        """Longest time that the heaters are given from one point to the next, in plant seconds."""
+        """Longest time that the heaters are given from one point to the next, in plant seconds, before the flow."""
         return max(
             self._nucleation.limit_s(abs(after.nucleation_c - before.nucleation_c)),
             self._growth.limit_s(abs(after.growth_c - before.growth_c)),
         )
 
+    def heating_ml(self, before: Conditions | None, after: Conditions) -> float:
+        """What flows at most on the way to a point: slowly while the heaters move, then while they settle once more.
+
+        Args:
+            before: conditions that the reactor comes from; None when nothing flows.
+            after: those it goes to.
+        """
+        flow_ml_s = self.path.reaction_ml / after.residence_time_s
+        settling_ml = max(self._nucleation.limit_s(0.0), self._growth.limit_s(0.0)) * flow_ml_s
+        if before is None:
+            return settling_ml
+        slow_ml_s = self.path.reaction_ml / max(before.residence_time_s, self.settings.heating_residence_s)
+        moving_ml = self.heating_limit_s(before, after) * slow_ml_s
+        return moving_ml + (0.0 if math.isclose(slow_ml_s, flow_ml_s, rel_tol=_SAME_FLOW) else settling_ml)
+
     def set(self, value: Conditions) -> Status:
-        """Go to conditions: heat first, then flow. While the heaters move, the flow stays what it was.
+        """Go to conditions: heat first, then flow.
+
+        While the heaters move, the reagents flow as they did, but no faster than for ``heating_residence_s``. The
+        liquid cools the ovens: where the flow is another one then, the heaters settle once more.
 
         Returns:
-            Done when both heaters have settled and the pumps run.
+            Done when the pumps run and both heaters have settled.
 
         Raises:
             LimitError: the conditions are not allowed; nothing moved.
         """
         self.check_value(value)
         self._rates_ml_min = []
-        heating = [self._nucleation.set(value.nucleation_c), self._growth.set(value.growth_c)]
         rates = self.rates_ml_min(value)
         self._wanted = [rate > 0 for rate in rates]
+        self._slow_down()
+        heating = [self._nucleation.set(value.nucleation_c), self._growth.set(value.growth_c)]
+        flows = False
 
         def there() -> bool:
+            nonlocal flows, heating
             if self.clock.now_s() > self._log.time_s + _NOTE_EVERY_S:
                 self._note()
             if not all_done(heating):
                 return False
+            if flows:
+                return True
+            was_ml_min = self.ask_flow_ml_min()
             for pump, rate in zip(self.pumps, rates, strict=True):
                 pump.set(rate)
-            return True
+            flows = True
+            if math.isclose(was_ml_min, sum(rates), rel_tol=_SAME_FLOW):
+                return True
+            heating = [self._nucleation.set(value.nucleation_c), self._growth.set(value.growth_c)]
+            return False
 
         return self.watch(there, what=str(value), every_s=1.0, limit_s=1e9)
+
+    def _slow_down(self) -> None:
+        """Let nothing flow faster than it may while the heaters move."""
+        flowing = [pump.ask_rate_ml_min() for pump in self.pumps]
+        most_ml_min = 60 * self.path.reaction_ml / self.settings.heating_residence_s
+        if sum(flowing) > most_ml_min * (1 + _SAME_FLOW):
+            for pump, rate in zip(self.pumps, flowing, strict=True):
+                pump.set(rate * most_ml_min / sum(flowing))
 
     def start_flush(self, volumes: float) -> Status:
         """Let ``volumes`` times the whole path, mixer to optical cell, flow through it.
@@ -345,8 +373,8 @@ class FlowReactor(Instrument):
         Raises:
             LimitError: a syringe cannot hold that much, or it is not there; nothing moved.
         """
-        self._check_stock(volume_ml, volume_ml)
-        if all(pump.ask_content_ml() >= self._share_ml(volume_ml) for pump in self.pumps):
+        self.stock.check(volume_ml, volume_ml)
+        if all(pump.ask_content_ml() >= self.stock.share_ml(volume_ml) for pump in self.pumps):
             return self.done()
         self._rates_ml_min = []
         refills = [pump.refill() for pump in self.pumps]

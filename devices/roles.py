@@ -4,25 +4,25 @@ from typing import Protocol
 
 from ophyd.status import Status
 
-from flowlab.config import Syringe
-
 
 class Pump(Protocol):
-    """A syringe pump that infuses one reagent.
+    """A pump that feeds one reagent, from a syringe or from a bottle.
 
     Attributes:
         name: on the bench.
         reagent: what it pumps.
-        syringe: what it pumps from.
+        capacity_ml: what its syringe, or its bottle, holds when it is full.
         limits_ml_min: lowest and highest rate, 0 included.
         reservoir_ml: what is left to refill from.
+        refill_ml_min: rate at which it refills.
     """
 
     name: str
     reagent: str
-    syringe: Syringe
+    capacity_ml: float
     limits_ml_min: tuple[float, float]
     reservoir_ml: float
+    refill_ml_min: float
 
     def check_value(self, value: float) -> None:
         """Refuse a rate that is not allowed; see :class:`devices.errors.LimitError`."""
@@ -33,7 +33,7 @@ class Pump(Protocol):
         ...
 
     def refill(self) -> Status:
-        """Fill the syringe from the reservoir, as far as that goes."""
+        """Fill the syringe from the reservoir, as far as that goes; what draws from a bottle has nothing to do."""
         ...
 
     def make_safe(self) -> None:
@@ -45,11 +45,11 @@ class Pump(Protocol):
         ...
 
     def ask_infused_ml(self) -> float:
-        """What it has infused by its own count."""
+        """What it has infused, by its own count or reckoned."""
         ...
 
     def ask_content_ml(self) -> float:
-        """What is left in its syringe."""
+        """What is left in its syringe or its bottle."""
         ...
 
 

@@ -45,7 +45,9 @@ class SyringePump(Instrument):
                 raise ValueError(f"settings.{kind} = {wanted!r}: there is no such {kind}; there are {', '.join(known)}")
         self.reagent = settings.reagent
         self.syringe = bench.config.syringes[settings.syringe]
+        self.capacity_ml = self.syringe.volume_ml
         self.limits_ml_min = (0.0, settings.highest_ml_min)
+        self.refill_ml_min = settings.refill_ml_min
         self._lowest_ml_min = 0.0
         #: What stands ready to refill from, as far as is known: the reservoir less what was withdrawn since.
         self.reservoir_ml = bench.config.reagents[settings.reagent].reservoir_ml

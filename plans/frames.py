@@ -10,7 +10,6 @@ from pydantic import Field
 from flowlab.conditions import Conditions
 from flowlab.config import Model
 from plans.roles import Endstation, Reactor
-from plans.scan import reading_ml
 from plans.spectra import record
 
 #: What stands in the beam, by the names that the endstation's samples have.
@@ -125,7 +124,7 @@ class Frames:
         path = self._reactor.path
         exposed_s = self._settings.frames * self._settings.exposure_s
         flow_ml_s = path.reaction_ml / point.residence_time_s
-        return self._volumes() * path.total_ml + exposed_s * flow_ml_s + reading_ml(self._reactor, point)
+        return self._volumes() * path.total_ml + exposed_s * flow_ml_s
 
     def at_point(self) -> MsgGenerator[None]:
         """Let the plug on, or flush; then expose."""

@@ -45,8 +45,8 @@ class Reactor(Readable[Any], Movable[Conditions], Triggerable, Protocol):
         """Refuse conditions that the limits do not allow; nothing moves."""
         ...
 
-    def heating_limit_s(self, before: Conditions, after: Conditions) -> float:
-        """Longest time that the heaters are given from one point to the next."""
+    def heating_ml(self, before: Conditions | None, after: Conditions) -> float:
+        """What flows at most on the way from one point to the next."""
         ...
 
     def stop(self, success: bool = False) -> None:

@@ -51,7 +51,7 @@ class Measurement(Protocol):
         ...
 
     def point_ml(self, point: Conditions) -> float:
-        """Total volume that flows for one point, at most."""
+        """Total volume that flows for one point, at most, beside what flows while instruments answer."""
         ...
 
     def at_point(self) -> MsgGenerator[None]:
@@ -88,7 +88,9 @@ def scan(
     for measurement in measurements:
         measurement.check()
     needed_ml = [
-        heating_ml(reactor, before, point) + sum(measurement.point_ml(point) for measurement in measurements)
+        reactor.heating_ml(before, point)
+        + reading_ml(reactor, point)
+        + sum(measurement.point_ml(point) for measurement in measurements)
         for before, point in zip([None, *points], points, strict=False)
     ]
     charged_ml = [reactor.charged_ml(point, volume) for point, volume in zip(points, needed_ml, strict=True)]
@@ -120,13 +122,6 @@ def scan(
                 yield from measurement.at_point()
 
     yield from visit()
-
-
-def heating_ml(reactor: Reactor, before: Conditions | None, point: Conditions) -> float:
-    """What flows at most on the way to a point: while the heaters move, the flow stays that of the point before."""
-    if before is None:
-        return 0.0
-    return reactor.heating_limit_s(before, point) * reactor.path.reaction_ml / before.residence_time_s
 
 
 def reading_ml(reactor: Reactor, point: Conditions) -> float:

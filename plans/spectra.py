@@ -167,7 +167,9 @@ class Spectra:
         """What the blank takes."""
         if self._blank is None:
             return []
-        return [self._BLANK_VOLUMES * self._reactor.path.total_ml + reading_ml(self._reactor, self._blank)]
+        reactor, blank = self._reactor, self._blank
+        flushed_ml = self._BLANK_VOLUMES * reactor.path.total_ml
+        return [reactor.heating_ml(None, blank) + flushed_ml + reading_ml(reactor, blank)]
 
     def prelude(self) -> MsgGenerator[None]:
         """Dark, blank, reference; nothing flows on the way to the first point."""
@@ -180,9 +182,9 @@ class Spectra:
         yield from bps.stop(self._reactor)
 
     def point_ml(self, point: Conditions) -> float:
-        """Flushing and reading, when the point takes as many spectra as it may."""
+        """Flushing, when the point takes as many spectra as it may."""
         volumes = self._criterion.flush_volumes + self._criterion.between_volumes * (self._criterion.most_spectra - 1)
-        return volumes * self._reactor.path.total_ml + reading_ml(self._reactor, point)
+        return volumes * self._reactor.path.total_ml
 
     def at_point(self) -> MsgGenerator[None]:
         """Flush, and take spectra until they agree."""

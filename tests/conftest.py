@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import pyvisa_py  # noqa: F401  it opens libusb when it is first imported, and keeps that open for ever
 from hypothesis import HealthCheck, settings
 
 #: Measured absorption series, where there are any: a folder beside the checkout, or where the variable points.

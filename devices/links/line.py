@@ -7,9 +7,10 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import serial
+from pydantic import Field
 
 from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError
 from flowlab.bench import Bench
@@ -39,6 +40,11 @@ class LineSettings(Model):
     stopbits: Literal[1, 2] = 1
     reply_within_s: float = 1.0
     attempts: int = 3
+    quiet_s: Annotated[float, Field(ge=0)] = Field(
+        default=0.0,
+        description="real seconds of silence between a reply and the next request; what is heard then is superfluous, "
+        "a second copy for instance, and the line is left to settle",
+    )
 
 
 class Line:
@@ -101,6 +107,11 @@ class Line:
                 self._drop()
                 raise LinkError(f"{device}: the line {self.address} is lost: {error}") from None
 
+    def distrust(self) -> None:
+        """Wait for silence before the next request: what was taken for answers may have been answers to older ones."""
+        with self._lock:
+            self._settled_s = time.monotonic() + self._settings.reply_within_s
+
     def _attempt(self, request: bytes, decode: Decode[T], device: str) -> T:
         port = self._open(device)
         self._settle(port)
@@ -115,6 +126,7 @@ class Line:
             except (ReplyError, RefusedError) as error:
                 raise type(error)(f"{device}: asked {request!r}, got {received[:80]!r}: {error}") from None
             if reply is not None:
+                self._settled_s = time.monotonic() + self._settings.quiet_s
                 return reply
         got = f"only {received[:80]!r}" if received else "nothing"
         raise ReplyTimeoutError(

@@ -1,10 +1,12 @@
 r"""Harvard Apparatus PHD ULTRA and Pump 11 Elite: commands and replies as bytes.
 
-Source: PHD ULTRA Series User's Manual, publication 5419-002, pump chain commands (pages 83–88).
+Source: PHD ULTRA Series User's Manual, publication 5419-002, pump chain commands (pages 83–88); replies of pumps
+with an address also from the Pump 33 DDS manual 5419-013 (pages 47–52) and from public drivers of the Pump 11 Elite.
 
 A reply is ``LF text CR`` for each line of text, then ``LF`` and a prompt that tells what the pump does.
 It has no end mark of its own: it is whole when the prompt is. A pump with an address other than 0 puts
-the address before each text and prompt.
+the address before each prompt, and before each text either the address or address and prompt: both are read.
+There is no checksum: see :mod:`devices.agreement`.
 """
 
 import re
@@ -15,6 +17,8 @@ from typing import Literal
 from devices.errors import RefusedError, ReplyError
 
 Dialect = Literal["colon", "plain"]
+#: Where the "@" goes that spares the pump from drawing its display anew.
+AtSign = Literal["none", "before", "behind"]
 
 _ML = {"ml": 1.0, "ul": 1e-3, "µl": 1e-3, "nl": 1e-6, "pl": 1e-9}
 _PER_MIN = {"min": 1.0, "m": 1.0, "hr": 1 / 60, "hour": 1 / 60, "h": 1 / 60, "sec": 60.0, "s": 60.0}
@@ -22,7 +26,8 @@ _NUMBER = r"([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"
 _VOLUME = re.compile(_NUMBER + r" (\w+)")
 _RATE = re.compile(_NUMBER + r" (\w+)/(\w+)")
 _MILLIMETRES = re.compile(_NUMBER + r"(?: mm)?")
-_STATUS = re.compile(r"(-?\d+) (\d+) (-?\d+) ([iwIW])(\S{4,5})")
+_STATUS = re.compile(r"(-?\d+) (\d+) (-?\d+) ([iwIW])([.IW])([.S])([.T])([.IW])([.T]?)")
+_SPOKEN_PROMPT = re.compile(r"T\*|[:<>*]")
 _REFUSAL = re.compile(r"(?:Argument|Command|Range|Unknown)\b.*error.*|Unknown command.*", re.IGNORECASE)
 
 
@@ -46,24 +51,27 @@ class Reply:
 
 @dataclass(frozen=True)
 class Status:
-    """Raw status: rate and volume in the direction of travel."""
+    """Raw status: rate and volume in the direction of travel, and for how long it went on."""
 
     rate_ml_min: float
+    spent_s: float
     volume_ml: float
     infusing: bool
     stalled: bool
 
 
-def command(text: str, address: int = 0, dialect: Dialect = "colon") -> bytes:
+def command(text: str, address: int = 0, dialect: Dialect = "colon", at_sign: AtSign = "none") -> bytes:
     """A command as bytes.
 
     Args:
         text: command and arguments: ``irate 0.8 ml/min``.
         address: of the pump on its chain; 0 is written as nothing.
         dialect: the manual writes ``12:irat``, sibling pumps ``12irat``.
+        at_sign: ``@`` before the address, or behind it.
     """
     prefix = "" if address == 0 else f"{address}:" if dialect == "colon" else f"{address}"
-    return f"{prefix}{text}\r".encode("ascii")
+    before, behind = ("@" if at_sign == where else "" for where in ("before", "behind"))
+    return f"{before}{prefix}{behind}{text}\r".encode("ascii")
 
 
 def decode(data: bytes, address: int = 0, lines: int = 0) -> Reply | None:
@@ -73,7 +81,7 @@ def decode(data: bytes, address: int = 0, lines: int = 0) -> Reply | None:
         data: bytes received.
         address: of the pump that was asked.
         lines: how many lines of text the reply must have. A prompt that comes with fewer was spoken
-            unasked (the pump says ``T*`` at its target) and is passed over.
+            unasked (the pump says ``T*`` at its target) and is passed over; more are an error.
 
     Returns:
         The reply, or None while it is not whole. Bytes behind it are not looked at.
@@ -93,7 +101,9 @@ def decode(data: bytes, address: int = 0, lines: int = 0) -> Reply | None:
         if prompt is not None:
             if texts and _REFUSAL.fullmatch(texts[0]):
                 raise RefusedError(" ".join(text.strip() for text in texts))
-            if len(texts) >= lines:
+            if len(texts) > lines:
+                raise ReplyError(f"{len(texts)} lines of text where {lines} are expected")
+            if len(texts) == lines:
                 return Reply(tuple(texts), prompt)
             texts.clear()
         elif piece.endswith(b"\r"):
@@ -114,7 +124,8 @@ def _text(line: bytes, address: int) -> str:
     if address:
         if not text.startswith(f"{address:02d}"):
             raise ReplyError(f"an answer from another pump than {address}")
-        text = text[2:].removeprefix(":")
+        spoken = _SPOKEN_PROMPT.match(text, 2)
+        text = text[spoken.end() if spoken else 2 :]
     if not text.isprintable():
         raise ReplyError("a line of text with control characters")
     return text
@@ -176,27 +187,46 @@ def diameter_mm(text: str) -> float:
     return float(match[1])
 
 
-def status(text: str) -> Status:
-    """Read ``857142857 0 0 I..TI.``: rate in fl/s, time, volume in fl, flags.
-
-    Whether the time is in seconds or milliseconds, and whether there are five flags or six, differs
-    between manuals and firmware; neither is needed here. The first flag is the direction, the third is S
-    after a stall. Whether the pump moves is told by its prompt.
+def target_ml(text: str) -> float | None:
+    """``2.5 ml`` or ``Target volume not set``: None then.
 
     Raises:
-        ReplyError: not a status.
+        ReplyError: neither.
+    """
+    return None if text.strip().lower() == "target volume not set" else volume_ml(text)
+
+
+def status(text: str, flags: Literal[5, 6] = 6, time_unit: Literal["s", "ms"] = "s") -> Status:
+    """Read ``857142857 0 0 I..TI.``: rate in fl/s, time, volume in fl, flags.
+
+    The flags are the direction, the limit switch, ``S`` after a stall, the trigger input and the direction port
+    (manual, page 88), all of them ``.`` for no. Whether the pump moves is told by its prompt.
+
+    Args:
+        text: the line.
+        flags: the manual describes five and prints six; the sixth is the sibling pumps': target reached.
+        time_unit: seconds by the manual, milliseconds by its siblings.
+
+    Raises:
+        ReplyError: not a status of that form.
     """
     match = _STATUS.fullmatch(text.strip())
-    if match is None:
-        raise ReplyError(f"{text!r} is not a status")
+    if match is None or len(match[9]) != flags - 5:
+        raise ReplyError(f"{text!r} is not a status with {flags} flags")
     return Status(
         rate_ml_min=int(match[1]) * 60e-12,
+        spent_s=int(match[2]) * (1e-3 if time_unit == "ms" else 1.0),
         volume_ml=int(match[3]) * 1e-12,
         infusing=match[4] in "iI",
-        stalled=match[5][1] == "S",
+        stalled=match[6] == "S",
     )
 
 
 def rate_text(rate_ml_min: float) -> str:
     """A rate as the pump takes it, in the unit in which it needs the fewest digits."""
     return f"{rate_ml_min:.5g} ml/min" if rate_ml_min >= 1e-3 else f"{rate_ml_min * 1e6:.5g} nl/min"
+
+
+def volume_text(volume_ml: float) -> str:
+    """A volume as the pump takes it, in the unit in which it needs the fewest digits."""
+    return f"{volume_ml:.4f} ml" if volume_ml >= 0.1 else f"{volume_ml * 1e3:.4f} ul"

@@ -2,11 +2,16 @@
 
 import json
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flowlab.cli.options import Config, ConfigOption, Json
+from flowlab.cli.options import Config, ConfigOption, Json, json_object
+from flowlab.errors import BadInputError
+
+if TYPE_CHECKING:
+    from flowlab.config import InstrumentConfig
 
 
 def check(config: Config) -> None:
@@ -35,13 +40,24 @@ def check(config: Config) -> None:
 def plans(
     name: Annotated[str | None, typer.Argument(help="Show this plan's parameters.")] = None,
     config: ConfigOption = "simulated-flow",
+    preflight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON", help="Say what the plan would do with these parameters, how long, and of how much reagent."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the plans of an instrument, or the parameters of one."""
+    """List the plans of an instrument, or the parameters of one, or what one would do."""
     from flowlab.config import load_instrument
     from flowlab.daemon.plans import Plan
 
     loaded = load_instrument(config)
+    if preflight is not None:
+        if name is None:
+            raise BadInputError("--preflight of which plan? give one: flowlab plans NAME --preflight JSON")
+        _foretell(loaded, config, name, json_object(preflight), as_json)
+        return
     chosen = [Plan(loaded, plan, config) for plan in ([name] if name else sorted(loaded.plans))]
     schemas = {plan.name: plan.Parameters.model_json_schema() for plan in chosen}
     if as_json:
@@ -56,3 +72,47 @@ def plans(
                 )
                 unit = f" [{field['units']}]" if "units" in field else ""
                 sys.stdout.write(f"  {key}{unit}: {field.get('description', '')} ({need})\n")
+
+
+def _foretell(config: "InstrumentConfig", source: str, name: str, parameters: dict[str, Any], as_json: bool) -> None:
+    from flowlab.daemon.preflight import preflight
+
+    found = preflight(config, source, name, parameters)
+    total, missing = found.total, found.missing()
+    if as_json:
+        facts = {"plan": name, "steps": [step.facts() for step in found.steps], "total": total.facts()}
+        sys.stdout.write(json.dumps({**facts, "available_ml": found.available_ml}) + "\n")
+    else:
+        sys.stdout.write(f"{name} would, each at most:\n")
+        for number, step in enumerate(found.steps, 1):
+            costs = "; ".join(filter(None, [_duration(step.seconds), _volumes(step.volumes_ml), _taken(step.takes)]))
+            sys.stdout.write(f"{number:4}  {step.does or 'begin'}: {costs or 'at once'}\n")
+        needed = ", ".join(
+            f"{volume:.1f} mL of {reagent} (there are {found.available_ml.get(reagent, 0.0):g})"
+            for reagent, volume in total.volumes_ml.items()
+        )
+        sys.stdout.write(
+            f"in all, at most: {_duration(total.seconds) or 'no time'}; "
+            f"{_taken(total.takes) or 'nothing is measured'}; {needed or 'no reagent'}\n"
+        )
+    for reagent, (needed_ml, available_ml) in missing.items():
+        raise BadInputError(
+            f"{name} may need {needed_ml:.1f} mL of {reagent}, but by the configuration there are "
+            f"{available_ml:g} mL in syringe and reservoir; ask for less, or fill up and say so in the configuration"
+        )
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 1 else ""
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _volumes(volumes_ml: Mapping[str, float]) -> str:
+    return ", ".join(f"{volume:.2f} mL of {reagent}" for reagent, volume in volumes_ml.items() if volume >= 0.005)
+
+
+def _taken(takes: Mapping[str, int]) -> str:
+    plurals = {"spectrum": "spectra"}
+    return ", ".join(f"{n} {what if n == 1 else plurals.get(what, what + 's')}" for what, n in takes.items())

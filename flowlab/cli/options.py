@@ -1,9 +1,12 @@
 """Options that several commands share."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from flowlab.errors import BadInputError
 
 Config = Annotated[str, typer.Argument(help="Instrument file, or the name of a shipped one: simulated-flow.")]
 ConfigOption = Annotated[
@@ -25,3 +28,29 @@ Seed = Annotated[
 ]
 
 DATA = Path("flowlab-data")
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parameters of a plan, as they are given on the command line.
+
+    Raises:
+        BadInputError: this is no JSON object.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_each_once)
+    except json.JSONDecodeError as error:
+        raise BadInputError(f"the parameters are not JSON: {error}") from None
+    except RecursionError:
+        raise BadInputError("the parameters are nested too deeply") from None
+    if not isinstance(value, dict):
+        raise BadInputError(f'the parameters are a {type(value).__name__}; give a JSON object: {{"name": value}}')
+    return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys occur once: of two the reader would take one, and nobody would know which."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise BadInputError(f"the parameters have {twice!r} twice; each may be given once")
+    return found

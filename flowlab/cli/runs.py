@@ -4,11 +4,11 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowlab.cli.options import DATA, Config, Data, Json
+from flowlab.cli.options import DATA, Config, Data, Json, json_object
 from flowlab.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(
     from flowlab.report.page import write_report
     from flowlab.report.words import answer
 
-    wanted = _json_object(parameters)
+    wanted = json_object(parameters)
     session = Session(config, data, simulate=False)
     load_material(session.config.material)  # or nobody would analyse what the plan measures
     with session, RunProgress(session.documents) as progress:
@@ -49,27 +49,6 @@ def run(
         files = {"report": outcome.stored.report, "nexus": outcome.stored.nexus, "journal": outcome.stored.journal}
         listed = "".join(f"{name:8} {path}\n" for name, path in files.items())
         sys.stdout.write(f"\n{answer(reported)}\n\n{listed}")
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text, object_pairs_hook=_each_once)
-    except json.JSONDecodeError as error:
-        raise BadInputError(f"the parameters are not JSON: {error}") from None
-    except RecursionError:
-        raise BadInputError("the parameters are nested too deeply") from None
-    if not isinstance(value, dict):
-        raise BadInputError(f'the parameters are a {type(value).__name__}; give a JSON object: {{"name": value}}')
-    return value
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object whose keys occur once: of two the reader would take one, and nobody would know which."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
-        raise BadInputError(f"the parameters have {twice!r} twice; each may be given once")
-    return found
 
 
 def _find(run: str, data: Path) -> "StoredRun":

@@ -28,6 +28,9 @@ class FlowPath(Model):
     wall_time_constant_s: Positive = Field(
         default=0.1, description="time in which a plug takes 63 % of the step to the wall's temperature"
     )
+    nucleation_time_constant_s: Positive = Field(
+        default=0.01, description="the same in the nucleation chamber, whose channels are narrower"
+    )
     xray_transfer_ml: Positive | None = Field(default=None, description="line from the optical to the X-ray cell")
     xray_cell_ml: Positive | None = Field(default=None, description="X-ray flow cell")
     xray_path_mm: Positive | None = Field(

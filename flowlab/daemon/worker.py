@@ -64,8 +64,8 @@ def run_plan(lifeline: Lifeline) -> dict[str, Any]:
         config = config.model_copy(update={"clock": config.clock.model_copy(update={"speed": spec["speed"]})})
     plan = Plan(config, spec["plan"], spec["config"])
     plan.check(spec["parameters"])
-    Latches(Path(spec["data"]), config.name).check()
     store = RunStore(Path(spec["data"]))
+    Latches(store.root, config.name).check()
     with Bench(config, spec["config"], spec.get("addresses"), store.frames) as bench:
         _connect(bench, spec)
         lifeline.ready({})

@@ -2,17 +2,21 @@
 
 The mechanism is the one Palencia 2020 (doi:10.1039/d0nr05879c) argues for, written as rate equations::
 
-    P        → M                     k_p[P]                      release of monomer
+    F        → M                     k_f[F]                      prompt release of monomer
+    F        → P                     k_b[F]                      binding: precursor that releases slowly
+    P        → M                     k_p[P]                      slow release of monomer
     12 P     → C350                  k_n[P]²                     nucleation
     C_i + Δn M → C_i+1               g_i[C_i][M]                 stepwise growth 350 → 380 → 403 → 437 → 467
     C467 + Δn M → NC                 g_5[C467][M]                onset of continuous growth
     C_i      → C_i-1 + Δn M          d_i·max(0, 1 − [M]/S_i)[C_i]  dissolution once monomer is depleted
     NC grow  dD/dt = k_G([M] − S_NC)                             reaction-limited, moments of the diameter
 
+Fresh precursor lasts for hundredths of a second: how much of it becomes monomer at once, and how much is bound
+first, is settled in the nucleation chamber, whatever the growth oven's temperature (docs/decisions/004).
 No rule names a temperature window, a family's presence or an exciton's position: what accumulates where
 comes out of the rates in ``cdse.toml``, which ``fit_cdse.py`` fitted to the published observations.
 Concentrations are relative to the precursor's at the mixer; clusters and crystals are counted in particles.
-Cadmium is conserved: P + M + Σ n_i C_i + n(NC) = 1.
+Cadmium is conserved: F + P + M + Σ n_i C_i + n(NC) = 1.
 """
 
 import tomllib
@@ -43,10 +47,10 @@ LOST_UNITS = np.diff(np.insert(UNITS, 0, 0.0))  # given back by each dissolution
 _FADE_NM = 0.1
 
 # Where each quantity stands in a state vector.
-P, M = 0, 1
-C = slice(2, 7)
-M0, M1, M2, M3 = 7, 8, 9, 10  # moments of the crystals' diameter: number, Σ D, Σ D², Σ D³
-SIZE = 11
+F, P, M = 0, 1, 2  # fresh precursor, bound precursor, monomer
+C = slice(3, 8)
+M0, M1, M2, M3 = 8, 9, 10, 11  # moments of the crystals' diameter: number, Σ D, Σ D², Σ D³
+SIZE = 12
 
 Parameters = dict[str, float]
 
@@ -77,24 +81,29 @@ class Rates:
         early = p["early_growth_kj_mol"]
         self._table = np.array(
             [
+                arrhenius(p["log10_prompt"], p["prompt_kj_mol"]),
+                arrhenius(p["log10_binding"], p["binding_kj_mol"]),
                 arrhenius(p["log10_release"], p["release_kj_mol"]),
                 arrhenius(p["log10_nucleation"], p["nucleation_kj_mol"]),
                 arrhenius(p["log10_crystal_growth"], p["crystal_growth_kj_mol"]),
                 arrhenius(p["log10_crystal_solubility"], p["crystal_solubility_kj_mol"]),
                 arrhenius(p["log10_growth_350"], early),
                 arrhenius(p["log10_growth_380"], early),
-                arrhenius(p["log10_growth_403"], early),
+                arrhenius(p["log10_growth_403"], p["growth_403_kj_mol"]),
                 arrhenius(p["log10_growth_437"], p["growth_437_kj_mol"]),
                 arrhenius(p["log10_growth_467"], p["growth_467_kj_mol"]),
-                *(arrhenius(p[f"log10_solubility_{nm}"], p["solubility_kj_mol"]) for nm in FAMILIES_NM),
+                *(arrhenius(p[f"log10_solubility_{nm}"], p["early_solubility_kj_mol"]) for nm in (350, 380, 403)),
+                arrhenius(p["log10_solubility_437"], p["solubility_437_kj_mol"]),
+                arrhenius(p["log10_solubility_467"], p["solubility_467_kj_mol"]),
                 *(arrhenius(p[f"log10_dissolution_{nm}"], p["dissolution_kj_mol"]) for nm in FAMILIES_NM),
             ]
         )
         self._name_rows()
 
     def _name_rows(self) -> None:
-        self.release, self.nucleation, self.crystal_growth, self.crystal_solubility = self._table[:4]
-        self.growth, self.solubility, self.dissolution = self._table[4:9], self._table[9:14], self._table[14:19]
+        self.prompt, self.binding, self.release, self.nucleation = self._table[:4]
+        self.crystal_growth, self.crystal_solubility = self._table[4:6]
+        self.growth, self.solubility, self.dissolution = self._table[6:11], self._table[11:16], self._table[16:21]
 
     def between(self, node: int, share: float) -> "Rates":
         """Rates between two neighbouring temperatures: ``share`` of the way from ``node`` to the next."""
@@ -105,24 +114,26 @@ class Rates:
 
 
 def _stoichiometry() -> NDArray[np.float64]:
-    """What each process does to each quantity, shape (11, 15).
+    """What each process does to each quantity, shape (12, 17).
 
-    Processes: release, nucleation, growth of each family (5), dissolution of each family (5), and growth of the
-    crystals in mean, square and cube of their diameter (3).
+    Processes: prompt release, binding, slow release, nucleation, growth of each family (5), dissolution of each
+    family (5), and growth of the crystals in mean, square and cube of their diameter (3).
     """
-    table = np.zeros((SIZE, 15))
-    table[[P, M], 0] = -1, 1
-    table[[P, C.start], 1] = -UNITS[0], 1
+    table = np.zeros((SIZE, 17))
+    table[[F, M], 0] = -1, 1
+    table[[F, P], 1] = -1, 1
+    table[[P, M], 2] = -1, 1
+    table[[P, C.start], 3] = -UNITS[0], 1
     for i in range(5):
-        growth, dissolution = 2 + i, 7 + i
+        growth, dissolution = 4 + i, 9 + i
         table[[M, C.start + i], growth] = -STEP_UNITS[i], -1
         table[[M, C.start + i], dissolution] = LOST_UNITS[i], -1
         if i < 4:
             table[C.start + i + 1, growth] = 1
             table[C.start + i, dissolution + 1] = 1
-    table[[M0, M1, M2, M3], 6] = SEED_NM ** np.arange(4)  # the last family becomes a crystal
-    table[M1, 12], table[M2, 13], table[M3, 14] = 1, 2, 3
-    table[M, 14] = -3 * UNITS_PER_D3
+    table[[M0, M1, M2, M3], 8] = SEED_NM ** np.arange(4)  # the last family becomes a crystal
+    table[M1, 14], table[M2, 15], table[M3, 16] = 1, 2, 3
+    table[M, 16] = -3 * UNITS_PER_D3
     return table
 
 
@@ -130,15 +141,17 @@ STOICHIOMETRY = _stoichiometry()
 
 
 def derivative(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
-    """Time derivative of a state, per second; both of shape (11, …)."""
+    """Time derivative of a state, per second; both of shape (12, …)."""
     m, c = y[M], y[C]
     speed = crystal_speed(y, k)
-    flux = np.empty((15, *y.shape[1:]))
-    flux[0] = k.release * y[P]
-    flux[1] = k.nucleation * y[P] ** 2
-    flux[2:7] = k.growth * c * m
-    flux[7:12] = k.dissolution * np.maximum(1 - m / k.solubility, 0) * c
-    flux[12:15] = speed * y[M0:M3]
+    flux = np.empty((17, *y.shape[1:]))
+    flux[0] = k.prompt * y[F]
+    flux[1] = k.binding * y[F]
+    flux[2] = k.release * y[P]
+    flux[3] = k.nucleation * y[P] ** 2
+    flux[4:9] = k.growth * c * m
+    flux[9:14] = k.dissolution * np.maximum(1 - m / k.solubility, 0) * c
+    flux[14:17] = speed * y[M0:M3]
     return np.tensordot(STOICHIOMETRY, flux, 1) if y.ndim > 1 else STOICHIOMETRY @ flux
 
 
@@ -153,13 +166,13 @@ def crystal_speed(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
 
 def cadmium(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """All cadmium of a state, relative to the precursor at the mixer: 1, always."""
-    return y[P] + y[M] + np.tensordot(UNITS, y[C], 1) + UNITS_PER_D3 * y[M3]
+    return y[F] + y[P] + y[M] + np.tensordot(UNITS, y[C], 1) + UNITS_PER_D3 * y[M3]
 
 
 def fresh() -> NDArray[np.float64]:
-    """The state right after mixing: precursor only."""
+    """The state right after mixing: fresh precursor only."""
     y = np.zeros(SIZE)
-    y[P] = 1.0
+    y[F] = 1.0
     return y
 
 
@@ -185,7 +198,7 @@ class CadmiumSelenide:
         usable = min(cadmium_mmol_l, history.concentration_mmol_l.get("selenium", 0.0))
         if usable <= 0.0 or history.time_s[-1] <= 0.0:
             return Populations(cadmium_mmol_l, 0.0, dict.fromkeys(FAMILIES_NM, 0.0), 0.0, float("nan"), float("nan"))
-        y = self._react(tuple(np.round(history.time_s, 3)), tuple(np.round(history.temperature_c, 4)))
+        y = self._react(tuple(np.round(history.time_s, 4)), tuple(np.round(history.temperature_c, 4)))
         return populations(y, usable, excess_mmol_l=cadmium_mmol_l - usable)
 
     def _integrate(self, time_s: tuple[float, ...], temperature_c: tuple[float, ...]) -> NDArray[np.float64]:
@@ -210,7 +223,7 @@ def populations(y: NDArray[np.float64], usable_mmol_l: float, excess_mmol_l: flo
     mean = float(y[M1]) / number if number > 1e-12 else float("nan")
     variance = float(y[M2]) / number - mean**2 if number > 1e-12 else float("nan")
     return Populations(
-        precursor=float(y[P]) * usable_mmol_l + excess_mmol_l,
+        precursor=float(y[F] + y[P]) * usable_mmol_l + excess_mmol_l,
         monomer=float(y[M]) * usable_mmol_l,
         clusters={nm: float(n * c) * usable_mmol_l for nm, n, c in zip(FAMILIES_NM, UNITS, y[C], strict=True)},
         crystals=float(UNITS_PER_D3 * y[M3]) * usable_mmol_l,

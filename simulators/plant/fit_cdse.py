@@ -1,12 +1,11 @@
 """Fit the rate constants in ``cdse.toml`` to what Palencia 2020 reports; a record of how they came about.
 
-    python -m simulators.plant.fit_cdse --generations 500 --out simulators/plant/cdse.toml
+    python -m simulators.plant.fit_cdse --generations 1000 --out simulators/plant/cdse.toml
 
-Differential evolution over the parameters of :mod:`simulators.plant.chemistry`, all candidates and all
-experiments advanced at once by a Rosenbrock–W scheme. It starts from the parameters that are there; an
-hour on one core improves little on them. The observations are the UV-vis lines of the paper
-(doi:10.1039/d0nr05879c): the nucleation window of CdSe-437 at 14 s, families at 4.5 s, positions of the
-first exciton. Nothing of this is used when the plant runs.
+All candidates and all experiments are advanced at once by a Rosenbrock–W scheme; a search that adapts its
+covariance, and a local one after it (:mod:`simulators.plant.fit_search`), start from the parameters that are there.
+The parameters in use came of several such runs, the first ones with half the steps. The observations are those of
+:mod:`simulators.plant.fit_observations`. Nothing of this is used when the plant runs.
 """
 
 import argparse
@@ -15,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, OptimizeResult, differential_evolution
 
-from flowlab.config import load_instrument, load_material
+from flowlab.config import load_instrument
 from simulators.plant.chemistry import (
     LOST_UNITS,
     M0,
@@ -30,59 +28,48 @@ from simulators.plant.chemistry import (
     UNITS,
     UNITS_PER_D3,
     C,
+    F,
     M,
     P,
     Rates,
-    cadmium,
     crystal_speed,
     derivative,
     load_parameters,
 )
-from simulators.plant.optics import CadmiumSelenideAbsorption, SizingTable, epsilon
+from simulators.plant.fit_observations import Observed, experiments, misfit, residuals
+from simulators.plant.fit_search import minimise, polish
 
 Array = NDArray[np.float64]
 
-NUCLEATION_C = np.arange(250.0, 330.0, 10.0)
-OFFSETS_C = np.array([0.0, -10.0, -30.0, -50.0, -70.0, -90.0])
-PANELS = (len(NUCLEATION_C), len(OFFSETS_C))
-INSIDE = (NUCLEATION_C >= 270) & (NUCLEATION_C <= 300)
-#: Reaction times other than 14 s, all at T_growth = T_nuc: (temperature, time).
-SHORT = [(260.0, 4.5), (280.0, 4.5), (350.0, 4.5), (350.0, 7.6)]
-#: Steps in each section. With half as many the scheme still follows the parameters in use, with a quarter it
-#: does not; tests hold it against the plant's own integrator.
-STEPS = {"nucleation": 160, "growth": 800, "transfer": 48}
+#: Steps in each section. With too few the scheme follows its own error; tests hold it against the plant's own
+#: integrator.
+STEPS = {"nucleation": 160, "growth": 1600, "transfer": 48}
 
 _AMBIENT_K = 296.15
-_CONCENTRATION_MOL_L, _PATH_CM = 10e-3, 0.1
-
-
-def experiments() -> Array:
-    """Rows of nucleation °C, growth °C, reaction time s: the panels of Fig. 1, then the short times."""
-    rows = [(t, t + offset, 14.0) for t in NUCLEATION_C for offset in OFFSETS_C]
-    return np.array(rows + [(t, t, time) for t, time in SHORT])
 
 
 def simulate(parameters: dict[str, Array], rows: Array) -> Array:
-    """States at the optical cell, shape (11, candidates, experiments); parameters of shape (candidates, 1)."""
+    """States at the optical cell, shape (12, candidates, experiments); parameters of shape (candidates, 1)."""
     path = load_instrument("simulated-flow").flow_path
     candidates = next(iter(parameters.values())).shape[0]
     y = np.zeros((SIZE, candidates, len(rows)))
-    y[P] = 1.0
+    y[F] = 1.0
     liquid = np.full(len(rows), _AMBIENT_K)
     per_ml = rows[:, 2] / path.reaction_ml
+    slow = path.wall_time_constant_s
     sections = {
-        "nucleation": (rows[:, 0] + 273.15, path.nucleation_ml),
-        "growth": (rows[:, 1] + 273.15, path.growth_ml),
-        "transfer": (np.full(len(rows), _AMBIENT_K), path.transfer_ml + path.cell_ml / 2),
+        "nucleation": (rows[:, 0] + 273.15, path.nucleation_ml, path.nucleation_time_constant_s),
+        "growth": (rows[:, 1] + 273.15, path.growth_ml, slow),
+        "transfer": (np.full(len(rows), _AMBIENT_K), path.transfer_ml + path.cell_ml / 2, slow),
     }
-    for name, (wall, volume) in sections.items():
+    for name, (wall, volume, time_constant_s) in sections.items():
         duration = per_ml * volume
         ends = np.linspace(0, 1, STEPS[name] + 1) ** 1.8  # short steps first, where things change fast
         for begin, end in pairwise(ends):
             middle = duration * (begin + end) / 2
-            kelvin = wall + (liquid - wall) * np.exp(-middle / path.wall_time_constant_s)
+            kelvin = wall + (liquid - wall) * np.exp(-middle / time_constant_s)
             y = _step(y, Rates(parameters, kelvin), duration * (end - begin))  # type: ignore[arg-type]
-        liquid = wall + (liquid - wall) * np.exp(-duration / path.wall_time_constant_s)
+        liquid = wall + (liquid - wall) * np.exp(-duration / time_constant_s)
     return y
 
 
@@ -143,13 +130,16 @@ class _Matrix:
         """X with (1 − γh·A) x = right."""
         gh, k, y = self.gh, self.k, self.y
         x = np.empty_like(right)
-        x[P] = right[P] / (1 + gh * (k.release + 2 * UNITS[0] * k.nucleation * np.maximum(y[P], 0)))
+        nucleation = 2 * k.nucleation * np.maximum(y[P], 0)
+        x[F] = right[F] / (1 + gh * (k.prompt + k.binding))
+        x[P] = (right[P] + gh * k.binding * x[F]) / (1 + gh * (k.release + UNITS[0] * nucleation))
         chain = right[C].copy()
-        chain[0] += gh * 2 * k.nucleation * np.maximum(y[P], 0) * x[P]
+        chain[0] += gh * nucleation * x[P]
         chain = self._chain(chain)
-        x[M] = (right[M] + gh * k.release * x[P] - (self.row * chain).sum(axis=0)) / self.pivot
+        released = k.prompt * x[F] + k.release * x[P]
+        x[M] = (right[M] + gh * released - (self.row * chain).sum(axis=0)) / self.pivot
         x[C] = chain - self.answer * x[M]
-        born = gh * (self.forward[4] * x[6] + self.by_m[4] * x[M])
+        born = gh * (self.forward[4] * x[C.stop - 1] + self.by_m[4] * x[M])
         grown = gh * self.slope * x[M]
         x[M0] = right[M0] + born
         x[M1] = right[M1] + born * SEED_NM + grown * y[M0]
@@ -158,117 +148,44 @@ class _Matrix:
         return x
 
 
-class Observed:
-    """What a spectrometer would see of states: heights of the families, position and height of the exciton."""
-
-    def __init__(self, y: Array):
-        diameters = (UNITS / UNITS_PER_D3) ** (1 / 3)
-        scale = _CONCENTRATION_MOL_L * _PATH_CM
-        self.families = y[C] * (epsilon(diameters) * scale)[:, None, None]
-        number = np.maximum(y[M0], 1e-30)
-        mean = np.clip(y[M1] / number, 0.5, 8)
-        spread = np.maximum(y[M2] / number - mean**2, 0) + (CadmiumSelenideAbsorption.UNRESOLVED_SPREAD * mean) ** 2
-        self.exciton_nm = SizingTable(load_material("CdSe")).wavelength_nm(mean + 2.65 * spread / mean)
-        self.exciton = y[M0] * epsilon(mean) * scale
-        self.cadmium = cadmium(y)
-
-
-def below(value: Array, wanted: Array | float) -> Array:
-    """Squared shortfall of a height, in decades."""
-    return np.maximum(np.log10(wanted) - np.log10(np.maximum(value, 1e-6)), 0) ** 2
-
-
-def above(value: Array, wanted: Array | float) -> Array:
-    """Squared excess of a height, in decades."""
-    return np.maximum(np.log10(np.maximum(value, 1e-6)) - np.log10(wanted), 0) ** 2
-
-
-def misfit(seen: Observed) -> Array:
-    """How far the observations are missed, one number for each candidate."""
-    count = seen.exciton.shape[0]
-    panels = seen.families[:, :, : np.prod(PANELS)].reshape(5, count, *PANELS)
-    f437, f403, f467 = panels[3], panels[2], panels[4]
-    exciton_nm = seen.exciton_nm[:, : np.prod(PANELS)].reshape(count, *PANELS)
-    exciton = seen.exciton[:, : np.prod(PANELS)].reshape(count, *PANELS)
-    inside, outside = f437[:, INSIDE], f437[:, ~INSIDE]
-    short = seen.families[:, :, np.prod(PANELS) :]
-    short_nm = seen.exciton_nm[:, np.prod(PANELS) :]
-
-    def total(terms: Array) -> Array:
-        return terms.reshape(count, -1).sum(axis=1)
-
-    cost = 6 * total(below(inside[:, :, 0], 0.10)) + 0.5 * total(below(inside[:, :, :4], 0.05))
-    cost += 3 * total(below(inside[:, [0, -1], :3], 0.05))  # at its edges, too, at several growth temperatures
-    cost += 8 * total(above(outside, 0.0035))
-    # CdSe-437 grows with growth temperature; it is the dominant family; the exciton moves to the red.
-    rise = np.log10(np.maximum(inside[:, :, :-1], 1e-6)) - np.log10(np.maximum(inside[:, :, 1:], 1e-6))
-    cost += 60 * total(np.maximum(0.02 - rise, 0) ** 2)
-    cost += total(above(f467, np.maximum(0.4 * f437, 0.012)))
-    cost += total(above(np.maximum(f403, f467)[:, INSIDE, :3], 0.63 * inside[:, :, :3]))
-    cost += 0.5 * total(above(np.maximum(f403, f467)[:, ~INSIDE], 0.01))
-    cost += 0.3 * total(np.maximum(-np.diff(OFFSETS_C) / 10 - (exciton_nm[:, :, :-1] - exciton_nm[:, :, 1:]), 0) ** 2)
-    cost += total(below(exciton, 0.12))
-    # Positions: 490 nm (280 °C, 4.5 s), 527 nm (280 °C, 14 s), 572 nm (350 °C, 7.6 s).
-    cost += ((short_nm[:, 1] - 490) / 1.5) ** 2 + ((exciton_nm[:, 3, 0] - 527) / 1.5) ** 2
-    cost += ((short_nm[:, 3] - 572) / 1.5) ** 2
-    # At 4.5 s there are clusters at all three temperatures, and more than one family.
-    cost += 4 * total(below(short[3, :, :3], 0.05) + below(np.maximum(short[2, :, :3], short[4, :, :3]), 0.05))
-    # At 350 °C every family is there to be separated.
-    cost += 3 * total(np.moveaxis(below(short[:, :, 2], 0.028), 0, 1))
-    return cost + 100 * np.abs(seen.cadmium - 1).max(axis=1)
-
-
 def misfit_of(parameters: dict[str, float]) -> float:
     """How far one set of parameters misses the observations."""
     columns = {name: np.array([[value]]) for name, value in parameters.items()}
     return float(misfit(Observed(simulate(columns, experiments())))[0])
 
 
-def bounds(name: str, value: float) -> tuple[float, float]:
+def bounds(name: str) -> tuple[float, float]:
     """Where a parameter may go."""
-    if name.startswith("log10_"):
-        return value - 1.0, value + 1.0
-    return max(8.0, value - 60.0), value + 60.0
+    return (-4.0, 5.0) if name.startswith("log10_") else (5.0, 250.0)
 
 
 def fit(start: dict[str, float], generations: int, seed: int) -> dict[str, float]:
     """Improve on ``start``; return the best parameters, rounded as they are written."""
     names, rows = list(start), experiments()
 
-    def objective(x: Array) -> Array:
-        x = x[:, None] if x.ndim == 1 else x
-        with np.errstate(all="ignore"):
-            y = simulate({name: x[i][:, None] for i, name in enumerate(names)}, rows)
+    def missed(candidates: Array) -> Array:
+        with np.errstate(all="ignore"):  # a candidate may be absurd; it is sorted out below
+            y = simulate({name: candidates[:, i, None] for i, name in enumerate(names)}, rows)
             bad = ~np.isfinite(y).all(axis=(0, 2)) | (y.min(axis=(0, 2)) < -0.02)
-            cost = misfit(Observed(np.clip(np.nan_to_num(y), 0, 1e6)))
-        return np.where(bad | ~np.isfinite(cost), 1e6, cost)
+            found = residuals(Observed(np.clip(np.nan_to_num(y), 0, 1e6)))
+        found[bad] = 1e3
+        return np.nan_to_num(found, nan=1e3)
 
-    limits = np.array([bounds(name, value) for name, value in start.items()])
-    random = np.random.default_rng(seed)
-    size = 5 * len(names)
-    width = np.where(np.arange(size) % 4 == 0, 0.15, 0.03)[:, None] * np.ptp(limits, axis=1)
-    first = np.clip(np.array(list(start.values())) + width * random.normal(size=(size, len(names))), *limits.T)
-    first[0] = list(start.values())
-
-    def report(intermediate_result: OptimizeResult) -> None:
-        print(f"{intermediate_result.nit:5d}  {intermediate_result.fun:.4f}", flush=True)  # noqa: T201
-
-    result = differential_evolution(
-        objective,  # type: ignore[arg-type]  vectorized: it takes and gives arrays
-        Bounds(limits[:, 0], limits[:, 1]),
-        init=first,
-        vectorized=True,
-        updating="deferred",
-        strategy="currenttobest1bin",
-        mutation=(0.3, 0.9),
-        recombination=0.9,
-        maxiter=generations,
-        polish=False,
-        tol=1e-9,
-        seed=seed,
-        callback=report,
-    )
-    return {name: float(f"{value:.5g}") for name, value in zip(names, result.x, strict=True)}
+    scale = np.array([1.0 if name.startswith("log10_") else 25.0 for name in names])
+    limits = np.array([bounds(name) for name in names]).T
+    x = np.array(list(start.values()))
+    if generations > 0:
+        x, _ = minimise(
+            lambda candidates: (missed(candidates) ** 2).sum(axis=1),
+            x,
+            0.05 * scale,
+            limits,
+            generations,
+            seed,
+            report=lambda generation, value: print(f"{generation:5d}  {value:.4f}", flush=True),  # noqa: T201
+        )
+    best, _ = polish(missed, x, scale, limits, rounds=40)
+    return {name: float(f"{value:.5g}") for name, value in zip(names, best, strict=True)}
 
 
 def main() -> None:

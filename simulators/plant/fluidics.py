@@ -17,7 +17,7 @@ from simulators.plant.parts import Array, PlugHistory
 _AMBIENT_C = 23.0
 #: Within a section the liquid's temperature follows an exponential; it is tabulated at these multiples of
 #: the time constant after each change of section.
-_RELAXATION_NODES = np.array([0.15, 0.3, 0.5, 0.75, 1.0, 1.4, 2.0, 3.0, 4.5, 7.0])
+_RELAXATION_NODES = np.array([0.15, 0.3, 0.5, 0.75, 1.0, 1.25, 1.5, 1.8, 2.1, 2.5, 3.0, 3.6, 4.5, 5.5, 7.0])
 
 
 class FlowReactor:
@@ -112,13 +112,16 @@ class FlowReactor:
         crossings = np.array([_time_at(v, times, volumes) if v < self.pumped_ml else now for v in entered_ml + ends_ml])
         start = crossings[0]
         first = bisect_right(self._volumes, entered_ml)
-        nodes = start + np.round(_nodes(crossings, now, path.wall_time_constant_s) - start, 3)
+        # In the mixer, the nucleation chamber, the growth oven, and after it.
+        constants = np.full(4, path.wall_time_constant_s)
+        constants[1] = path.nucleation_time_constant_s
+        nodes = start + np.round(_nodes(crossings, now, constants) - start, 4)
         section = np.searchsorted(crossings[1:], (nodes[1:] + nodes[:-1]) / 2, side="right")
         record = np.clip(np.searchsorted(times, nodes[1:], side="left"), 0, len(times) - 1)
         # Told apart no finer than this, so that plugs that differ by nothing that matters have equal histories.
         walls = np.round(np.array(self._walls)[record] / self.TEMPERATURE_STEP_C) * self.TEMPERATURE_STEP_C
         wall = np.where(section == 1, walls[:, 0], np.where(section == 2, walls[:, 1], _AMBIENT_C))
-        liquid = _follow(wall, np.diff(nodes), path.wall_time_constant_s)
+        liquid = _follow(wall, np.diff(nodes) / constants[section])
         spent = np.diff(nodes)
         return PlugHistory(
             time_s=nodes - start,
@@ -144,14 +147,14 @@ def _time_at(volume_ml: float, times: Array, volumes: Array) -> float:
     return float(times[i - 1] + share * (times[i] - times[i - 1]))
 
 
-def _nodes(crossings: Array, now: float, time_constant_s: float) -> Array:
+def _nodes(crossings: Array, now: float, time_constants_s: Array) -> Array:
     """Times at which a plug's temperature is tabulated: evenly within each section, and close behind its entry.
 
     They do not depend on when anything was recorded: plugs with the same history get the same times.
     """
     ends = np.append(crossings, now)
     even = [np.linspace(a, b, _nodes_between(b - a), endpoint=False) for a, b in pairwise(ends)]
-    close = (crossings[:, None] + time_constant_s * _RELAXATION_NODES).ravel()
+    close = (crossings[:, None] + time_constants_s[:, None] * _RELAXATION_NODES).ravel()
     nodes = np.unique(np.concatenate([*even, close, [now]]))
     nodes = nodes[(nodes >= crossings[0]) & (nodes <= now)]
     return nodes if len(nodes) > 1 else np.array([crossings[0], now])
@@ -161,15 +164,21 @@ def _nodes_between(duration_s: float) -> int:
     return int(np.clip(np.ceil(duration_s), 4, 200))
 
 
-def _follow(wall_c: Array, dt_s: Array, time_constant_s: float) -> Array:
-    """Temperature of liquid that enters at ambient temperature and follows the wall, at the ends of the steps."""
+def _follow(wall_c: Array, time_constants: Array) -> Array:
+    """Temperature of liquid that enters at ambient temperature and follows the wall, at the ends of the steps.
+
+    Args:
+        wall_c: temperature of the wall in each step, shape (n,).
+        time_constants: how long each step takes, in multiples of the section's time constant, shape (n,).
+    """
     liquid = np.empty(len(wall_c) + 1)
     liquid[0] = _AMBIENT_C
-    decay = np.exp(-dt_s / time_constant_s)
+    decay = np.exp(-time_constants)
     for i, (wall, rest) in enumerate(zip(wall_c, decay, strict=True)):
         liquid[i + 1] = wall + (liquid[i] - wall) * rest
     return liquid
 
 
 def _mean(values: Array, weights: Array) -> float:
-    return float(np.average(values, weights=weights)) if weights.sum() > 0 else float("nan")
+    # Rounded, so that the mean of equal temperatures is that temperature.
+    return round(float(np.average(values, weights=weights)), 9) if weights.sum() > 0 else float("nan")

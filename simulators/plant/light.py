@@ -31,9 +31,9 @@ class LightProperties:
     bubble_absorbance: float = 0.6
 
 
-def pixel_wavelengths(coefficients: tuple[float, ...]) -> Array:
+def pixel_wavelengths(coefficients: tuple[float, ...], pixels: int = PIXELS) -> Array:
     """Wavelength in nm of each pixel from the calibration polynomial, lowest power first."""
-    pixel = np.arange(PIXELS, dtype=np.float64)
+    pixel = np.arange(pixels, dtype=np.float64)
     return np.vander(pixel, len(coefficients), increasing=True) @ np.array(coefficients)
 
 
@@ -62,6 +62,11 @@ class LightPath:
         self.properties = properties or LightProperties()
         self.wavelength_nm = wavelength_nm
         self.shutter_open = True
+        #: The lamp gives no light; it loses so much of it in an hour; a bubble sits in the cell and does not leave.
+        self.lamp_out = False
+        self.fading_per_h = 0.0
+        self.stuck_bubble = False
+        self._faded = 0.0
         self._lamp_noise, self._bubbles = np.random.default_rng(seed).spawn(2)
         self._seed, self._exposures = seed, 0
         self._lamp = lamp_spectrum(wavelength_nm)
@@ -76,7 +81,7 @@ class LightPath:
     @property
     def bubble(self) -> bool:
         """Whether a bubble is in the cell now."""
-        return self._to_next_bubble_ml <= 0
+        return self.stuck_bubble or self._to_next_bubble_ml <= 0
 
     def advance(self, dt_s: float, flow_ml: float) -> None:
         """Let the lamp drift and what flows pass the cell."""
@@ -85,6 +90,7 @@ class LightPath:
         kick = p.lamp_drift * np.sqrt(2 * share)
         self._drift += -share * self._drift + kick * float(self._lamp_noise.normal())
         self._tilt += -share * self._tilt + 0.3 * kick * float(self._lamp_noise.normal())
+        self._faded = min(self._faded + self.fading_per_h * dt_s / 3600, 1.0) if self.fading_per_h else 0.0
         self._to_next_bubble_ml -= flow_ml
         if self._to_next_bubble_ml < -p.bubble_ml:
             self._to_next_bubble_ml = self._next_bubble_ml()
@@ -103,7 +109,8 @@ class LightPath:
         if self.bubble:
             absorbance = absorbance + p.bubble_absorbance
         colour = 1 + self._drift + self._tilt * (self.wavelength_nm - 500) / 300
-        light = p.brightest_per_ms * integration_ms * self._lamp * colour
+        lamp = 0.0 if self.lamp_out else p.brightest_per_ms * (1 - self._faded)
+        light = lamp * integration_ms * self._lamp * colour
         passed = light * np.nan_to_num(10.0**-absorbance, nan=0.0)
         stray = p.stray_fraction * float(passed.mean())
         counts = (passed + stray if self.shutter_open else 0.0) + p.dark_per_ms * integration_ms

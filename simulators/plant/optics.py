@@ -78,9 +78,18 @@ class CadmiumSelenideAbsorption:
             + self.SCATTERING * (found.crystals / 10.0) * self._path_cm * (500.0 / wavelength_nm) ** 4
         )
 
+    def absorbed_shares(self, plug: PlugHistory, wavelength_nm: float) -> tuple[float, float]:
+        """Shares of the light at a wavelength that the crystals absorb, and that the clusters absorb."""
+        found = self._chemistry.react(plug)
+        energy = np.array([HC_EV_NM / wavelength_nm])
+        crystals, clusters = float(self._crystals(found, energy)[0]), float(self._clusters(found, energy)[0])
+        total = crystals + clusters + float(self._precursor(found, energy)[0])
+        per_absorbance = (1 - 10.0**-total) / total if total > 0 else 0.0
+        return crystals * per_absorbance, clusters * per_absorbance
+
     def _precursor(self, found: Populations, energy: Array) -> Array:
-        # An edge in the UV with an exponential tail, 0.3 per mmol/l and cm at 4.6 eV (270 nm).
-        edge = np.minimum(0.3 * np.exp((energy - 4.6) / 0.13), 1.2)
+        # An edge in the UV with an exponential tail, 0.18 per mmol/l and cm at 4.6 eV (270 nm).
+        edge = np.minimum(0.18 * np.exp((energy - 4.6) / 0.13), 0.72)
         return (found.precursor + 0.5 * found.monomer) * self._path_cm * edge
 
     def _clusters(self, found: Populations, energy: Array) -> Array:
@@ -126,6 +135,10 @@ class CadmiumSelenideAbsorption:
         narrow = self.CRYSTAL_LINE_EV * 1.6
         height = float(epsilon(centre)) * particles_mol_l * self._path_cm * narrow / max(sigma, narrow)
         return float(energies[1]), sigma, height
+
+    def exciton_of(self, plug: PlugHistory) -> tuple[float, float, float] | None:
+        """The same as :meth:`exciton`, of what is in a plug."""
+        return self.exciton(self._chemistry.react(plug))
 
     def truth(self, plug: PlugHistory) -> dict[str, object]:
         """Populations, and where the first exciton really is."""

@@ -64,6 +64,21 @@ class Chemistry(Protocol):
         ...
 
 
+class Emitter(Protocol):
+    """Turns what is in a plug into what it emits when light shines on it."""
+
+    def emission(self, plug: PlugHistory, wavelength_nm: Array, excitation_nm: float) -> Array:
+        """Light emitted at each wavelength, shape of ``wavelength_nm``.
+
+        1 is the maximum of a band of 0.12 eV full width when all light of ``excitation_nm`` is absorbed and emitted.
+        """
+        ...
+
+    def truth(self, plug: PlugHistory) -> dict[str, object]:
+        """Where the emission really is: ``emission_nm`` and ``emission_fwhm_nm``, None when there is none."""
+        ...
+
+
 class Absorber(Protocol):
     """Turns what is in a plug into its absorbance."""
 

@@ -7,15 +7,18 @@ instrument. Instruments act on the parts (a pump on its :class:`SyringeDrive`, a
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from flowlab.config import FlowPath
+from simulators.plant.feed import Feed, Selector
 from simulators.plant.fluidics import FlowReactor
 from simulators.plant.heater import HeaterBlock
+from simulators.plant.hydraulics import HydraulicProperties, Hydraulics
 from simulators.plant.light import LightPath
+from simulators.plant.luminescence import LuminescencePath
 from simulators.plant.parts import Absorber, PlugHistory
 from simulators.plant.syringe import SyringeDrive
 from simulators.plant.xray import Endstation
@@ -32,6 +35,10 @@ class Plant:
         growth: which of them heats the growth oven.
         light: lamp and detector.
         absorber: turns what is in the cell into absorbance.
+        feeds: the pumps that feed the mixer from bottles, by their name.
+        valves: the valves that select the bottles, by their name.
+        hydraulics: how the path resists.
+        luminescence: the second light path, where there is one.
         endstation: makes the X-ray side around what flows; none when not given.
 
     Attributes:
@@ -50,15 +57,23 @@ class Plant:
         growth: str,
         light: LightPath,
         absorber: Absorber,
+        feeds: Mapping[str, Feed] | None = None,
+        valves: Mapping[str, Selector] | None = None,
+        hydraulics: HydraulicProperties | None = None,
+        luminescence: LuminescencePath | None = None,
         endstation: Callable[[FlowReactor], Endstation] | None = None,
     ):
         self.reactor = FlowReactor(path)
+        self.hydraulics = Hydraulics(path, hydraulics or HydraulicProperties())
+        self.feeds = dict(feeds or {})
+        self.valves = dict(valves or {})
         self.drives = drives
         self.heaters = heaters
         self._nucleation = heaters[nucleation]
         self._growth = heaters[growth]
         self.light = light
         self.absorber = absorber
+        self.luminescence = luminescence
         self.xray = None if endstation is None else endstation(self.reactor)
         #: Called with each step in plant seconds before the step; returns nothing.
         self.controllers: list[Callable[[float], None]] = []
@@ -74,22 +89,36 @@ class Plant:
         """Move on by one step."""
         for controller in self.controllers:
             controller(dt_s)
-        moved = [(drive, drive.advance(dt_s)) for drive in self.drives.values()]
-        flow_ml = sum(volume for _, volume in moved)
+        mixture, flow_ml = self._pump(dt_s)
         flow_ml_s = flow_ml / dt_s
-        mixture: dict[str, float] = {}
-        if flow_ml > 0:
-            for drive, volume in moved:
-                share = drive.reagent.concentration_mmol_l * volume / flow_ml
-                mixture[drive.reagent_name] = round(mixture.get(drive.reagent_name, 0.0) + share, 6)
         hot, warm = self._nucleation, self._growth
         hot.advance(dt_s, flow_ml_s)
         warm.advance(dt_s, flow_ml_s, inlet_c=hot.temperature_c)
         self.reactor.advance(dt_s, flow_ml_s, mixture, hot.temperature_c, warm.temperature_c)
         self.light.advance(dt_s, flow_ml)
+        if self.luminescence is not None:
+            self.luminescence.advance(dt_s)
         if self.xray is not None:
             self.xray.advance(dt_s, flow_ml)
         self.time_s += dt_s
+
+    def _pump(self, dt_s: float) -> tuple[dict[str, float], float]:
+        """What the pumps deliver in a step: concentrations of the mixture, and the volume that enters the reactor."""
+        against_bar = self.hydraulics.pressure_bar
+        moved: list[tuple[str | None, float, float]] = []
+        for drive in self.drives.values():
+            drive.against_bar = against_bar
+            moved.append((drive.reagent_name, drive.reagent.concentration_mmol_l, drive.advance(dt_s)))
+        for valve in self.valves.values():
+            valve.advance(dt_s)
+        for feed in self.feeds.values():
+            moved.append((feed.bottle, feed.concentration_mmol_l, feed.advance(dt_s, against_bar)))
+        pumped_ml = sum(volume for _, _, volume in moved)
+        mixture: dict[str, float] = {}
+        for name, concentration, volume in moved:
+            if name is not None and pumped_ml > 0 and concentration > 0:
+                mixture[name] = round(mixture.get(name, 0.0) + concentration * volume / pumped_ml, 6)
+        return mixture, self.hydraulics.advance(dt_s, pumped_ml)
 
     def plug_in_cell(self) -> PlugHistory:
         """What the light passes through now."""
@@ -113,10 +142,21 @@ class Plant:
         absorbance = self.absorber.absorbance(plug, self.light.wavelength_nm)
         return self.light.expose(absorbance, integration_ms)
 
+    def expose_emission(self, integration_ms: float) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+        """Counts of one scan of the second light path.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.luminescence is None:
+            raise ValueError("this plant has no second light path")
+        return self.luminescence.expose(self.plug_in_cell(), integration_ms, bubble=self.light.bubble)
+
     def truth(self) -> dict[str, Any]:
         """The plant as it is, not as the instruments say."""
         plug = self.plug_in_cell()
-        return {
+        second = {} if self.luminescence is None else {"luminescence": self.luminescence.truth(plug)}
+        return second | {
             "time_s": self.time_s,
             "heaters": {
                 name: {"power_w": block.power_w, "temperature_c": block.temperature_c}
@@ -130,6 +170,14 @@ class Plant:
                 }
                 for name, drive in self.drives.items()
             },
+            "feeds": {
+                name: {"rate_ml_min": feed.running_ml_min, "bottle": feed.bottle, "content_ml": feed.content_ml}
+                for name, feed in self.feeds.items()
+            },
+            "valves": {name: {"port": valve.port, "turning": valve.turning} for name, valve in self.valves.items()},
+            "pressure_bar": self.hydraulics.pressure_bar,
+            "clogged": self.hydraulics.clogged,
+            "leaking": self.hydraulics.leaking,
             "cell": {
                 "age_s": float(plug.time_s[-1]),
                 "residence_s": plug.residence_s,

@@ -1,5 +1,7 @@
 """A syringe on a drive: what the plunger really moves, whatever the pump believes."""
 
+import math
+
 from flowlab.config import Reagent, Syringe
 
 
@@ -17,12 +19,14 @@ class SyringeDrive:
         reservoir_ml: liquid left to refill from.
         stalled: the plunger met an end (or an injected fault holds it); the drive stands until it is told anew.
         held: a fault: the plunger is stuck.
+        limit_bar: pressure above which its motor cannot push.
+        against_bar: pressure that it pushes against.
     """
 
     #: How far a plunger gives way at its end, relative to the barrel's volume, before the drive stalls.
     GIVE = 1e-4
 
-    def __init__(self, syringe: Syringe, reagent: Reagent, reagent_name: str):
+    def __init__(self, syringe: Syringe, reagent: Reagent, reagent_name: str, limit_bar: float = math.inf):
         self.syringe = syringe
         self.reagent = reagent
         self.reagent_name = reagent_name
@@ -31,6 +35,8 @@ class SyringeDrive:
         self.rate_ml_min = 0.0
         self.stalled = False
         self.held = False
+        self.limit_bar = limit_bar
+        self.against_bar = 0.0
         self._pressed_ml = 0.0  # against an end
 
     def drive(self, rate_ml_min: float) -> None:
@@ -45,9 +51,10 @@ class SyringeDrive:
             return 0.0
         wanted_ml = self.rate_ml_min * dt_s / 60
         room_ml = self.syringe.volume_ml - self.content_ml
-        moved_ml = 0.0 if self.held else max(-room_ml, min(wanted_ml, self.content_ml))
+        blocked = self.held or (wanted_ml > 0 and self.against_bar > self.limit_bar)
+        moved_ml = 0.0 if blocked else max(-room_ml, min(wanted_ml, self.content_ml))
         self._pressed_ml += wanted_ml - moved_ml
-        self.stalled = self.held or abs(self._pressed_ml) > self.GIVE * self.syringe.volume_ml
+        self.stalled = blocked or abs(self._pressed_ml) > self.GIVE * self.syringe.volume_ml
         self.content_ml -= moved_ml
         if moved_ml > 0:
             return moved_ml

@@ -14,6 +14,9 @@ from flowlab.errors import BadInputError, FlowlabError
 SERVERS = {
     "socket": "simulators.wire.line:Line",
     "tcp": "simulators.wire.line:Line",
+    "ca": "simulators.wire.epics.server:ChannelAccessServer",
+    "http": "simulators.wire.http:Web",
+    "usb+tcp": "simulators.wire.line:Line",
 }
 
 
@@ -26,14 +29,18 @@ class Address:
     """Where a line is reached, as the configuration writes it.
 
     Attributes:
-        scheme: ``socket`` for what pyserial opens, ``tcp`` for instruments with a network plug; see :data:`SERVERS`.
+        scheme: ``socket`` for what pyserial opens, ``tcp`` for instruments with a network plug, ``usb+tcp`` for those
+            on USB, whose transfers go over TCP, ``ca`` for an EPICS server; see :data:`SERVERS`.
         host: of this machine only.
         port: 0 for any that is free.
+        extra: what else a client must know, behind the port: ``?stream_port=31001``. Not read from a configuration,
+            only told when an instrument is open.
     """
 
     scheme: str
     host: str
     port: int
+    extra: str = ""
 
     @classmethod
     def parse(cls, text: str, where: str) -> "Address":
@@ -54,8 +61,12 @@ class Address:
         """The same with another port."""
         return replace(self, port=port)
 
+    def with_extra(self, extra: str) -> "Address":
+        """The same with something else behind the port."""
+        return replace(self, extra=extra)
+
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}{self.extra}"
 
 
 def loopback(host: str, where: str) -> str:

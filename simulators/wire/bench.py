@@ -7,17 +7,23 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
 
 from flowlab.clock import Clock
 from flowlab.config import DeviceEntry, InstrumentConfig, load_material
 from flowlab.errors import BadInputError
 from simulators.plant.chemistry import CadmiumSelenide
+from simulators.plant.feed import Bottles, Feed, Selector
 from simulators.plant.fluidics import FlowReactor
 from simulators.plant.heater import BlockProperties, HeaterBlock
+from simulators.plant.hydraulics import HydraulicProperties
 from simulators.plant.light import LightPath, LightProperties, pixel_wavelengths
+from simulators.plant.luminescence import PIXELS as LUMINESCENCE_PIXELS
+from simulators.plant.luminescence import CadmiumSelenideEmission, LuminescencePath, LuminescenceProperties, NoEmission
 from simulators.plant.optics import CadmiumSelenideAbsorption
-from simulators.plant.parts import Absorber, Chemistry
+from simulators.plant.parts import Absorber, Chemistry, Emitter
 from simulators.plant.plant import Plant
 from simulators.plant.scattering import CadmiumSelenideScattering
 from simulators.plant.syringe import SyringeDrive
@@ -26,16 +32,33 @@ from simulators.settings import PlantSettings
 from simulators.wire.address import SERVERS, Address
 from simulators.wire.instrument import BenchSettings, Fault, Simulated, bench_settings
 from simulators.wire.ocean import OceanHdx
+from simulators.wire.qepro import OceanQePro
 from simulators.wire.server import MakeServer, Server
 
 T = TypeVar("T")
 
 
 class LoadedSyringe(BenchSettings):
-    """Which syringe is on a pump and what it holds."""
+    """Which syringe is on a pump, what it holds, and above which pressure the pump stalls."""
 
     syringe: str
     reagent: str
+    stall_bar: Annotated[float, Field(gt=0)] = 50.0
+
+
+class PlumbedFeed(BenchSettings):
+    """Which bottle a pump draws from, or which valve selects it, and above which pressure the pump stalls."""
+
+    reagent: str
+    valve: str | None = None
+    stall_bar: Annotated[float, Field(gt=0)] = 400.0
+
+
+class PlumbedValve(BenchSettings):
+    """How many ports a valve has, and which bottle is at which of them."""
+
+    positions: Annotated[int, Field(ge=2, le=40)] = 10
+    ports: dict[str, str] = Field(default_factory=dict)
 
 
 class Bench:
@@ -238,15 +261,63 @@ def _plant(
     heaters = {name: HeaterBlock(block) for name, cls in classes.items() if cls.part == "heater"}
     for role, name in (("nucleation", settings.nucleation), ("growth", settings.growth)):
         _known(heaters, name, f"{config.name}: simulation.settings.{role}")
+    bottles = Bottles(config.reagents)
+    valves = {name: _valve(name, config, bottles) for name, cls in classes.items() if cls.part == "valve"}
+    feeds = {name: _feed(name, config, bottles, valves) for name, cls in classes.items() if cls.part == "feed"}
     light = LightPath(pixel_wavelengths(OceanHdx.WAVELENGTH_COEFFICIENTS), LightProperties(**settings.light), seed)
-    return Plant(config.flow_path, drives, heaters, settings.nucleation, settings.growth, light, absorber, endstation)
+    second = None
+    if any(cls.part == "luminescence" for cls in classes.values()):
+        grid = pixel_wavelengths(OceanQePro.WAVELENGTH_COEFFICIENTS, LUMINESCENCE_PIXELS)
+        second = LuminescencePath(grid, _emitter(absorber), LuminescenceProperties(**settings.luminescence), seed)
+    return Plant(
+        config.flow_path,
+        drives,
+        heaters,
+        settings.nucleation,
+        settings.growth,
+        light,
+        absorber,
+        feeds,
+        valves,
+        HydraulicProperties(**settings.hydraulics),
+        second,
+        endstation,
+    )
+
+
+def _emitter(absorber: Absorber) -> Emitter:
+    """What emits is what absorbs."""
+    return CadmiumSelenideEmission(absorber) if isinstance(absorber, CadmiumSelenideAbsorption) else NoEmission()
 
 
 def _drive(name: str, config: InstrumentConfig) -> SyringeDrive:
     loaded = bench_settings(LoadedSyringe, name, config.devices[name], config)
     where = f"{config.name}: devices.{name}.settings"
     syringe = _known(config.syringes, loaded.syringe, f"{where}.syringe")
-    return SyringeDrive(syringe, _known(config.reagents, loaded.reagent, f"{where}.reagent"), loaded.reagent)
+    reagent = _known(config.reagents, loaded.reagent, f"{where}.reagent")
+    return SyringeDrive(syringe, reagent, loaded.reagent, loaded.stall_bar)
+
+
+def _valve(name: str, config: InstrumentConfig, bottles: Bottles) -> Selector:
+    plumbed = bench_settings(PlumbedValve, name, config.devices[name], config)
+    ports: dict[int, str] = {}
+    for port, bottle in plumbed.ports.items():
+        where = f"{config.name}: devices.{name}.settings.ports.{port}"
+        if not port.isdecimal() or not 1 <= int(port) <= plumbed.positions:
+            raise BadInputError(f"{where}: there is no such port; they are 1…{plumbed.positions}")
+        if bottle in bottles:  # others are names of places that nothing comes from: waste, a sample
+            ports[int(port)] = bottle
+    return Selector(plumbed.positions, ports)
+
+
+def _feed(name: str, config: InstrumentConfig, bottles: Bottles, valves: Mapping[str, Selector]) -> Feed:
+    plumbed = bench_settings(PlumbedFeed, name, config.devices[name], config)
+    where = f"{config.name}: devices.{name}"
+    if plumbed.valve is not None:
+        return Feed(bottles, _known(valves, plumbed.valve, f"{where}.simulated.valve"), plumbed.stall_bar)
+    if plumbed.reagent not in bottles:
+        raise BadInputError(f"{where}.settings.reagent = {plumbed.reagent!r}: there is no bottle of that")
+    return Feed(bottles, plumbed.reagent, plumbed.stall_bar)
 
 
 def _known(table: Mapping[str, T], name: str, where: str) -> T:

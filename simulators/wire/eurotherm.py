@@ -7,18 +7,16 @@ the display's value without its point. The IEEE region has them once more as flo
 
 import struct
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from flowlab.config import DeviceEntry, InstrumentConfig
 from simulators.plant.plant import Plant
-from simulators.wire.control_loop import ControlLoop, LoopWatch
+from simulators.wire.control_loop import Oven
 from simulators.wire.instrument import BenchSettings, Instrument, Reply, bench_settings
 from simulators.wire.modbus import BROADCAST, ILLEGAL_VALUE, ModbusError, Register, answer, seal, take_frame
 
@@ -52,12 +50,10 @@ class Eurotherm3216(Instrument):
             property of the line and does not run faster with the plant.
 
     Faults: ``sensor_break`` opens the thermocouple; ``loop_break`` cuts the heating element off, which shows in the
-    status when full power has had no effect for the loop break time.
+    status when full power has had no effect for the loop break time; ``over_range`` drives the input beyond its range.
     """
 
     part = "heater"
-
-    NOISE_C = 0.03
 
     def __init__(
         self,
@@ -75,27 +71,18 @@ class Eurotherm3216(Instrument):
         self._low_c, self._high_c = s.set_point_low_c, s.set_point_high_c
         self._range_c = (s.range_low_c, s.range_high_c)
         self._real_s = real_s
-        self._block = plant.heaters[name]
-        self._loop = ControlLoop()
-        self._loop_watch = LoopWatch()
-        self._output = 0.0
-        self._cut_off = False
-        seed = config.simulation.seed if config.simulation else 0
-        self._noise = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        self._reading_c = self._block.temperature_c
+        self._oven = Oven(name, config, plant.heaters[name], self._range_c, self._working_c)
         self._local_c = [s.local_c, s.local_c]
         self._selected = 0
         self._remote = False
         self._remote_c = 0.0
         self._refreshed_s: float | None = None
-        self._manual = False
-        self._manual_output = 0.0
-        self._broken = False
         self._memory_writes: Counter[str] = Counter()
         self._registers = self._map()
-        self.faults["sensor_break"] = self._break_sensor
-        self.faults["loop_break"] = self._break_loop
-        plant.controllers.append(self._control)
+        self.faults["sensor_break"] = self._oven.break_sensor
+        self.faults["loop_break"] = self._oven.break_loop
+        self.faults["over_range"] = self._oven.exceed_range
+        plant.controllers.append(self._oven.advance)
 
     def next_reply(self) -> Reply | None:
         """Handle the next frame; frames for other units are passed over."""
@@ -116,20 +103,20 @@ class Eurotherm3216(Instrument):
             "local_set_point_c": self._local_c[self._selected],
             "remote_selected": self._remote,
             "remote_valid": self._remote_valid(),
-            "reading_c": self._reading_c,
-            "output": self._output,
-            "manual": self._manual,
-            "sensor_break": self._broken,
+            "reading_c": self._oven.reading_c,
+            "output": self._oven.output,
+            "manual": self._oven.manual,
+            "sensor_break": self._oven.broken,
             "status": self._status(),
             "memory_writes": {address: self._memory_writes[address] for address in ("2", "24", "25")},
         }
 
     def _map(self) -> dict[int, Register]:
         values: dict[int, tuple[Callable[[], float], Callable[[int], None] | None]] = {
-            1: (lambda: self._reading_c, None),
+            1: (lambda: self._oven.reading_c, None),
             2: (self._working_c, lambda raw: self._set_local(2, self._selected, raw)),
-            3: (lambda: 100 * self._manual_output, self._set_manual_output),
-            4: (lambda: 100 * self._output, None),
+            3: (lambda: 100 * self._oven.manual_output, self._set_manual_output),
+            4: (lambda: 100 * self._oven.output, None),
             5: (self._working_c, None),
             11: (lambda: self._range_c[0], None),
             12: (lambda: self._range_c[1], None),
@@ -142,7 +129,7 @@ class Eurotherm3216(Instrument):
         registers = {
             15: Register(lambda: self._selected, self._select),
             75: Register(self._status),
-            273: Register(lambda: int(self._manual), self._set_manual),
+            273: Register(lambda: int(self._oven.manual), self._set_manual),
             276: Register(lambda: int(self._remote), self._select_remote),
         }
         for address, (value, write) in values.items():
@@ -186,17 +173,12 @@ class Eurotherm3216(Instrument):
         self._low_c = self._degrees(raw)
 
     def _set_manual(self, raw: int) -> None:
-        manual = _one_of(raw, 0, 1) == 1
-        if manual and not self._manual:
-            self._manual_output = self._output  # without a bump, either way
-        elif self._manual and not manual:
-            self._loop.follow(self._manual_output)
-        self._manual = manual
+        self._oven.set_manual(_one_of(raw, 0, 1) == 1)
 
     def _set_manual_output(self, raw: int) -> None:
         if not 0 <= raw <= 100 * self._scale:
             raise ModbusError(ILLEGAL_VALUE)
-        self._manual_output = raw / self._scale / 100
+        self._oven.manual_output = raw / self._scale / 100
 
     def _remote_valid(self) -> bool:
         return self._refreshed_s is not None and self._real_s() - self._refreshed_s <= self._remote_timeout_s
@@ -206,40 +188,14 @@ class Eurotherm3216(Instrument):
         return self._remote_c if self._remote and self._remote_valid() else self._local_c[self._selected]
 
     def _status(self) -> int:
-        over_range = self._broken or self._reading_c > self._range_c[1]
         flags = {
-            MANUAL: self._manual,
-            SENSOR_BREAK: self._broken,
-            LOOP_BREAK: self._loop_watch.broken,
-            OVER_RANGE: over_range,
+            MANUAL: self._oven.manual,
+            SENSOR_BREAK: self._oven.broken,
+            LOOP_BREAK: self._oven.loop_broken,
+            OVER_RANGE: self._oven.over_range,
             REMOTE_FAIL: self._remote and not self._remote_valid(),
         }
         return sum(bit for bit, on in flags.items() if on)
-
-    def _break_sensor(self, on: bool) -> None:
-        self._broken = on
-        self._read_sensor()
-        if on:
-            self._output = self._block.output = 0.0
-            self._loop.follow(0.0)
-
-    def _break_loop(self, on: bool) -> None:
-        self._cut_off = on
-
-    def _read_sensor(self) -> None:
-        noise_c = self.NOISE_C * float(self._noise.normal())
-        self._reading_c = self._range_c[1] if self._broken else self._block.temperature_c + noise_c
-
-    def _control(self, dt_s: float) -> None:
-        self._read_sensor()
-        if self._broken:
-            self._output = 0.0
-        elif self._manual:
-            self._output = self._manual_output
-        else:
-            self._output = self._loop.output(self._reading_c, self._working_c(), dt_s)
-        self._loop_watch.look(self._reading_c, self._output, dt_s)
-        self._block.output = 0.0 if self._cut_off else self._output
 
 
 def _half_of_float(value: Callable[[], float], word: int) -> int:

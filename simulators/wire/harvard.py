@@ -25,8 +25,11 @@ from simulators.wire.harvard_text import (
 )
 from simulators.wire.instrument import BenchSettings, Instrument, Reply, bench_settings
 
-#: Address, "@" (do not refresh the display), command. The manual writes "12:irat", its sibling's "12irat".
-_REQUEST = re.compile(r"@?(?:(\d{1,2}):?)?@?(.*)", re.DOTALL)
+#: Address, "@" (do not refresh the display; where it goes is assumed), command.
+_REQUESTS = {
+    "colon": re.compile(r"@?(?:(\d{1,2}):)?@?(.*)", re.DOTALL),
+    "plain": re.compile(r"@?(\d{1,2})?@?(.*)", re.DOTALL),
+}
 _FL_PER_ML = 1e12
 
 Command = Callable[[list[str]], list[str]]
@@ -36,6 +39,15 @@ class PumpSettings(BenchSettings):
     """How the pump is set up on its own panel."""
 
     unit: int = Field(default=0, ge=0, le=99, description="address on the pump chain; 0: commands need no address")
+    dialect: Literal["colon", "plain"] = Field(
+        default="colon", description='how commands are addressed: the manual writes "12:irat", its siblings\' "12irat"'
+    )
+    before_text: Literal["prompt", "address"] = Field(
+        default="prompt", description="what a pump with an address puts before each line of text: both were seen"
+    )
+    status_time: Literal["s", "ms"] = Field(
+        default="s", description="unit of the time in the raw status: s by the manual, ms by its siblings"
+    )
     status_flags: Literal[5, 6] = Field(
         default=6, description="flags in the raw status: five by the manual, six by what pumps were seen to send"
     )
@@ -44,7 +56,8 @@ class PumpSettings(BenchSettings):
 class PhdUltra(Instrument):
     """The pump. See :class:`Instrument` for the arguments.
 
-    Faults: ``stall`` holds the plunger. The pump says nothing then; its next prompt is ``*``.
+    Faults: ``stall`` holds the plunger, of which the pump says nothing: its next prompt is ``*``. ``clog`` and
+    ``leak`` befall the path behind it.
     """
 
     part = "syringe"
@@ -57,7 +70,10 @@ class PhdUltra(Instrument):
         super().__init__(name, entry, config, plant)
         settings = bench_settings(PumpSettings, name, entry, config)
         self._unit = settings.unit
+        self._request = _REQUESTS[settings.dialect]
+        self._before_text = settings.before_text
         self._flags = settings.status_flags
+        self._ticks_per_s = 1000 if settings.status_time == "ms" else 1
         self._drive = plant.drives[name]
         self._motor = PumpMotor(self._drive, on_target=self._announce_target)
         plant.controllers.append(self._motor.advance)
@@ -67,7 +83,7 @@ class PhdUltra(Instrument):
         self._nvram_writes = 0
         self._echo = False
         self._unasked = b""
-        self.faults["stall"] = self._hold
+        self.faults |= {"stall": self._hold, "clog": plant.hydraulics.clog, "leak": plant.hydraulics.leak}
         infuse, withdraw = Direction.INFUSE, Direction.WITHDRAW
         self._commands: dict[str, Command] = {
             "ver": lambda _: [self.VERSION],
@@ -126,7 +142,7 @@ class PhdUltra(Instrument):
         }
 
     def _answer(self, request: str) -> bytes:
-        match = _REQUEST.fullmatch(request)
+        match = self._request.fullmatch(request)
         if match is None or int(match[1] or 0) != self._unit:
             return b""  # meant for another pump of the chain
         try:
@@ -145,10 +161,10 @@ class PhdUltra(Instrument):
         raise CommandError(f"Command error: {' '.join(words)}", "Unknown command")
 
     def _frame(self, lines: list[str]) -> bytes:
-        """Lines and prompt; a pump with an address puts address and prompt before each line."""
+        """Lines and prompt; a pump with an address puts it, and perhaps the prompt, before each line."""
         address = f"{self._unit:02d}" if self._unit else ""
         prompt = address + self._motor.motion.value
-        before = prompt if self._unit else ""
+        before = "" if not self._unit else prompt if self._before_text == "prompt" else address
         return ("".join(f"\n{before}{line}\r" for line in lines) + f"\n{prompt}").encode("ascii", "replace")
 
     def _announce_target(self) -> None:
@@ -239,7 +255,7 @@ class PhdUltra(Instrument):
         return self._store()
 
     def _status(self) -> str:
-        """Raw status (manual, p. 88): rate in fl/s, time in s, volume in fl, of the direction; flags."""
+        """Raw status (manual, p. 88): rate in fl/s, time, volume in fl, of the direction; flags."""
         motor = self._motor
         direction = motor.direction
         rate_ml_min = (motor.rate_ml_min[direction] or 0.0) if motor.running else 0.0
@@ -252,7 +268,7 @@ class PhdUltra(Instrument):
         flags = f"{letter}.{stalled}TI{reached}"[: self._flags]
         rate_fl_s = round(rate_ml_min / 60 * _FL_PER_ML)
         moved_fl = round(motor.moved_ml[direction] * _FL_PER_ML)
-        return f"{rate_fl_s} {int(motor.spent_s[direction] + 1e-6)} {moved_fl} {flags}"
+        return f"{rate_fl_s} {int(motor.spent_s[direction] * self._ticks_per_s + 1e-6)} {moved_fl} {flags}"
 
     def _set_nvram(self, arguments: list[str]) -> list[str]:
         if not arguments:

@@ -15,7 +15,7 @@ from flowlab.config.load import validate
 from simulators.plant.plant import Plant
 
 #: The part of the plant that an instrument acts on and that has to be there before it.
-Part = Literal["syringe", "heater", "light"]
+Part = Literal["syringe", "feed", "valve", "heater", "light", "luminescence"]
 #: Sets a fault (True) or clears it (False). What else it takes are numbers with a default, by keyword only; a
 #: value that is not allowed is a :class:`flowlab.errors.BadInputError`.
 Fault = Callable[..., None]

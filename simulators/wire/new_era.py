@@ -48,7 +48,8 @@ class NeMotor(PumpMotor):
 class Ne1000(Instrument):
     """The pump. See :class:`Instrument` for the other arguments.
 
-    Faults: ``stall`` holds the plunger. In safe mode the pump says so by itself.
+    Faults: ``stall`` holds the plunger, which in safe mode the pump says by itself. ``clog`` and ``leak`` befall the
+    path behind it.
 
     Args:
         real_s: tells real seconds: the time-outs of a wire are no part of the plant.
@@ -89,7 +90,7 @@ class Ne1000(Instrument):
         self._phase = 1
         self._functions = {1: "RAT", 2: "STP"}
         self._unasked = b""
-        self.faults["stall"] = self._hold
+        self.faults |= {"stall": self._hold, "clog": plant.hydraulics.clog, "leak": plant.hydraulics.leak}
         self._commands: dict[str, Callable[[str], str]] = {
             "": lambda _: "",
             "VER": lambda _: self.VERSION,

@@ -59,8 +59,7 @@ def write(path: Path, frames: int) -> np.ndarray:
 @pytest.fixture
 def documents(tmp_path: Path):
     """Of a run of three events."""
-    path = tmp_path / "a folder" / "frames.h5"
-    path.parent.mkdir()
+    path = tmp_path / "frames.h5"
     data = write(path, 3)
     camera, documents = Camera(path), []
 
@@ -99,19 +98,6 @@ def test_blueskys_consolidator_counts_the_frames(documents):
     assert consolidator.get_data_source().structure.shape == data.shape
 
 
-def test_tileds_reader_gives_the_frames_back(documents):
-    consolidators = pytest.importorskip("bluesky.consolidators")
-    pytest.importorskip("tiled.adapters.hdf5", reason="needs tiled[server]", exc_type=ImportError)
-    documents, data = documents
-    found = dict(documents)
-    consolidator = consolidators.HDF5Consolidator(found["stream_resource"], found["descriptor"])
-    for name, document in documents:
-        if name == "stream_datum":
-            consolidator.consume_stream_datum(document)
-    consolidator.validate()
-    np.testing.assert_array_equal(consolidator.get_adapter().read(), data)
-
-
 def test_a_file_must_be_announced_before_its_frames(tmp_path):
     file = FrameFile()
     with pytest.raises(ValueError, match="before their file was announced"):
@@ -121,6 +107,10 @@ def test_a_file_must_be_announced_before_its_frames(tmp_path):
     assert list(file.tell_new(2)) == []
     file.stream_resource("image", tmp_path / "b.h5", DATASET, SHAPE, "<u4")
     assert [datum["indices"] for _, datum in file.tell_new(1)] == [{"start": 0, "stop": 1}]
+
+
+def test_an_address_is_percent_encoded():
+    assert file_uri(Path("/data/a folder/frames#1.h5")) == "file://localhost/data/a%20folder/frames%231.h5"
 
 
 def test_a_relative_path_is_no_address():

@@ -21,6 +21,8 @@ REPLIES = [
     (b"\nT*", 0, 0, (), Prompt.TARGET_REACHED),
     (b"\n12:1 ml/min\r\n12:", 12, 1, ("1 ml/min",), Prompt.IDLE),
     (b"\n121 ml/min\r\n12>", 12, 1, ("1 ml/min",), Prompt.INFUSING),
+    (b"\n12>1 ml/min\r\n12>", 12, 1, ("1 ml/min",), Prompt.INFUSING),
+    (b"\n12T*1 ml/min\r\n12T*", 12, 1, ("1 ml/min",), Prompt.TARGET_REACHED),
     # The pump speaks unasked at its target; the answer comes behind it.
     (b"\nT*\n1.5 ml\r\nT*", 0, 1, ("1.5 ml",), Prompt.TARGET_REACHED),
 ]
@@ -47,7 +49,9 @@ def test_an_error_of_the_pump_is_a_refusal_with_its_words(data):
         harvard.decode(data, 0, 1)
 
 
-@pytest.mark.parametrize("data", [b"x", b"\n\xff\r\n:", b"\na\nb\r\n:", b"\n0.8\x00 ml/min\r\n:", b"\n13:1 ml\r\n13:"])
+@pytest.mark.parametrize(
+    "data", [b"x", b"\n\xff\r\n:", b"\na\nb\r\n:", b"\n0.8\x00 ml/min\r\n:", b"\n13:1 ml\r\n13:", b"\na\r\nb\r\n:"]
+)
 def test_what_is_no_reply_of_this_pump_is_an_error(data):
     with pytest.raises(ReplyError):
         harvard.decode(data, 12 if b"13" in data else 0, 1)
@@ -66,6 +70,9 @@ def test_commands_are_written_as_the_manual_has_them():
     assert harvard.command("irate 3.2 ul/min") == b"irate 3.2 ul/min\r"
     assert harvard.command("irat 3.2 ul/min", 12, "colon") == b"12:irat 3.2 ul/min\r"
     assert harvard.command("irat 3.2 ul/min", 12, "plain") == b"12irat 3.2 ul/min\r"
+    assert harvard.command("irat", 12, "colon", "before") == b"@12:irat\r"
+    assert harvard.command("irat", 12, "colon", "behind") == b"12:@irat\r"
+    assert harvard.command("irat", at_sign="before") == b"@irat\r"
 
 
 def test_quantities_are_read_in_whatever_unit_the_pump_chooses():
@@ -74,7 +81,25 @@ def test_quantities_are_read_in_whatever_unit_the_pump_chooses():
     assert harvard.volume_ml("12.5 ul") == pytest.approx(0.0125)
     assert harvard.diameter_mm("26.7000 mm") == 26.7
     assert harvard.status("14285714286 0 0 I..TI.").rate_ml_min == pytest.approx(0.857142857)
-    assert harvard.status("0 0 0 w.STI").stalled
+    assert harvard.status("0 0 0 w.STI", 5).stalled
+
+
+@pytest.mark.parametrize(("flags", "text"), [(5, "0 12000 0 w..TI"), (6, "0 12000 0 w..TI.")])
+def test_a_status_has_the_flags_and_the_unit_of_time_that_are_set(flags, text):
+    assert harvard.status(text, flags).spent_s == 12000
+    assert harvard.status(text, flags, "ms").spent_s == 12
+    with pytest.raises(ReplyError):
+        harvard.status(text, 11 - flags)
+
+
+def test_a_target_that_is_not_set_is_none():
+    assert harvard.target_ml("Target volume not set") is None
+    assert harvard.target_ml("2.5 ml") == 2.5
+
+
+@given(st.floats(1e-3, 100.0))
+def test_a_volume_keeps_its_value_on_the_way_to_the_pump(volume):
+    assert harvard.volume_ml(harvard.volume_text(volume)) == pytest.approx(volume, rel=1e-3)
 
 
 @pytest.mark.parametrize("text", ["", "ml", "1 parsec", "1 ml/fortnight", "nan ml", "1,5 ml", "1 ml extra"])

@@ -113,7 +113,7 @@ def test_a_target_that_is_left_on_a_pump_is_cleared_when_it_is_connected(bench, 
 
 
 def test_what_a_pump_says_unasked_is_not_taken_for_its_word_that_it_stands():
-    scripted = Scripted([b"\nT*", b"\n1 ml\r\n>"])
+    scripted = Scripted([b"\nT*", *3 * [b"\n26.7 mm\r\n>"]] * 3)
     try:
         with bench_at({"cadmium_pump": scripted.address}) as bench, pytest.raises(NotReachedError, match="was stopped"):
             bench.devices["cadmium_pump"].make_safe()

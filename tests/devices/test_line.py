@@ -17,10 +17,10 @@ SETTINGS = LineSettings(reply_within_s=0.2, attempts=3)
 class Scripted:
     """Answers each request it hears with the next piece of its script; None closes the connection.
 
-    A piece of (seconds, bytes) is said so much later, whatever is asked meanwhile.
+    A piece of (seconds, bytes) is said so much later, whatever is asked meanwhile; a list of pieces one after another.
     """
 
-    def __init__(self, script: list[bytes | tuple[float, bytes] | None]):
+    def __init__(self, script: list[bytes | tuple[float, bytes] | list[tuple[float, bytes]] | None]):
         self._script = iter(script)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -41,10 +41,11 @@ class Scripted:
                     answer = next(self._script, b"")
                     if answer is None:
                         break
-                    if isinstance(answer, tuple):
-                        delay_s, answer = answer
+                    pieces = answer if isinstance(answer, list) else [answer]
+                    for piece in pieces:
+                        delay_s, said = piece if isinstance(piece, tuple) else (0.0, piece)
                         self._late.wait(delay_s)
-                    connection.sendall(answer)
+                        connection.sendall(said)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -161,3 +162,18 @@ def test_a_line_that_is_not_there_is_said_so_at_once():
 def test_an_address_that_cannot_be_one_is_a_link_error(address):
     with pytest.raises(LinkError, match="cannot open"):
         ask(Line(address, SETTINGS))
+
+
+def test_a_second_copy_of_a_reply_is_not_taken_for_the_answer_to_the_next_question(scripted):
+    """The copy comes a little later than the reply, the answer to the second question later still."""
+    process_value, output = (bytes.fromhex(text) for text in ("01 03 02 09 C4 BF 87", "01 03 02 01 AF F9 A8"))
+    server, _ = scripted([(0.0, process_value), (0.03, process_value)], output)
+    line = Line(server.address, LineSettings(reply_within_s=0.5, quiet_s=0.1))
+    try:
+        read = [
+            line.ask(modbus.read_request(1, register), lambda data: modbus.decode_read(data, 1), "heater")
+            for register in (1, 4)
+        ]
+    finally:
+        line.close()
+    assert read == [[2500], [431]]

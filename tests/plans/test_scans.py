@@ -16,7 +16,6 @@ from flowlab.config.instrument import ClockSettings
 from flowlab.config.paths import shipped_config
 from flowlab.daemon.worker import ours
 from plans.residence_time_scan import residence_time_scan
-from plans.scan import heating_ml
 from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
 from tests.engines import run_engine
@@ -205,10 +204,14 @@ def test_a_scan_without_a_shutter_is_refused_before_anything_moves(run, lab, ben
 def test_a_point_is_charged_the_flow_that_runs_while_its_heaters_may_still_move(bench):
     reactor = bench.devices["reactor"]
     fast, slow = Conditions(250.0, 250.0, 2.0), Conditions(260.0, 280.0, 100.0)
-    limit_s = bench.devices["growth_heater"].limit_s(30.0)
-    assert heating_ml(reactor, None, slow) == 0.0
-    assert heating_ml(reactor, fast, slow) == pytest.approx(limit_s * reactor.path.reaction_ml / 2.0)
-    assert heating_ml(reactor, slow, fast) == pytest.approx(limit_s * reactor.path.reaction_ml / 100.0)
+    oven, volume_ml = bench.devices["growth_heater"], reactor.path.reaction_ml
+    settling_s, moving_s = oven.limit_s(0.0), oven.limit_s(30.0)
+    assert reactor.heating_ml(None, slow) == pytest.approx(settling_s * volume_ml / 100.0)
+    # 14 s is the fastest flow while heaters move; then they settle once more, at the flow of the point.
+    assert reactor.heating_ml(fast, slow) == pytest.approx((moving_s / 14.0 + settling_s / 100.0) * volume_ml)
+    assert reactor.heating_ml(slow, fast) == pytest.approx((moving_s / 100.0 + settling_s / 2.0) * volume_ml)
+    same = Conditions(260.0, 250.0, 100.0)
+    assert reactor.heating_ml(slow, same) == pytest.approx(moving_s / 100.0 * volume_ml)
 
 
 def test_that_all_still_flows_is_checked_behind_each_spectrum_and_before_it_is_recorded(bench):

@@ -112,7 +112,7 @@ def served(*arguments: str) -> Iterator[Served]:
         assert said, process.stderr.read()
         yield Served(process, said["ready"]["addresses"], said["ready"]["control"])
         _, complaints = process.communicate(timeout=30)
-        assert (process.returncode, complaints) == (0, "")
+        assert (process.returncode, complaints) == (0, ""), complaints
 
 
 def pass_time(of: Bench, plant_s: float) -> None:

@@ -93,7 +93,7 @@ def test_help_tells_every_command():
         (["replay", "nowhere"], "nowhere: there is no such file, nor a run of that uid"),
         (["report", "nowhere", "-o", "x.html"], "nowhere: there is no such file, nor a run of that uid"),
         (["report", "nowhere"], "Missing option '--out' / '-o'"),
-        (["plans", "boil"], "no plan 'boil'; there are residence_time_scan, temperature_scan"),
+        (["plans", "boil"], "no plan 'boil'; there are prime, refill, residence_time_scan, temperature_scan"),
         (["run", "simulated-flow", "boil"], "no plan 'boil'"),
         (["run", "simulated-flow", "temperature_scan", "{"], "the parameters are not JSON"),
         (["run", "simulated-flow", "temperature_scan", '{"a": 1, "a": 2}'], "have 'a' twice; each may be given once"),
@@ -174,7 +174,7 @@ def test_check_finds_mistakes_anywhere_in_an_instrument_file(tmp_path, old, new,
 def test_check_says_that_a_good_file_is_well():
     result = flowlab("check", "simulated-flow")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "is well: 6 devices, 2 plans, material CdSe, simulated" in result.stdout
+    assert "is well: 6 devices, 4 plans, 0 interlocks, material CdSe, simulated" in result.stdout
 
 
 def test_plans_gives_json_schemas():
@@ -405,3 +405,17 @@ def test_a_terminal_that_knows_no_degrees_is_no_reason_to_fail(monkeypatch):
 
 def heated(lab) -> bool:
     return lab.ask(truth=True)["instruments"]["nucleation_heater"]["working_set_point_c"] == 60.0
+
+
+def test_preflight_tells_what_a_plan_would_do_and_refuses_what_there_is_not_enough_for():
+    asked = {"temperatures_c": [60.0], "residence_times_s": [14.0], "blank_c": None}
+    told = flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked))
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "1  go to 60 °C nucleation, 60 °C growth, 14 s residence: 11 min" in told.stdout
+    assert "mL of cadmium (there are 1050)" in told.stdout.splitlines()[-1]
+    facts = json.loads(flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked), "--json").stdout)
+    assert facts["total"]["seconds_at_most"] == pytest.approx(sum(step["seconds_at_most"] for step in facts["steps"]))
+    asked["residence_times_s"] = [14.0] * 2000
+    refused = flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked))
+    assert refused.returncode == 2
+    assert "by the configuration there are 1050 mL in syringe and reservoir" in complaint(refused)

@@ -75,13 +75,15 @@ def test_before_anything_was_pumped_the_line_holds_solvent():
     assert reactor.plug_at(CELL_ML).concentration_mmol_l == {}, "the first plug has not come that far"
 
 
-def test_liquid_follows_the_wall_with_its_time_constant():
+def test_liquid_follows_the_wall_with_the_time_constant_of_each_section():
     reactor = FlowReactor(PATH)
     run(reactor, 60.0, 0.4 / 14, 280.0, 100.0)
     plug = reactor.plug_at(CELL_ML)
-    enters = 0.01 / (0.4 / 14)
-    at = np.interp([enters, enters + 0.1, enters + 1.0], plug.time_s, plug.temperature_c)
+    chamber, oven = 0.01 / (0.4 / 14), 0.06 / (0.4 / 14)
+    at = np.interp([chamber, chamber + 0.01, chamber + 1.0], plug.time_s, plug.temperature_c)
     assert at == pytest.approx([23.0, 280 - 257 / np.e, 280.0], abs=2.0)
+    at = np.interp([oven, oven + 0.1, oven + 1.0], plug.time_s, plug.temperature_c)
+    assert at == pytest.approx([280.0, 100 + 180 / np.e, 100.0], abs=2.0)
 
 
 def test_a_reactor_that_stands_records_nothing_and_remembers_what_is_in_it():

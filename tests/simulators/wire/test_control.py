@@ -106,13 +106,16 @@ def test_each_fault_does_what_it_says_and_none_clears_them() -> None:
         ({"fault": "stall", "device": "valve"}, "cadmium_pump, selenium_pump, nucleation_heater"),
         (
             {"fault": "sensor_break", "device": "cadmium_pump"},
-            "stall, unplug, silence, garble, cut, lose, delay, duplicate, none",
+            "stall, clog, leak, unplug, silence, garble, cut, lose, delay, duplicate, none",
         ),
         (
             {"fault": "stall", "device": "growth_heater"},
-            "sensor_break, loop_break, unplug, silence, garble, cut, lose, delay, duplicate, none",
+            "sensor_break, loop_break, over_range, unplug, silence, garble, cut, lose, delay, duplicate, none",
         ),
-        ({"fault": "stall", "device": "spectrometer"}, "unplug, silence, garble, cut, lose, delay, duplicate, none"),
+        (
+            {"fault": "stall", "device": "spectrometer"},
+            "lamp_out, lamp_drift, bubble, unplug, silence, garble, cut, lose, delay, duplicate, none",
+        ),
     ],
 )
 def test_what_is_not_allowed_is_answered_by_what_is(request_: Any, allowed: str) -> None:

@@ -78,11 +78,33 @@ def test_a_pump_with_an_address_listens_to_nothing_else_and_puts_it_before_every
         (b"\r", b""),
         (b"3:irate\r", b""),
         (b"12:irat 1 ml/min\r", b"\n12:"),
-        (b"12irat\r", b"\n12:1 ml/min\r\n12:"),
+        (b"12:irat\r", b"\n12:1 ml/min\r\n12:"),
+        (b"@12:irat\r", b"\n12:1 ml/min\r\n12:"),
+        (b"12:@irat\r", b"\n12:1 ml/min\r\n12:"),
         (b"12:fly\r", b"\n12:Command error: fly\r\n12:   Unknown command\r\n12:"),
         (b"12:irun\r", b"\n12>"),
     ]
     converse(pump, dialogue, "whole")
+
+
+def test_its_siblings_are_addressed_without_a_colon_and_leave_the_prompt_out() -> None:
+    pump = pump_on(bench(cadmium_pump={"unit": 12, "dialect": "plain", "before_text": "address"}))
+    dialogue = [
+        (b"12irat 1 ml/min\r", b"\n12:"),
+        (b"12irat\r", b"\n121 ml/min\r\n12:"),
+        (b"@12irun\r", b"\n12>"),
+        (b"12irat\r", b"\n121 ml/min\r\n12>"),
+    ]
+    converse(pump, dialogue, "whole")
+    assert say(pump, b"12:irat\r") == b"\n12Command error: :irat\r\n12   Unknown command\r\n12>"
+
+
+def test_the_time_in_the_raw_status_is_in_the_unit_that_is_set() -> None:
+    a_bench = bench(cadmium_pump={"status_time": "ms"})
+    pump = pump_on(a_bench)
+    say(pump, b"diameter 26.7\rirate 3 ml/min\rirun\r")
+    pass_time(a_bench, 1.5)
+    assert say(pump, b"status\r").split()[1] == b"1500"
 
 
 def test_the_raw_status_has_five_flags_when_the_manual_is_right() -> None:

@@ -1,0 +1,69 @@
+"""What a plan would do, told before it does it, and without touching anything."""
+
+import pytest
+
+from flowlab.config import load_instrument
+from flowlab.daemon.preflight import Preflight, preflight
+from flowlab.errors import BadInputError
+
+SCAN = {"nucleation_c": [270.0, 280.0], "growth_offsets_c": [0.0, -10.0], "residence_time_s": 14.0}
+
+
+def foretold(plan: str, parameters: dict, **changes) -> Preflight:
+    """For the shipped instrument, whose simulators do not run: nothing can be connected."""
+    config = load_instrument("simulated-flow").model_copy(update=changes)
+    return preflight(config, "simulated-flow", plan, parameters)
+
+
+def test_a_scan_goes_to_the_blank_and_then_to_each_point():
+    found = foretold("temperature_scan", SCAN)
+    assert [step.does.split(", 14 s")[0] for step in found.steps] == [
+        "go to 60 °C nucleation, 60 °C growth",
+        "go to 270 °C nucleation, 270 °C growth",
+        "go to 270 °C nucleation, 260 °C growth",
+        "go to 280 °C nucleation, 280 °C growth",
+        "go to 280 °C nucleation, 270 °C growth",
+    ]
+    assert found.missing() == {}
+
+
+def test_reagent_and_time_are_those_of_flow_and_heaters():
+    config = load_instrument("simulated-flow")
+    path = config.flow_path
+    found = foretold("residence_time_scan", {"temperatures_c": [60.0], "residence_times_s": [14.0], "blank_c": None})
+    (step,) = found.steps
+    volumes = 1.5 + 7 * 0.3  # flushed, when the sample never gets steady
+    assert step.volumes_ml == {name: pytest.approx(volumes * path.total_ml / 2) for name in ("cadmium", "selenium")}
+    flow_ml_s = path.reaction_ml / 14.0
+    assert step.seconds > volumes * path.total_ml / flow_ml_s
+
+
+def test_streams_share_what_flows():
+    half = foretold("prime", {"streams": ["cadmium"], "volumes": 2.0})
+    both = foretold("prime", {"volumes": 2.0})
+    assert half.total.volumes_ml["cadmium"] == pytest.approx(2 * both.total.volumes_ml["cadmium"])
+    assert half.total.volumes_ml["selenium"] == 0.0
+
+
+def test_what_is_not_there_is_missing():
+    config = load_instrument("simulated-flow")
+    few = {name: reagent.model_copy(update={"reservoir_ml": 0.0}) for name, reagent in config.reagents.items()}
+    found = foretold("temperature_scan", SCAN | {"nucleation_c": [270.0] * 20}, reagents=few)
+    needed_ml, available_ml = found.missing()["cadmium"]
+    assert needed_ml > available_ml == 50.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({**SCAN, "nucleation_c": [400.0]}, "set point 400 °C is outside"),
+        ({"nucleation_c": [280.0]}, "this key is missing"),
+        (
+            {**SCAN, "nucleation_c": [60.0, 350.0], "residence_time_s": 2.0},
+            "mL of cadmium may flow between two refills",
+        ),
+    ],
+)
+def test_what_the_plan_refuses_is_refused(parameters, message):
+    with pytest.raises(BadInputError, match=message):
+        foretold("temperature_scan", parameters)
