@@ -72,7 +72,7 @@ def test_nothing_asked_is_help():
 def test_help_tells_every_command():
     result = flowlab("--help")
     assert result.returncode == 0
-    commands = "demo simulate fault run replay report check plans interlocks safe-state"
+    commands = "demo simulate fault run replay report check plans devices interlocks safe-state"
     for command in commands.split():
         assert command in result.stdout
 
