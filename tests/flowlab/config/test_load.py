@@ -10,6 +10,7 @@ from flowlab.config import load_instrument, load_material, load_recipe
 from flowlab.config.paths import shipped_config
 from flowlab.errors import BadInputError
 
+INSTRUMENTS = ("beamline-epics", "lab-serial", "simulated-flow")
 SHIPPED = shipped_config() / "instruments" / "simulated-flow.toml"
 
 
@@ -51,12 +52,16 @@ def test_devices_are_built_after_the_ones_they_are_made_of():
         ("mixer_ml = 0.002\n", "", "flow_path.mixer_ml: this key is missing"),
         ("[clock]", "[clok]", "clok: there is no such key; allowed: schema, name, description, material, clock,"),
         ('class = "devices.harvard:PhdUltra"', 'class = "devices.harvard"', "is not of the form 'package.module:Name'"),
-        ('growth = "growth_heater" }', 'growth = "oven" }', "devices.reactor.parts names the device 'oven'; there are"),
+        (
+            'growth = "growth_heater"\nwash',
+            'growth = "oven"\nwash',
+            "devices.reactor.parts names the device 'oven'; there are",
+        ),
         ("[devices.cadmium_pump]", "[devices.Cadmium-Pump]", "must be lower case letters"),
         ("[clock]", "[clock", "is not valid TOML"),
-        ('safe_state = ["nucleation_heater"', 'safe_state = ["kettle"', "safe_state names the device 'kettle'"),
+        ('safe_state = [\n    "nucleation_heater"', 'safe_state = ["kettle"', "safe_state names the device 'kettle'"),
         (
-            'safe_state = ["nucleation_heater", "growth_heater", ',
+            'safe_state = [\n    "nucleation_heater", "growth_heater",',
             "safe_state = [",
             "safe_state leaves out nucleation_heater, growth_heater: name every device that has an address",
         ),
@@ -122,7 +127,7 @@ def test_devices_that_are_made_of_one_another_are_refused(edited):
 
 @pytest.mark.parametrize("name", ["nowhere", "no/such/file.toml", "../config/instruments/simulated-flow"])
 def test_a_file_that_is_not_there_is_said_so_with_what_there_is(name):
-    with pytest.raises(BadInputError, match="there is no such file; instruments that are shipped: simulated-flow"):
+    with pytest.raises(BadInputError, match="there is no such file; instruments that are shipped: .*simulated-flow"):
         load_instrument(name)
 
 
@@ -188,7 +193,8 @@ def test_the_wheel_carries_the_configuration_and_finds_it(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "site")
-    assert "flowlab/_shipped/config/instruments/simulated-flow.toml" in names
+    for name in INSTRUMENTS:
+        assert f"flowlab/_shipped/config/instruments/{name}.toml" in names
     assert "simulators/plant/cdse.toml" in names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {
         "flowlab",
@@ -199,9 +205,11 @@ def test_the_wheel_carries_the_configuration_and_finds_it(tmp_path):
     # Only the unpacked wheel and the libraries are on the path: no checkout, no editable install.
     path = [str(tmp_path / "site"), *(entry for entry in sys.path if entry.endswith("site-packages"))]
     code = (
-        f"import sys; sys.path[:0] = {path!r}; from flowlab.config.paths import shipped_config; print(shipped_config())"
+        f"import sys; sys.path[:0] = {path!r}; from flowlab.config.paths import find_config; "
+        f"print(*(find_config('instruments', name) for name in {INSTRUMENTS!r}), sep='\\n')"
     )
     found = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
-    ).stdout.strip()
-    assert Path(found) == tmp_path / "site" / "flowlab" / "_shipped" / "config"
+    ).stdout.splitlines()
+    shipped = tmp_path / "site" / "flowlab" / "_shipped" / "config" / "instruments"
+    assert [Path(line) for line in found] == [shipped / f"{name}.toml" for name in INSTRUMENTS]
