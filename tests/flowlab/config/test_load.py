@@ -9,9 +9,12 @@ from flowlab.bench import Bench
 from flowlab.config import load_instrument, load_material, load_recipe
 from flowlab.config.paths import shipped_config
 from flowlab.errors import BadInputError
+from tests.instruments import UV_VIS
 
+SHIPPED = Path(UV_VIS)
+
+#: What is shipped.
 INSTRUMENTS = ("beamline-epics", "lab-serial", "simulated-flow")
-SHIPPED = shipped_config() / "instruments" / "simulated-flow.toml"
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def test_everything_that_is_shipped_loads():
 
 
 def test_devices_are_built_after_the_ones_they_are_made_of():
-    order = load_instrument("simulated-flow").build_order()
+    order = load_instrument(UV_VIS).build_order()
     assert order.index("reactor") > max(order.index(n) for n in ("cadmium_pump", "growth_heater"))
 
 
@@ -52,16 +55,12 @@ def test_devices_are_built_after_the_ones_they_are_made_of():
         ("mixer_ml = 0.002\n", "", "flow_path.mixer_ml: this key is missing"),
         ("[clock]", "[clok]", "clok: there is no such key; allowed: schema, name, description, material, clock,"),
         ('class = "devices.harvard:PhdUltra"', 'class = "devices.harvard"', "is not of the form 'package.module:Name'"),
-        (
-            'growth = "growth_heater"\nwash',
-            'growth = "oven"\nwash',
-            "devices.reactor.parts names the device 'oven'; there are",
-        ),
+        ('growth = "growth_heater" }', 'growth = "oven" }', "devices.reactor.parts names the device 'oven'; there are"),
         ("[devices.cadmium_pump]", "[devices.Cadmium-Pump]", "must be lower case letters"),
         ("[clock]", "[clock", "is not valid TOML"),
-        ('safe_state = [\n    "nucleation_heater"', 'safe_state = ["kettle"', "safe_state names the device 'kettle'"),
+        ('safe_state = ["nucleation_heater"', 'safe_state = ["kettle"', "safe_state names the device 'kettle'"),
         (
-            'safe_state = [\n    "nucleation_heater", "growth_heater",',
+            'safe_state = ["nucleation_heater", "growth_heater", ',
             "safe_state = [",
             "safe_state leaves out nucleation_heater, growth_heater: name every device that has an address",
         ),
