@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from flowlab.config.paths import shipped_config
 from tests.flowlab.cli.test_cli import addressed, complaint, flowlab
 from tests.simulators.benches import hear, served
 from tests.support import is_safe
+
+WHOLE_LAB = str(shipped_config() / "instruments" / "simulated-flow.toml")
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +22,7 @@ def lab():
 
 @pytest.fixture
 def config(lab, tmp_path):
-    return addressed(tmp_path / "mine.toml", lab.addresses)
+    return addressed(tmp_path / "mine.toml", lab.addresses, instrument=WHOLE_LAB)
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ def test_what_fails_is_named_and_keeps_only_what_is_made_of_it_from_being_read(l
 def test_nobody_there_is_told_with_what_to_do(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    path = addressed(tmp_path / "mine.toml", {"cadmium_pump": f"socket://127.0.0.1:{port}"})
+    path = addressed(tmp_path / "mine.toml", {"cadmium_pump": f"socket://127.0.0.1:{port}"}, instrument=WHOLE_LAB)
     result = flowlab("devices", "cadmium_pump", "-c", path)
     assert result.returncode == 1
     assert f"cannot open socket://127.0.0.1:{port}" in complaint(result)
