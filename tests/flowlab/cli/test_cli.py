@@ -86,7 +86,7 @@ def test_help_tells_every_command():
         (["demo", "--playback", "nowhere.csv"], "nowhere.csv: cannot be read: No such file or directory"),
         (
             ["check", "nowhere.toml"],
-            "nowhere.toml: there is no such file; instruments that are shipped: beamline-epics, lab-serial, simulated-flow",
+            "there is no such file; instruments that are shipped: beamline-epics, lab-serial, simulated-flow",
         ),
         (["replay", "nowhere"], "nowhere: there is no such file, nor a run of that uid"),
         (["report", "nowhere", "-o", "x.html"], "nowhere: there is no such file, nor a run of that uid"),
