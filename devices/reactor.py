@@ -350,7 +350,7 @@ class FlowReactor(Instrument):
         self.optical_plug.plug = self._log.at(path.reaction_ml + path.transfer_ml + path.cell_ml / 2)
         if path.xray_centre_ml is not None:
             self.xray_plug.plug = self._log.at(path.xray_centre_ml)
-        status = DeviceStatus(self)
+        status = DeviceStatus(self, call_stop_on_failure=False)  # the plan stops, not a thread of the status
         status.set_finished()
         return status
 

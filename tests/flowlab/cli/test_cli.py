@@ -72,7 +72,7 @@ def test_nothing_asked_is_help():
 def test_help_tells_every_command():
     result = flowlab("--help")
     assert result.returncode == 0
-    commands = "demo simulate fault run replay report check plans devices interlocks safe-state"
+    commands = "demo simulate fault run replay report export check plans devices interlocks safe-state"
     for command in commands.split():
         assert command in result.stdout
 
@@ -88,6 +88,8 @@ def test_help_tells_every_command():
             ["check", "nowhere.toml"],
             "there is no such file; instruments that are shipped: beamline-epics, lab-serial, simulated-flow",
         ),
+        (["export", "nowhere", "--format", "csv"], "nowhere: there is no such file, nor a run of that uid"),
+        (["export", "nowhere", "--format", "pdf"], "'pdf' is not one of 'csv', 'nxcansas', 'nexus'"),
         (["replay", "nowhere"], "nowhere: there is no such file, nor a run of that uid"),
         (["report", "nowhere", "-o", "x.html"], "nowhere: there is no such file, nor a run of that uid"),
         (["report", "nowhere"], "Missing option '--out' / '-o'"),
