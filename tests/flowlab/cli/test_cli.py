@@ -416,7 +416,7 @@ def heated(lab) -> bool:
     return lab.ask(truth=True)["instruments"]["nucleation_heater"]["working_set_point_c"] == 60.0
 
 
-def test_preflight_tells_what_a_plan_would_do_and_refuses_what_there_is_not_enough_for():
+def test_preflight_tells_what_a_plan_would_do_and_refuses_what_there_is_not_enough_for(tmp_path):
     asked = {"temperatures_c": [60.0], "residence_times_s": [14.0], "blank_c": None}
     told = flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked))
     assert (told.returncode, told.stderr) == (0, "")
@@ -425,7 +425,9 @@ def test_preflight_tells_what_a_plan_would_do_and_refuses_what_there_is_not_enou
     assert "mL of cadmium (there are 1050)" in told.stdout.splitlines()[-1]
     facts = json.loads(flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked), "--json").stdout)
     assert facts["total"]["seconds_at_most"] == pytest.approx(sum(step["seconds_at_most"] for step in facts["steps"]))
-    asked["residence_times_s"] = [14.0] * 2000
-    refused = flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked))
+    asked["residence_times_s"] = [14.0] * 100
+    path = tmp_path / "little.toml"
+    path.write_text(Path(UV_VIS).read_text(encoding="utf-8").replace("reservoir_ml = 1000.0", "reservoir_ml = 5.0"))
+    refused = flowlab("plans", "residence_time_scan", "-c", path, "--preflight", json.dumps(asked))
     assert refused.returncode == 2
-    assert "by the configuration there are 1050 mL in syringe and reservoir" in complaint(refused)
+    assert "by the configuration there are 55 mL in syringe and reservoir" in complaint(refused)
