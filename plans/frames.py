@@ -65,8 +65,8 @@ def take_background_frames(reactor: Reactor, xray: Endstation, settings: FrameSe
     frames = settings.background_frames
     yield from bps.abs_set(reactor.wash, settings.wash_volumes, wait=True)
     yield from bps.abs_set(xray.sample, FLOW_CELL, wait=True)
-    dark = take_frames(reactor, xray, "saxs_dark", frames)
-    yield from bpp.stage_wrapper(dark, [xray])  # the shutter is closed
+    yield from bps.abs_set(xray.shutter_open, False, wait=True)
+    yield from bpp.stage_wrapper(take_frames(reactor, xray, "saxs_dark", frames), [xray])
     yield from bps.abs_set(xray.sample, EMPTY, wait=True)
     yield from staged(xray, take_frames(reactor, xray, "saxs_open", frames))
     yield from bps.abs_set(xray.sample, FLOW_CELL, wait=True)

@@ -57,7 +57,7 @@ def test_radii_at_1_5_s_follow_the_nucleation_temperature(lab):
         nucleation_c=[190.0, 210.0, 240.0],
         growth_c=230.0,
         residence_time_s=1.5,
-        frames={"frames": 4, "background_frames": 12},
+        frames={"frames": 3, "background_frames": 10},
         steady={"flush_volumes": 1.2, "most_spectra": 2},
     )
     found = load_run(outcome.stored)

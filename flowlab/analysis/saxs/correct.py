@@ -20,6 +20,8 @@ from flowlab.analysis.saxs.curve import Array, Curve
 
 #: A monitor must stand out of its error by so many sigma, and a difference to be believed too.
 _SIGMA = 3.0
+#: A dark above this share of the background is none.
+_DARKEST = 0.5
 
 
 @dataclass(frozen=True)
@@ -178,12 +180,20 @@ def _obstacle(
             return f"{name} and sample were not integrated to the same q"
     if dark is not None and not 0 < dark[1] < np.inf:
         return f"dark: an exposure of {dark[1]!r} s counts nothing"
+    if dark is not None and _level(*dark) > _DARKEST * _level(background.curve, background.exposure_s):
+        return "dark: it is as bright as the background: was the shutter closed?"
     for name, quantity in (("thickness", thickness_mm), ("scale factor", factor)):
         if quantity is not None and not _positive(quantity):
             return f"{name}: {quantity.value:.4g} ± {quantity.err:.2g} cannot be used"
     if not 0 <= background_share <= 1:
         return f"a share of {background_share!r} of the background cannot be subtracted"
     return None
+
+
+def _level(curve: Curve, exposure_s: float) -> float:
+    """Counts per pixel and second, over all bins that have any pixels."""
+    pixels = np.where(np.isfinite(curve.intensity), curve.pixels, 0.0)
+    return float(np.nansum(curve.intensity * pixels) / max(pixels.sum(), 1.0) / exposure_s)
 
 
 def _positive(quantity: Quantity) -> bool:

@@ -129,6 +129,7 @@ OTHER_Q = replace(GOOD, curve=replace(GOOD.curve, q_per_nm=Q + 0.1))
         ({"background": OTHER_Q}, "same q"),
         ({"dark": (OTHER_Q.curve, 1.0)}, "dark and sample"),
         ({"dark": (GOOD.curve, -1.0)}, "dark: an exposure"),
+        ({"dark": (GOOD.curve, GOOD.exposure_s)}, "dark: it is as bright as the background: was the shutter closed?"),
         ({"thickness_mm": exact(0.0)}, "thickness"),
         ({"factor": exact(float("nan"))}, "scale factor"),
         ({"background_share": 1.5}, "share of 1.5"),
