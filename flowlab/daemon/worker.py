@@ -94,12 +94,16 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
     engine.subscribe(recorder)
     lifeline.on_cut(lambda: _interrupt(engine))
     tripped: list[str] = []
+    not_latched: list[str] = []
     latches = Latches(Path(spec["data"]), bench.config.name)
 
     def trip(name: str, reason: str) -> None:
         tripped.append(f"interlock {name}: {reason}")
         _interrupt(engine)  # first of all
-        latches.latch(name, reason)
+        try:
+            latches.latch(name, reason)
+        except FlowlabError as error:
+            not_latched.append(str(error))
 
     interlocks = Interlocks(bench, trip)
     failure: FlowlabError | None = None
@@ -112,16 +116,18 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
         failure = _abort(engine, tripped)
     except Exception as error:  # noqa: BLE001  whatever it is, the devices are made safe next
         failure = in_words(error)
-    finally:
-        interlocks.close()
+    interlocks.end()  # a reading under way may take its time limit: being safe does not wait for it
+    unsafe = {name: error for name, error in bench.make_safe().items() if error is not None}
+    interlocks.close()
     engine._loop.call_soon_threadsafe(engine._loop.stop)
-    _leave_safe(bench, failure)
+    _tell(_with_trips(failure, tripped, not_latched), unsafe)
     return {"run_uids": list(uids)}
 
 
 def _interrupt(engine: RunEngine) -> None:
-    """End the plan from another thread: the main thread goes on behind ``engine(…)``."""
-    with contextlib.suppress(TransitionError):  # it has ended, or has not begun: see _unless_cut
+    """End the plan from another thread: the main thread goes on behind ``engine(…)``. Only the first time counts."""
+    # It is being ended already, has ended (a panicked engine is a RuntimeError), or has not begun: see _unless_ended.
+    with contextlib.suppress(TransitionError, RuntimeError):
         engine.request_pause(defer=False)
 
 
@@ -172,9 +178,19 @@ def ours(error: BaseException) -> FlowlabError | None:
     return None
 
 
-def _leave_safe(bench: Bench, failure: FlowlabError | None) -> None:
-    """Make every device safe, once more, and raise what went wrong before or now."""
-    unsafe = {name: error for name, error in bench.make_safe().items() if error is not None}
+def _with_trips(failure: FlowlabError | None, tripped: list[str], not_latched: list[str]) -> FlowlabError | None:
+    """What went wrong, with every interlock that tripped: the plan may have ended, or failed, in the same moment."""
+    told = [] if failure is None else [str(failure)]
+    silent = [words for words in tripped if words not in "".join(told)]
+    if not silent and not not_latched:
+        return failure
+    return InterlockError(
+        "; ".join([*told, *silent, *not_latched] if told else [*silent, *not_latched, "the plan ended"])
+    )
+
+
+def _tell(failure: FlowlabError | None, unsafe: dict[str, FlowlabError]) -> None:
+    """Raise what went wrong, in the plan or in making the instrument safe."""
     if failure is None and not unsafe:
         return
     message = str(failure) if failure else "the plan ended"
