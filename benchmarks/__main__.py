@@ -4,13 +4,14 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, codec, demo, eiger, engine, latency, saxs, startup
+from benchmarks import analysis, codec, demo, eiger, engine, latency, saxs, saxs_live, startup
 from benchmarks.table import show
 
 ALL = {
     "codec": codec.rows,
     "analysis": analysis.rows,
     "saxs": saxs.rows,
+    "saxs-live": saxs_live.rows,
     "eiger": eiger.rows,
     "engine": engine.rows,
     "latency": latency.rows,
