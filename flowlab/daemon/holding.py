@@ -150,6 +150,7 @@ class _Holding:
             if interlock.blind is not None:
                 raise BlindError(f"interlock {interlock.name}: {interlock.blind}; nothing is acquired without it")
             yield from bps.sleep(_LOOK_EVERY_S)
+            yield from _look_again([interlock])
         self._hold.note(interlock.name, reason, time.monotonic() - begun_s)
         if self._in_run:
             yield from bps.create(name="holds")

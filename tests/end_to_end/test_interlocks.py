@@ -133,7 +133,7 @@ FRAMES = {
     "frames": {"frames": 3, "background_frames": 1, "wash_volumes": 1.0, "exposure_s": 60.0},
 }
 SMALL = [
-    ("volume_ml = 50.0\ninner_diameter_mm = 26.7", "volume_ml = 20.0\ninner_diameter_mm = 19.1"),
+    ("volume_ml = 50.0\ninner_diameter_mm = 26.7", "volume_ml = 36.0\ninner_diameter_mm = 24.0"),
     ('"cadmium oleate in octadecene"\nconcentration_mmol_l = 20.0\nreservoir_ml = 1000.0', RESERVOIR),
     ('"trioctylphosphine selenide in octadecene"\nconcentration_mmol_l = 20.0\nreservoir_ml = 1000.0', RESERVOIR),
     ('wash = "solvent_pump"\n', 'wash = "solvent_pump"\n[devices.reactor.settings]\nreserve_ml = 4.0\n'),
