@@ -57,10 +57,12 @@ class Latches:
         path = self._file(name)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                return
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-        except FileExistsError:
-            return
         except OSError as error:
+            if path.is_file():  # another made it in the same moment
+                return
             raise FlowlabError(f"that interlock {name} tripped COULD NOT BE RECORDED in {path} ({error})") from None
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

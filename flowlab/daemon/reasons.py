@@ -17,41 +17,41 @@ def with_reasons(plan: MsgGenerator[Any], why_aborted: Callable[[], str], failed
         why_aborted: asked when a run is aborted.
         failed: gets what runs failed of, which a failing clean-up would hide.
     """
-    failure: FlowlabError | None = None
+    thrown: BaseException | None = None
     try:
         message = next(plan)
         while True:
             try:
-                answer = yield _with_reason(message, failure, why_aborted, failed)
+                answer = yield _with_reason(message, thrown, why_aborted, failed)
             except GeneratorExit:
                 plan.close()
                 raise
             except BaseException as error:  # noqa: BLE001  it goes on into the plan, whatever it is
-                failure = ours(error) or failure
-                message = _thrown(plan, error)
+                thrown = error
+                message = _throw(plan, error)
             else:
                 message = plan.send(answer)
     except StopIteration as end:
         return end.value
 
 
-def _thrown(plan: MsgGenerator[Any], error: BaseException) -> Msg:
+def _throw(plan: MsgGenerator[Any], error: BaseException) -> Msg:
     generator: Generator[Msg, Any, Any] = plan
     return generator.throw(error)
 
 
-def _with_reason(message: Msg, failure: FlowlabError | None, why_aborted: Callable[[], str], failed: list[str]) -> Msg:
-    if message.command != "close_run":
+def _with_reason(message: Msg, thrown: BaseException | None, why_aborted: Callable[[], str], failed: list[str]) -> Msg:
+    """The message; when it ends a run badly, with the reason."""
+    status = message.kwargs.get("exit_status") if message.command == "close_run" else None
+    reason = str(message.kwargs.get("reason") or "")
+    if status == "abort":
+        return message._replace(kwargs=message.kwargs | {"reason": why_aborted()})
+    if status != "fail":
         return message
-    match message.kwargs.get("exit_status"):
-        case "abort":
-            return message._replace(kwargs=message.kwargs | {"reason": why_aborted()})
-        case "fail":
-            reason = message.kwargs.get("reason") if failure is None else str(failure)
-            failed.append(str(reason))
-            return message._replace(kwargs=message.kwargs | {"reason": reason})
-        case _:
-            return message
+    if thrown is not None and reason == str(thrown):  # not one that the plan made good before it failed
+        reason = str(ours(thrown) or reason)
+    failed.append(reason)
+    return message._replace(kwargs=message.kwargs | {"reason": reason})
 
 
 def ours(error: BaseException) -> FlowlabError | None:
