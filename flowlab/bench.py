@@ -5,7 +5,7 @@ several devices use together, a serial line for instance. Detectors put their fi
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, TypeVar
@@ -151,21 +151,26 @@ class Bench:
         for device in self.devices.values():
             device.connect()
 
-    def make_safe(self) -> dict[str, FlowlabError | None]:
+    def make_safe(self, only: Container[str] | None = None) -> dict[str, FlowlabError | None]:
         """Bring every device of ``safe_state`` into its safe state, in that order, whatever fails on the way.
+
+        Args:
+            only: names of devices; the others are left alone. None: all of them.
 
         Returns:
             For each device None, or the error that kept it from being safe.
         """
         outcome: dict[str, FlowlabError | None] = {}
         for name in self.config.safe_state:
+            if only is not None and name not in only:
+                continue
             try:
                 self.devices[name].make_safe()
                 outcome[name] = None
             except FlowlabError as error:
                 outcome[name] = error
             except Exception as error:  # noqa: BLE001  whatever it is, those behind it are made safe too
-                outcome[name] = FlowlabError(f"{name}: {_in_words(error)}")
+                outcome[name] = FlowlabError(f"{name}: {in_words(error)}")
         return outcome
 
     def close(self) -> None:
@@ -184,8 +189,8 @@ class Bench:
         self.close()
 
 
-def _in_words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """What happened, for a message of one line; of a group, all that is in it."""
     if isinstance(error, ExceptionGroup):
-        return "; ".join(_in_words(part) for part in error.exceptions)
+        return "; ".join(in_words(part) for part in error.exceptions)
     return str(error) if isinstance(error, FlowlabError) else repr(error)

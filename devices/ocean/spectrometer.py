@@ -18,6 +18,7 @@ from ophyd.status import DeviceStatus
 
 from devices.base import Instrument, check_limits
 from devices.errors import DeviceError, LimitError, LinkError, NotReachedError, ReplyError, ReplyTimeoutError
+from devices.foresight import ExposureForesight
 from devices.ocean.link import OceanLink
 from devices.ocean.signals import IntegrationTime, LightState, Scans
 from devices.protocols import obp
@@ -268,6 +269,11 @@ class OceanSpectrometer(Instrument):
         self._end_work()
 
     # Spectra.
+
+    def foresight(self) -> ExposureForesight:
+        """An account of what it would take."""
+        settings = self.settings
+        return ExposureForesight("spectrum", 1e-3 * settings.integration_ms * settings.scans)
 
     def trigger(self) -> DeviceStatus:
         """Take one spectrum; done when it can be read."""

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import flowlab
-from flowlab.cli import demo, fault, inspect, interlocks, runs, simulate
+from flowlab.cli import demo, devices, fault, inspect, interlocks, runs, simulate
 from flowlab.errors import FlowlabError
 
 
@@ -62,6 +62,7 @@ app.command()(runs.report)
 app.command()(runs.export)
 app.command()(inspect.check)
 app.command()(inspect.plans)
+app.command()(devices.devices)
 app.command()(interlocks.interlocks)
 app.command("safe-state")(simulate.safe_state)
 

@@ -41,10 +41,12 @@ def run(
         outcome = session.run(plan, wanted, progress.watch)
     for problem in outcome.problems:
         sys.stderr.write(f"flowlab: {problem}\n")
-    reported = write_report(outcome.stored, outcome.stored.report)
+    reported = write_report(outcome.stored, outcome.stored.report) if outcome.to_be_analysed else None
     if as_json:
         facts = {"run_uid": outcome.run_uid, "folder": str(outcome.stored.folder), "seconds": outcome.seconds}
         sys.stdout.write(json.dumps(facts) + "\n")
+    elif reported is None:
+        sys.stdout.write(f"\n{plan} is done; there is nothing to analyse.\n\njournal  {outcome.stored.journal}\n")
     else:
         files = {"report": outcome.stored.report, "nexus": outcome.stored.nexus, "journal": outcome.stored.journal}
         listed = "".join(f"{name:8} {path}\n" for name, path in files.items())

@@ -1,9 +1,9 @@
 """Read a configuration file; every complaint names the file, the key, the value and what is allowed."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,6 +15,9 @@ from flowlab.config.recipes import Recipe
 from flowlab.errors import BadInputError
 
 M = TypeVar("M", bound=Model)
+
+#: How a value begins, in a template, that only the person at the instrument can know.
+TO_FILL_IN = "FILL IN"
 
 
 class ConfigError(BadInputError):
@@ -100,14 +103,48 @@ def allowed_keys(model: type[BaseModel], error: ValidationError) -> str:
     return f"; allowed: {', '.join(names)}" if names else ""
 
 
+def to_fill_in(values: object, key: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of keys whose values are still those of a template, in the order of the file.
+
+    Args:
+        values: what was read of a file: tables, lists, values.
+        key: the path of keys above them.
+    """
+    if isinstance(values, str):
+        if values.startswith(TO_FILL_IN):
+            yield key
+        return
+    if isinstance(values, dict):
+        inside = cast("dict[str, object]", values).items()
+    elif isinstance(values, list):
+        inside = ((str(i), value) for i, value in enumerate(cast("list[object]", values)))
+    else:
+        return
+    for name, value in inside:
+        yield from to_fill_in(value, (*key, name))
+
+
+def _refuse_a_template(values: object, where: str) -> None:
+    tables: dict[str, list[str]] = {}
+    for *table, name in to_fill_in(values):
+        tables.setdefault(".".join(table), []).append(name)
+    if not tables:
+        return
+    count = sum(map(len, tables.values()))
+    keys = "; ".join(f"{table}: {', '.join(names)}" if table else ", ".join(names) for table, names in tables.items())
+    raise ConfigError(f"{where}: {count} {'key is' if count == 1 else 'keys are'} still to be filled in: {keys}")
+
+
 def load_instrument(path: str | Path) -> InstrumentConfig:
     """Load an instrument file, given by path or by the name of one that is shipped (``simulated-flow``).
 
     Raises:
-        ConfigError: see :func:`read_toml` and :func:`validate`.
+        ConfigError: see :func:`read_toml` and :func:`validate`; or it is a template, and not everything is filled in.
     """
     file = find_config("instruments", path)
-    return validate(InstrumentConfig, read_toml(file), str(file))
+    values = read_toml(file)
+    _refuse_a_template(values, str(file))
+    return validate(InstrumentConfig, values, str(file))
 
 
 def load_material(name: str | Path) -> Material:

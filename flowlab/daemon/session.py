@@ -41,6 +41,7 @@ class Outcome:
         tracks: data of its track events.
         problems: what went wrong beside the run, one line each.
         seconds: real seconds from the run's start to its stop document.
+        to_be_analysed: whether the plan measures something that an analysis is made of; not so washing.
     """
 
     run_uid: str
@@ -49,6 +50,7 @@ class Outcome:
     tracks: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    to_be_analysed: bool = False
 
 
 @contextmanager
@@ -390,4 +392,5 @@ class Follower:
             self._tracks,
             self.problems,
             round(self._stopped - self._started, 3),
+            self.to_be_analysed,
         )

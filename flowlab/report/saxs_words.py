@@ -71,7 +71,8 @@ def _where(points: Sequence[Mapping[str, Any]], unit: str) -> str:
 
 def _layers(run: RunData, points: Sequence[Mapping[str, Any]]) -> str:
     _, unit, _ = axis_name(run.start["analysis"]["axes"][-1])
-    stacks = [point for point in points if point["order"] == "lamellar"]
+    gone = {m["temperature_c"] for m in run.melting if m["state"] == "gone"}
+    stacks = [point for point in points if point["order"] == "lamellar" and point["coordinate"] not in gone]
     peaks = [point for point in points if len(point["bragg_q_per_nm"])]
     if not peaks:
         return ""

@@ -47,9 +47,9 @@ def kept(tmp_path):
     return tmp_path
 
 
-def addressed(path: Path, addresses: dict[str, str], speed: float = 400.0) -> Path:
-    """The shipped instrument with other addresses, as a user would write it."""
-    text = Path(UV_VIS).read_text(encoding="utf-8")
+def addressed(path: Path, addresses: dict[str, str], speed: float = 400.0, instrument: str = UV_VIS) -> Path:
+    """An instrument file with other addresses, as a user would write it."""
+    text = Path(instrument).read_text(encoding="utf-8")
     head, *tables = text.replace("speed = 200.0", f"speed = {speed}").split("[devices.")
     for i, table in enumerate(tables):
         name = table.split("]")[0]
@@ -72,7 +72,7 @@ def test_nothing_asked_is_help():
 def test_help_tells_every_command():
     result = flowlab("--help")
     assert result.returncode == 0
-    commands = "demo simulate fault run replay report export check plans interlocks safe-state"
+    commands = "demo simulate fault run replay report export check plans devices interlocks safe-state"
     for command in commands.split():
         assert command in result.stdout
 
@@ -86,7 +86,7 @@ def test_help_tells_every_command():
         (["demo", "--playback", "nowhere.csv"], "nowhere.csv: cannot be read: No such file or directory"),
         (
             ["check", "nowhere.toml"],
-            "nowhere.toml: there is no such file; instruments that are shipped: simulated-flow",
+            "there is no such file; instruments that are shipped: beamline-epics, lab-serial, simulated-flow",
         ),
         (["export", "nowhere", "--format", "csv"], "nowhere: there is no such file, nor a run of that uid"),
         (["export", "nowhere", "--format", "pdf"], "'pdf' is not one of 'csv', 'nxcansas', 'nexus'"),
@@ -326,6 +326,15 @@ def test_a_plan_runs_on_an_instrument_that_somebody_else_started(lab, tmp_path):
     assert all(line.endswith(" safe") for line in safe.stdout.splitlines())
 
 
+def test_a_plan_that_measures_nothing_runs_and_has_no_report(lab, tmp_path):
+    path = addressed(tmp_path / "my.toml", lab.addresses)
+    result = flowlab("run", path, "prime", '{"volumes": 1.0}', "--data", tmp_path / "data")
+    assert result.returncode == 0, result.stderr
+    (folder,) = (tmp_path / "data").glob("*-prime-*")
+    assert f"prime is done; there is nothing to analyse.\n\njournal  {folder / 'documents.journal'}\n" in result.stdout
+    assert [p.name for p in folder.iterdir()] == ["documents.journal"]
+
+
 def test_a_limit_is_refused_with_exit_code_2_and_nothing_moves(lab, tmp_path):
     path = addressed(tmp_path / "my.toml", lab.addresses)
     before = lab.ask(truth=True)["instruments"]["nucleation_heater"]["working_set_point_c"]
@@ -407,15 +416,18 @@ def heated(lab) -> bool:
     return lab.ask(truth=True)["instruments"]["nucleation_heater"]["working_set_point_c"] == 60.0
 
 
-def test_preflight_tells_what_a_plan_would_do_and_refuses_what_there_is_not_enough_for():
+def test_preflight_tells_what_a_plan_would_do_and_refuses_what_there_is_not_enough_for(tmp_path):
     asked = {"temperatures_c": [60.0], "residence_times_s": [14.0], "blank_c": None}
     told = flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked))
     assert (told.returncode, told.stderr) == (0, "")
-    assert "1  go to 60 °C nucleation, 60 °C growth, 14 s residence: 11 min" in told.stdout
+    assert "1  begin: 2 spectra\n" in told.stdout
+    assert "2  go to 60 °C nucleation, 60 °C growth, 14 s residence: 12 min" in told.stdout
     assert "mL of cadmium (there are 1050)" in told.stdout.splitlines()[-1]
     facts = json.loads(flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked), "--json").stdout)
     assert facts["total"]["seconds_at_most"] == pytest.approx(sum(step["seconds_at_most"] for step in facts["steps"]))
-    asked["residence_times_s"] = [14.0] * 2000
-    refused = flowlab("plans", "residence_time_scan", "--preflight", json.dumps(asked))
+    asked["residence_times_s"] = [14.0] * 100
+    path = tmp_path / "little.toml"
+    path.write_text(Path(UV_VIS).read_text(encoding="utf-8").replace("reservoir_ml = 1000.0", "reservoir_ml = 5.0"))
+    refused = flowlab("plans", "residence_time_scan", "-c", path, "--preflight", json.dumps(asked))
     assert refused.returncode == 2
-    assert "by the configuration there are 1050 mL in syringe and reservoir" in complaint(refused)
+    assert "by the configuration there are 55 mL in syringe and reservoir" in complaint(refused)

@@ -13,6 +13,9 @@ from tests.instruments import UV_VIS
 
 SHIPPED = Path(UV_VIS)
 
+#: What is shipped.
+INSTRUMENTS = ("beamline-epics", "lab-serial", "simulated-flow")
+
 
 @pytest.fixture
 def edited(tmp_path):
@@ -123,7 +126,7 @@ def test_devices_that_are_made_of_one_another_are_refused(edited):
 
 @pytest.mark.parametrize("name", ["nowhere", "no/such/file.toml", "../config/instruments/simulated-flow"])
 def test_a_file_that_is_not_there_is_said_so_with_what_there_is(name):
-    with pytest.raises(BadInputError, match="there is no such file; instruments that are shipped: simulated-flow"):
+    with pytest.raises(BadInputError, match="there is no such file; instruments that are shipped: .*simulated-flow"):
         load_instrument(name)
 
 
@@ -189,7 +192,8 @@ def test_the_wheel_carries_the_configuration_and_finds_it(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "site")
-    assert "flowlab/_shipped/config/instruments/simulated-flow.toml" in names
+    for name in INSTRUMENTS:
+        assert f"flowlab/_shipped/config/instruments/{name}.toml" in names
     assert "simulators/plant/cdse.toml" in names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {
         "flowlab",
@@ -200,9 +204,11 @@ def test_the_wheel_carries_the_configuration_and_finds_it(tmp_path):
     # Only the unpacked wheel and the libraries are on the path: no checkout, no editable install.
     path = [str(tmp_path / "site"), *(entry for entry in sys.path if entry.endswith("site-packages"))]
     code = (
-        f"import sys; sys.path[:0] = {path!r}; from flowlab.config.paths import shipped_config; print(shipped_config())"
+        f"import sys; sys.path[:0] = {path!r}; from flowlab.config.paths import find_config; "
+        f"print(*(find_config('instruments', name) for name in {INSTRUMENTS!r}), sep='\\n')"
     )
     found = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
-    ).stdout.strip()
-    assert Path(found) == tmp_path / "site" / "flowlab" / "_shipped" / "config"
+    ).stdout.splitlines()
+    shipped = tmp_path / "site" / "flowlab" / "_shipped" / "config" / "instruments"
+    assert [Path(line) for line in found] == [shipped / f"{name}.toml" for name in INSTRUMENTS]

@@ -19,12 +19,14 @@ def foretold(plan: str, parameters: dict, **changes) -> Preflight:
 def test_a_scan_goes_to_the_blank_and_then_to_each_point():
     found = foretold("temperature_scan", SCAN)
     assert [step.does.split(", 14 s")[0] for step in found.steps] == [
+        "",  # the dark spectrum, before anything moves
         "go to 60 °C nucleation, 60 °C growth",
         "go to 270 °C nucleation, 270 °C growth",
         "go to 270 °C nucleation, 260 °C growth",
         "go to 280 °C nucleation, 280 °C growth",
         "go to 280 °C nucleation, 270 °C growth",
     ]
+    assert [step.takes["spectrum"] for step in found.steps] == [1, 1, 8, 8, 8, 8]  # when none gets steady
     assert found.missing() == {}
 
 
@@ -32,11 +34,13 @@ def test_reagent_and_time_are_those_of_flow_and_heaters():
     config = load_instrument(UV_VIS)
     path = config.flow_path
     found = foretold("residence_time_scan", {"temperatures_c": [60.0], "residence_times_s": [14.0], "blank_c": None})
-    (step,) = found.steps
-    volumes = 1.5 + 7 * 0.3  # flushed, when the sample never gets steady
-    assert step.volumes_ml == {name: pytest.approx(volumes * path.total_ml / 2) for name in ("cadmium", "selenium")}
+    dark_and_reference, step = found.steps
+    assert dark_and_reference.volumes_ml == {}
+    volumes = 1.5 + 7 * 0.3  # flushed, when the sample never gets steady; more flows while the heaters settle
     flow_ml_s = path.reaction_ml / 14.0
     assert step.seconds > volumes * path.total_ml / flow_ml_s
+    assert step.volumes_ml["cadmium"] == pytest.approx(step.volumes_ml["selenium"])
+    assert volumes * path.total_ml < sum(step.volumes_ml.values()) <= step.seconds * flow_ml_s
 
 
 def test_streams_share_what_flows():

@@ -1,0 +1,90 @@
+"""The other experiments of Palencia 2020 on the whole simulated lab, and what their analysis says."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowlab.daemon.replay import replay_run
+from flowlab.daemon.session import Outcome, Session
+from flowlab.report.load import load_run
+from flowlab.report.words import answer
+from tests.instruments import UV_VIS
+
+
+def ignore(message: Any) -> None:
+    pass
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Session]:
+    with Session("simulated-flow", tmp_path, simulate=True, speed=25.0, seed=2) as session:
+        yield session
+
+
+def run(session: Session, plan: str, **parameters: Any) -> Outcome:
+    outcome = session.run(plan, parameters, ignore)
+    assert outcome.problems == []
+    return outcome
+
+
+@pytest.mark.timeout(300)
+def test_the_precursors_mesophase_melts_by_100_c(lab):
+    outcome = run(
+        lab,
+        "precursor_blank",
+        temperatures_c=[25.0, 50.0, 100.0],
+        streams=["cadmium"],
+        residence_time_s=5.0,
+        frames={"frames": 2, "background_frames": 3},
+    )
+    found = load_run(outcome.stored)
+    cold = found.points[0]
+    assert cold["order"] == "lamellar"
+    assert cold["bragg_q_per_nm"][:2] == pytest.approx([1.84, 3.69], abs=0.01)
+    assert cold["d_spacing_nm"] == pytest.approx(3.41, abs=0.02)
+    assert [melting["state"] for melting in found.melting] == ["present", "weaker", "gone"]
+    assert "lamellae of 3.41 nm at 25, 50 °C, weaker at 50 °C, gone at 100 °C" in answer(found)
+
+
+@pytest.mark.timeout(300)
+def test_radii_at_1_5_s_follow_the_nucleation_temperature(lab):
+    outcome = run(
+        lab,
+        "nucleation_scan",
+        nucleation_c=[190.0, 210.0, 240.0],
+        growth_c=230.0,
+        residence_time_s=1.5,
+        frames={"frames": 4, "background_frames": 12},
+        steady={"flush_volumes": 1.2, "most_spectra": 2},
+    )
+    found = load_run(outcome.stored)
+    radii = {point["coordinate"]: point["radius_nm"] for point in found.points}
+    assert list(radii) == [190.0, 210.0, 240.0]
+    # Palencia 2020: 0.87 nm at 190, 0.94 from 200, a full shoulder at 1.02 at 240 °C.
+    assert radii[190.0] == pytest.approx(0.87, abs=0.03)
+    assert radii[210.0] == pytest.approx(0.94, abs=0.03)
+    assert 0.97 < radii[240.0] < 1.02
+    for point in found.points:
+        assert point["radius_err_nm"] < 0.03
+    replayed = replay_run(outcome.stored, None, ignore)
+    assert replayed.identical is True
+
+
+@pytest.mark.timeout(180)
+def test_the_exciton_moves_to_the_red_with_residence_time_and_the_cluster_stays(tmp_path: Path):
+    """Palencia 2020 at 280 °C: an exciton at 527 nm at 14 s, further to the blue before; CdSe-437 all the time."""
+    with Session(UV_VIS, tmp_path, simulate=True, speed=200.0, seed=2) as session:
+        outcome = run(
+            session, "residence_time_scan", temperatures_c=[280.0], residence_times_s=[4.5, 6.5, 7.6, 9.0, 11.0, 14.0]
+        )
+    tracks = load_run(outcome.stored).tracks
+    (cluster,) = [track for track in tracks if track["family"] == "CdSe-437"]
+    assert (cluster["kind"], len(cluster["wavelength_nm"])) == ("msc", 6)
+    assert cluster["wavelength_nm"] == pytest.approx(437.0, abs=0.5)
+    (exciton,) = [track for track in tracks if track["kind"] == "nc"]
+    assert exciton["wavelength_nm"][-1] == pytest.approx(527.0, abs=4.0)
+    assert all(after > before for before, after in pairwise(exciton["wavelength_nm"]))
+    assert exciton["wavelength_nm"][-1] - exciton["wavelength_nm"][0] > 15.0
