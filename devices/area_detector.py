@@ -167,6 +167,11 @@ class FrameSource(EpicsInstrument):
             self.check_written()
             raise NotReachedError(f"{self.name}: the plugin does not begin to capture")
 
+    @property
+    def has_unread_frame(self) -> bool:
+        """Whether the last frame in the file belongs to no event."""
+        return self._written > self._file.told
+
     def end_file(self) -> None:
         """Have the plugin close its file, if one is open.
 

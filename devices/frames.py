@@ -53,6 +53,11 @@ class FrameFile:
         self._told = 0  # frames
         self._datums = 0
 
+    @property
+    def told(self) -> int:
+        """How many frames were referred to."""
+        return self._told
+
     def stream_resource(
         self, data_key: str, path: Path, dataset: str, shape: tuple[int, int], dtype: Any, *, swmr: bool = True
     ) -> tuple[Literal["stream_resource"], StreamResource]:

@@ -192,6 +192,9 @@ class Pilatus(FrameSource):
     def trigger(self) -> Status:  # pyright: ignore[reportIncompatibleMethodOverride]  that of a watch
         """Expose one frame.
 
+        An exposure that no event has read ends its file: the frames of a file are those of the events, in their order,
+        which is how stock consumers count them.
+
         Returns:
             Done when the frame is in the file.
 
@@ -204,6 +207,8 @@ class Pilatus(FrameSource):
             raise LimitError(
                 f"{self.name}: is not staged, or was stopped since, so there is no file for a frame; stage it first"
             )
+        if self.has_unread_frame:
+            self.begin_file(*self._folders())
         exposure_s = self.ask_exposure_s()
         taken = Taken(self, self._written + 1, exposure_s)
         self.tell(self.cam.acquire, 1, "acquire", wait=False)  # a busy record, as is capture

@@ -34,6 +34,9 @@ class Interlock(Model):
 
     ``safe`` aborts the plan and makes everything safe; it is latched: no plan runs until a person has acknowledged
     it. ``hold`` has acquisition wait while it lasts, and repeats what was acquired meanwhile; the chemistry goes on.
+
+    Readings that fail for a moment trip nothing that makes safe; a hold holds at once, and ends the plan when they do
+    not come back.
     """
 
     when: Annotated[list[Condition], Field(min_length=1, description="all of these")]
@@ -41,6 +44,10 @@ class Interlock(Model):
     holds: list[str] = Field(default_factory=list, description="devices whose acquisition waits, for action = hold")
     for_s: Annotated[float, Field(ge=0)] = Field(default=0.0, description="how long, in plant seconds")
     every_s: Annotated[float, Field(gt=0, le=60)] = Field(default=0.5, description="real seconds between two looks")
+    blind_s: Annotated[float, Field(ge=0, le=600)] = Field(
+        default=5.0,
+        description="real seconds for which readings may fail before that makes safe, or ends a hold's plan",
+    )
     description: str = ""
 
     @model_validator(mode="after")

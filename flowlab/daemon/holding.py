@@ -1,11 +1,12 @@
 """Acquisition waits while an interlock that holds is tripped; what was acquired meanwhile is acquired again.
 
-Only the triggers of the held devices wait. Everything else of a plan, pumps and heaters above all, goes on.
+Only the triggers of the held devices wait. Everything else of a plan, pumps and heaters above all, goes on. What was
+acquired counts only when the interlock, looked at after it, has not tripped since before it.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,16 @@ from bluesky.utils import Msg, MsgGenerator
 from event_model import DataKey
 
 from flowlab.daemon.interlocks import WatchedInterlock
+from flowlab.errors import FlowlabError
 
 #: How often it is looked whether a hold is over, in real seconds.
 _LOOK_EVERY_S = 0.2
+#: How often it is looked whether an interlock has been looked at, in real seconds.
+_LOOKED_EVERY_S = 0.002
+
+
+class BlindError(FlowlabError):
+    """Nobody can tell any more whether acquisition may go on."""
 
 
 class Hold:
@@ -60,11 +68,15 @@ def holding(plan: MsgGenerator[Any], interlocks: Sequence[WatchedInterlock]) -> 
     """The plan, in which acquisition waits while an interlock that holds it is tripped.
 
     A trigger of a held device waits before it is sent. When the interlock tripped between a trigger and the end of
-    the wait for it, both are done again. Each hold becomes an event of the stream ``holds``.
+    the wait for it, both are done again. Each hold becomes an event of the stream ``holds``: a held device is triggered
+    between events, not within one.
 
     Args:
         plan: any.
         interlocks: those with ``action = "hold"``.
+
+    Raises:
+        BlindError: in the plan: a reading that it waits for does not come back.
     """
     return (yield from plan_mutator(plan, _Holding(interlocks).replace))
 
@@ -109,9 +121,12 @@ class _Holding:
 
     def _trigger(self, message: Msg) -> MsgGenerator[Any]:
         watched = self._watched[message.obj.name]
-        for interlock in watched:
-            yield from self._until_clear(interlock)
-        sent = _Triggered(message, watched, _trips(watched))
+        trips = -1
+        while trips != _trips(watched):  # counted before it is looked: what trips in between is not missed
+            trips = _trips(watched)
+            for interlock in watched:
+                yield from self._until_clear(interlock)
+        sent = _Triggered(message, watched, trips)
         self._triggered[message.kwargs.get("group")].append(sent)
         return (yield message)
 
@@ -119,7 +134,9 @@ class _Holding:
         group = message.kwargs.get("group", message.args[0] if message.args else None)
         while True:
             done = yield message
-            spoilt = [sent for sent in self._triggered.pop(group, []) if sent.spoilt()]
+            triggered = self._triggered.pop(group, [])
+            yield from _look_again({id(w): w for sent in triggered for w in sent.watched}.values())
+            spoilt = [sent for sent in triggered if sent.spoilt()]
             if not spoilt:
                 return done
             for sent in spoilt:
@@ -130,12 +147,22 @@ class _Holding:
         if reason is None:
             return
         while interlock.tripped is not None:
+            if interlock.blind is not None:
+                raise BlindError(f"interlock {interlock.name}: {interlock.blind}; nothing is acquired without it")
             yield from bps.sleep(_LOOK_EVERY_S)
+            yield from _look_again([interlock])
         self._hold.note(interlock.name, reason, time.monotonic() - begun_s)
         if self._in_run:
             yield from bps.create(name="holds")
             yield from bps.read(self._hold)
             yield from bps.save()
+
+
+def _look_again(interlocks: Iterable[WatchedInterlock]) -> MsgGenerator[None]:
+    """Wait until each has been looked at once more."""
+    for interlock, number in [(interlock, interlock.ask()) for interlock in interlocks]:
+        while interlock.looks < number:
+            yield from bps.sleep(_LOOKED_EVERY_S)
 
 
 def _trips(watched: Sequence[WatchedInterlock]) -> int:

@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ from flowlab.bench import Bench
 from flowlab.config.interlocks import Condition, Interlock
 from flowlab.config.load import ConfigError
 from flowlab.errors import FlowlabError
+
+#: Called with name and reason of what tripped, from the thread that looks. It must not raise.
+OnTrip = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,13 @@ class Judgement:
 
 
 def judge(condition: Condition, reading: Callable[[], Any]) -> Judgement:
-    """Hold a condition against a reading; one that fails, or is no number, is not known."""
+    """Hold a condition against a reading; one that fails, in whatever way, or is no number, is not known."""
     where = f"{condition.device}.{condition.signal}"
     try:
         value = float(reading())
-    except (FlowlabError, TypeError, ValueError) as error:
-        return Judgement(None, f"{where} cannot be read: {error}")
+    except Exception as error:  # noqa: BLE001  whatever it is, an interlock must not end because of it
+        what = str(error) if isinstance(error, FlowlabError) else repr(error)
+        return Judgement(None, f"{where} cannot be read: {what}")
     if math.isnan(value):
         return Judgement(None, f"{where} has no value")
     if condition.above is not None:
@@ -35,12 +40,21 @@ def judge(condition: Condition, reading: Callable[[], Any]) -> Judgement:
     return Judgement(value < condition.below, f"{where} is {value:g}, below {condition.below:g}")
 
 
-def verdict(interlock: Interlock, judgements: list[Judgement]) -> str | None:
+@dataclass(frozen=True)
+class Verdict:
+    """Why an interlock would trip, in words, and whether every reading behind that is known."""
+
+    reason: str
+    known: bool
+
+
+def verdict(interlock: Interlock, judgements: list[Judgement]) -> Verdict | None:
     """Why an interlock would trip, None when it would not: when one condition surely does not hold, it does not."""
     for condition, judgement in zip(interlock.when, judgements, strict=True):
         if judgement.holds is False or (judgement.holds is None and condition.unknown == "passes"):
             return None
-    return " and ".join(judgement.words for judgement in judgements)
+    reason = " and ".join(judgement.words for judgement in judgements)
+    return Verdict(reason, known=all(judgement.holds is not None for judgement in judgements))
 
 
 class WatchedInterlock:
@@ -50,59 +64,106 @@ class WatchedInterlock:
         name: as the configuration has it.
         interlock: what to look at.
         bench: the devices.
-        on_trip: called with name and reason when it trips, from the thread that looks.
+        on_trip: see :data:`OnTrip`.
 
     Attributes:
         tripped: why, None while it is not tripped. One that makes safe stays tripped; one that holds does not.
         trips: how often it tripped.
+        blind: why a hold that is tripped has not been able to tell for too long; None while it can.
+        looks: how often it has looked.
     """
 
-    def __init__(self, name: str, interlock: Interlock, bench: Bench, on_trip: Callable[[str, str], None]):
+    def __init__(self, name: str, interlock: Interlock, bench: Bench, on_trip: OnTrip):
         self.name = name
         self.interlock = interlock
         self.tripped: str | None = None
         self.trips = 0
+        self.blind: str | None = None
+        self.looks = 0
         self._readings = [_reading(name, condition, bench) for condition in interlock.when]
         self._clock = bench.clock
         self._on_trip = on_trip
         self._since_s: float | None = None
+        self._unknown_since_s: float | None = None
+        self._begun = 0
+        self._asked = threading.Event()
         self._looked = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"interlock {name}", daemon=True)
 
     def start(self) -> None:
-        """Begin, and wait for the first look."""
+        """Begin."""
         self._thread.start()
+
+    def wait_for_first_look(self) -> None:
+        """Wait until it has been looked at once."""
         self._looked.wait()
 
-    def close(self) -> None:
-        """Stop looking."""
+    def ask(self) -> int:
+        """Have it look now.
+
+        Returns:
+            What :attr:`looks` is, at least, once a look is over that began after this was called.
+        """
+        number = self._begun + 1
+        self._asked.set()
+        return number
+
+    def end(self) -> None:
+        """Trip no more; a reading that is under way is not waited for."""
         self._closed.set()
+        self._asked.set()
+
+    def close(self) -> None:
+        """End, and wait for a reading that is under way."""
+        self.end()
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
         while not self._closed.is_set():
+            self._asked.clear()
+            self._begun += 1
             try:
                 self._look()
             finally:
+                self.looks = self._begun
                 self._looked.set()
-            self._closed.wait(self.interlock.every_s)
+            if not self._closed.is_set():
+                self._asked.wait(self.interlock.every_s)
 
     def _look(self) -> None:
         conditions = zip(self.interlock.when, self._readings, strict=True)
-        reason = verdict(self.interlock, [judge(condition, reading) for condition, reading in conditions])
-        if reason is None:
-            self._since_s = None
-            if self.interlock.action == "hold":
+        found = verdict(self.interlock, [judge(condition, reading) for condition, reading in conditions])
+        holds = self.interlock.action == "hold"
+        if found is None:
+            self._since_s = self._unknown_since_s = self.blind = None
+            if holds:
                 self.tripped = None
             return
         now_s = self._clock.now_s()
         self._since_s = now_s if self._since_s is None else self._since_s
-        if self.tripped is None and now_s - self._since_s >= self.interlock.for_s and not self._closed.is_set():
-            self.tripped = reason
+        blind = self._is_blind(found)
+        self.blind = found.reason if blind and holds else None
+        counts = found.known or blind or holds
+        if (
+            self.tripped is None
+            and counts
+            and now_s - self._since_s >= self.interlock.for_s
+            and not self._closed.is_set()
+        ):
             self.trips += 1
-            self._on_trip(self.name, reason)
+            self.tripped = found.reason
+            self._on_trip(self.name, found.reason)
+
+    def _is_blind(self, found: Verdict) -> bool:
+        """Whether readings have failed for too long."""
+        if found.known:
+            self._unknown_since_s = None
+            return False
+        now_s = time.monotonic()
+        self._unknown_since_s = now_s if self._unknown_since_s is None else self._unknown_since_s
+        return now_s - self._unknown_since_s >= self.interlock.blind_s
 
 
 class Interlocks:
@@ -110,13 +171,13 @@ class Interlocks:
 
     Args:
         bench: the devices, connected.
-        on_safe: called with name and reason when one trips that makes safe; from another thread.
+        on_safe: see :data:`OnTrip`: for those that make safe.
 
     Raises:
         ConfigError: an interlock names a signal that its device does not have.
     """
 
-    def __init__(self, bench: Bench, on_safe: Callable[[str, str], None]):
+    def __init__(self, bench: Bench, on_safe: OnTrip):
         self.watched = [
             WatchedInterlock(name, interlock, bench, on_safe if interlock.action == "safe" else _note_nothing)
             for name, interlock in bench.config.interlocks.items()
@@ -131,9 +192,17 @@ class Interlocks:
         """Begin; each has been looked at once when this returns."""
         for watched in self.watched:
             watched.start()
+        for watched in self.watched:
+            watched.wait_for_first_look()
+
+    def end(self) -> None:
+        """Have none trip any more; readings that are under way are not waited for."""
+        for watched in self.watched:
+            watched.end()
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop looking, and wait for readings that are under way."""
+        self.end()
         for watched in self.watched:
             watched.close()
 

@@ -1,12 +1,19 @@
-"""Interlocks that tripped and were not acknowledged yet: kept in a file beside the runs, so that they outlive us."""
+"""Interlocks that tripped and were not acknowledged yet: kept in files beside the runs, so that they outlive us.
+
+Each has a file of its own. That it is there is the latch, whatever is in it: on a full disk an empty file can still be
+made; two that trip at once, or one that trips while another is acknowledged, do not meet.
+"""
 
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from flowlab.errors import BadInputError, FlowlabError
+
+_SUFFIX = ".latch"
 
 
 class LatchedError(FlowlabError):
@@ -22,43 +29,64 @@ class Latches:
     """
 
     def __init__(self, root: Path, instrument: str):
-        self.path = root / f"interlocks-{instrument}.json"
+        self.path = root / f"interlocks-{quote(instrument, safe='')}"
 
     def all(self) -> dict[str, dict[str, Any]]:
-        """``time`` (seconds since the epoch) and ``reason`` of each, by name.
+        """``time`` (seconds since the epoch) and ``reason`` of each, by name, the first that tripped first.
 
         Raises:
-            FlowlabError: the file cannot be read; what is latched is then not known.
+            FlowlabError: the folder cannot be read; what is latched is then not known.
         """
         try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
+            files = [path for path in self.path.iterdir() if path.name.endswith(_SUFFIX)]
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise FlowlabError(
                 f"{self.path}: cannot be read ({error}); which interlocks tripped is not known"
             ) from None
-        if not isinstance(found, dict) or not all(_is_latch(latch) for latch in found.values()):
-            raise FlowlabError(f"{self.path}: is no list of latched interlocks; which tripped is not known")
-        return found
+        found = {unquote(path.name.removesuffix(_SUFFIX)): self._read(path) for path in files}
+        return dict(sorted(found.items(), key=lambda item: item[1]["time"]))
 
     def latch(self, name: str, reason: str) -> None:
-        """Remember that an interlock tripped; the first reason stays."""
-        latched = self.all()
-        latched.setdefault(name, {"time": time.time(), "reason": reason})
-        self._write(latched)
+        """Remember that an interlock tripped; the first reason stays.
+
+        Raises:
+            FlowlabError: its reason, or even that it tripped, could not be written; the message says which.
+        """
+        path = self._file(name)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                return
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        except OSError as error:
+            if path.is_file():  # another made it in the same moment
+                return
+            raise FlowlabError(f"that interlock {name} tripped COULD NOT BE RECORDED in {path} ({error})") from None
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump({"time": time.time(), "reason": reason}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            _sync_folder(self.path)
+        except OSError as error:
+            raise FlowlabError(f"why interlock {name} tripped could not be written to {path} ({error})") from None
 
     def acknowledge(self, name: str) -> None:
         """Forget one.
 
         Raises:
             BadInputError: it is not latched.
+            FlowlabError: it cannot be forgotten.
         """
-        latched = self.all()
-        if name not in latched:
-            raise BadInputError(f"{name!r} is not latched; latched are: {', '.join(latched) or 'none'}")
-        del latched[name]
-        self._write(latched)
+        try:
+            self._file(name).unlink()
+            _sync_folder(self.path)
+        except FileNotFoundError:
+            raise BadInputError(f"{name!r} is not latched; latched are: {', '.join(self.all()) or 'none'}") from None
+        except OSError as error:
+            raise FlowlabError(f"{self._file(name)}: cannot be removed ({error}); is {name} still latched?") from None
 
     def check(self) -> None:
         """Refuse to go on while there are any.
@@ -73,18 +101,35 @@ class Latches:
                 f"flowlab interlocks --ack {name}"
             )
 
-    def _write(self, latched: dict[str, Any]) -> None:
-        """Whole or not at all, and on the disk before it counts."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        written = self.path.with_suffix(".new")
-        with written.open("w", encoding="utf-8") as file:
-            json.dump(latched, file)
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(self.path)
+    def _file(self, name: str) -> Path:
+        return self.path / f"{quote(name, safe='')}{_SUFFIX}"
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """What is in a file; one that says nothing is a latch all the same."""
+        try:
+            latch = json.loads(path.read_text(encoding="utf-8"))
+            if _is_latch(latch):
+                return {"time": float(latch["time"]), "reason": latch["reason"]}
+            why = "it holds something else"
+        except (OSError, ValueError, RecursionError) as error:
+            why = str(error)
+        try:
+            made_s = path.stat().st_mtime
+        except OSError:  # it was acknowledged meanwhile, or cannot be looked at
+            made_s = time.time()
+        return {"time": made_s, "reason": f"for a reason that cannot be read in {path} ({why})"}
+
+
+def _sync_folder(path: Path) -> None:
+    """Have the names of the files in a folder on the disk, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_latch(latch: Any) -> bool:
-    return (
-        isinstance(latch, dict) and isinstance(latch.get("time"), int | float) and isinstance(latch.get("reason"), str)
-    )
+    return isinstance(latch, dict) and type(latch.get("time")) in (int, float) and isinstance(latch.get("reason"), str)

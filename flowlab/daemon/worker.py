@@ -14,7 +14,6 @@ from typing import Any, cast
 
 from bluesky import RunEngine
 from bluesky._vendor.super_state_machine.errors import TransitionError
-from bluesky.protocols import Status
 from bluesky.utils import MsgGenerator, RunEngineInterrupted
 
 import flowlab
@@ -24,6 +23,7 @@ from flowlab.daemon.holding import holding
 from flowlab.daemon.interlocks import Interlocks
 from flowlab.daemon.latches import Latches
 from flowlab.daemon.plans import Plan
+from flowlab.daemon.reasons import ours, with_reasons
 from flowlab.errors import FlowlabError
 from flowlab.process import Lifeline
 from flowlab.stream import RAW, Publisher, Recorder, RunStore
@@ -94,12 +94,17 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
     engine.subscribe(recorder)
     lifeline.on_cut(lambda: _interrupt(engine))
     tripped: list[str] = []
+    not_latched: list[str] = []
+    failed: list[str] = []
     latches = Latches(Path(spec["data"]), bench.config.name)
 
     def trip(name: str, reason: str) -> None:
         tripped.append(f"interlock {name}: {reason}")
         _interrupt(engine)  # first of all
-        latches.latch(name, reason)
+        try:
+            latches.latch(name, reason)
+        except FlowlabError as error:
+            not_latched.append(str(error))
 
     interlocks = Interlocks(bench, trip)
     failure: FlowlabError | None = None
@@ -107,21 +112,24 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
     try:
         interlocks.start()
         held = holding(plan(bench, spec["parameters"]), interlocks.holding)
-        uids = cast("tuple[str, ...]", engine(_unless_ended(lifeline, tripped, held)))
+        told = with_reasons(_unless_ended(lifeline, tripped, held), lambda: _why_aborted(tripped), failed)
+        uids = cast("tuple[str, ...]", engine(told))
     except RunEngineInterrupted:
         failure = _abort(engine, tripped)
     except Exception as error:  # noqa: BLE001  whatever it is, the devices are made safe next
-        failure = in_words(error)
-    finally:
-        interlocks.close()
+        failure = _after(failed, in_words(error))
+    interlocks.end()  # a reading under way may take its time limit: being safe does not wait for it
+    unsafe = {name: error for name, error in bench.make_safe().items() if error is not None}
+    interlocks.close()
     engine._loop.call_soon_threadsafe(engine._loop.stop)
-    _leave_safe(bench, failure)
+    _tell(_with_trips(failure, tripped, not_latched), unsafe)
     return {"run_uids": list(uids)}
 
 
 def _interrupt(engine: RunEngine) -> None:
-    """End the plan from another thread: the main thread goes on behind ``engine(…)``."""
-    with contextlib.suppress(TransitionError):  # it has ended, or has not begun: see _unless_cut
+    """End the plan from another thread: the main thread goes on behind ``engine(…)``. Only the first time counts."""
+    # It is being ended already, has ended (a panicked engine is a RuntimeError), or has not begun: see _unless_ended.
+    with contextlib.suppress(TransitionError, RuntimeError):
         engine.request_pause(defer=False)
 
 
@@ -134,9 +142,13 @@ def _unless_ended(lifeline: Lifeline, tripped: list[str], plan: MsgGenerator[Any
     return (yield from plan)
 
 
+def _why_aborted(tripped: list[str]) -> str:
+    return tripped[0] if tripped else "ended from outside"
+
+
 def _abort(engine: RunEngine, tripped: list[str]) -> FlowlabError:
     """Abort the plan; what goes wrong in its clean-up is told, and must not keep the devices from being made safe."""
-    reason = tripped[0] if tripped else "ended from outside"
+    reason = _why_aborted(tripped)
     told = f"{reason}; the plan was aborted" if tripped else "the plan was aborted"
     try:
         engine.abort(reason=reason)
@@ -154,27 +166,24 @@ def in_words(error: Exception) -> FlowlabError:
     return FlowlabError(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
-def ours(error: BaseException) -> FlowlabError | None:
-    """The error of ours that bluesky wrapped, if there is one: a failed status has it as its cause."""
-    seen: set[int] = set()
-    queue: list[BaseException | None] = [error]
-    while queue:
-        current = queue.pop(0)
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        if isinstance(current, FlowlabError):
-            return current
-        if isinstance(current, BaseExceptionGroup):
-            queue.extend(current.exceptions)
-        queue += [*(a for a in current.args if isinstance(a, BaseException)), current.__cause__, current.__context__]
-        queue += [status.exception() for status in current.args if isinstance(status, Status) and status.done]
-    return None
+def _after(failed: list[str], last: FlowlabError) -> FlowlabError:
+    """What a plan ended with, behind what its run failed of."""
+    return FlowlabError(f"{failed[0]}; then {last}") if failed and failed[0] not in str(last) else last
 
 
-def _leave_safe(bench: Bench, failure: FlowlabError | None) -> None:
-    """Make every device safe, once more, and raise what went wrong before or now."""
-    unsafe = {name: error for name, error in bench.make_safe().items() if error is not None}
+def _with_trips(failure: FlowlabError | None, tripped: list[str], not_latched: list[str]) -> FlowlabError | None:
+    """What went wrong, with every interlock that tripped: the plan may have ended, or failed, in the same moment."""
+    told = [] if failure is None else [str(failure)]
+    silent = [words for words in tripped if words not in "".join(told)]
+    if not silent and not not_latched:
+        return failure
+    return InterlockError(
+        "; ".join([*told, *silent, *not_latched] if told else [*silent, *not_latched, "the plan ended"])
+    )
+
+
+def _tell(failure: FlowlabError | None, unsafe: dict[str, FlowlabError]) -> None:
+    """Raise what went wrong, in the plan or in making the instrument safe."""
     if failure is None and not unsafe:
         return
     message = str(failure) if failure else "the plan ended"

@@ -103,6 +103,7 @@ class Oven:
         seed = config.simulation.seed if config.simulation else 0
         self._noise = np.random.default_rng([seed, zlib.crc32(name.encode())])
         self._cut_off = False
+        self._welded = False
         self._too_hot = False
         self.reading_c = block.temperature_c
         self.output = 0.0
@@ -133,12 +134,17 @@ class Oven:
         self.broken = on
         self._read_sensor()
         if on:
-            self.output = self._block.output = 0.0
+            self.output = 0.0
+            self._block.output = float(self._welded)
             self._loop.follow(0.0)
 
     def break_loop(self, on: bool) -> None:
         """Cut the heating element off, or connect it."""
         self._cut_off = on
+
+    def run_away(self, on: bool) -> None:
+        """Weld the relay behind the controller, or put in a new one: full power, whatever the controller gives."""
+        self._welded = on
 
     def exceed_range(self, on: bool) -> None:
         """Have the sensor's signal be beyond the input's range: another type of thermocouple, or a wrong amplifier."""
@@ -155,7 +161,7 @@ class Oven:
         else:
             self.output = self._loop.output(self.reading_c, self._set_point_c(), dt_s)
         self._watch.look(self.reading_c, self.output, dt_s)
-        self._block.output = 0.0 if self._cut_off else self.output
+        self._block.output = 0.0 if self._cut_off else 1.0 if self._welded else self.output
 
     def _read_sensor(self) -> None:
         noise_c = self.NOISE_C * float(self._noise.normal())

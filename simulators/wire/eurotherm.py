@@ -50,7 +50,8 @@ class Eurotherm3216(Instrument):
             property of the line and does not run faster with the plant.
 
     Faults: ``sensor_break`` opens the thermocouple; ``loop_break`` cuts the heating element off, which shows in the
-    status when full power has had no effect for the loop break time; ``over_range`` drives the input beyond its range.
+    status when full power has had no effect for the loop break time; ``over_range`` drives the input beyond its range;
+    ``runaway`` welds the relay behind the controller: full power, whatever it is told.
     """
 
     part = "heater"
@@ -82,6 +83,7 @@ class Eurotherm3216(Instrument):
         self.faults["sensor_break"] = self._oven.break_sensor
         self.faults["loop_break"] = self._oven.break_loop
         self.faults["over_range"] = self._oven.exceed_range
+        self.faults["runaway"] = self._oven.run_away
         plant.controllers.append(self._oven.advance)
 
     def next_reply(self) -> Reply | None:

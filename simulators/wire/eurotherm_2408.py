@@ -77,8 +77,8 @@ class Eurotherm2408(Instrument):
 
     It keeps its set point, whatever happens on the line.
 
-    Faults: ``sensor_break``, ``loop_break``, ``over_range`` as those of the 3216; ``remote`` selects a remote set point
-    on the panel, which overrides the one that was told.
+    Faults: ``sensor_break``, ``loop_break``, ``over_range``, ``runaway`` as those of the 3216; ``remote`` selects a
+    remote set point on the panel, which overrides the one that was told.
     """
 
     part = "heater"
@@ -109,6 +109,7 @@ class Eurotherm2408(Instrument):
         self.faults["sensor_break"] = self._oven.break_sensor
         self.faults["loop_break"] = self._oven.break_loop
         self.faults["over_range"] = self._oven.exceed_range
+        self.faults["runaway"] = self._oven.run_away
         self.faults["remote"] = self._select_remote
         plant.controllers.append(self._control)
 

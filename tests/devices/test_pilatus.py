@@ -61,8 +61,18 @@ def engine() -> Iterator[RunEngine]:
 
 
 def expose(detector, frames: int = 1) -> None:
+    """Frames without events."""
     for _ in range(frames):
         detector.trigger().wait(WAIT_S)
+
+
+def expose_and_read(detector, frames: int = 1) -> list:
+    """Frames with an event each; the documents that refer to them."""
+    told = []
+    for _ in range(frames):
+        expose(detector)
+        told += detector.collect_asset_docs()
+    return told
 
 
 def test_it_is_a_detector_for_bluesky(pilatus):
@@ -77,7 +87,7 @@ def test_it_is_a_detector_for_bluesky(pilatus):
 
 def test_frames_are_in_the_file_when_their_exposure_is_done(pilatus, lab, file_and_lab):
     pilatus.stage()
-    expose(pilatus, 2)
+    expose_and_read(pilatus, 2)
     path = pilatus._path
     assert path.parent == file_and_lab[0].parent / "frames"
     with h5py.File(path, "r", swmr=True) as file:  # it is being written
@@ -138,6 +148,23 @@ def test_each_staging_has_a_file_of_its_own_which_is_announced_again(pilatus):
     (first, _), (second, datum) = told
     assert first[1]["uri"] != second[1]["uri"]
     assert datum[1]["indices"] == {"start": 0, "stop": 1}
+
+
+def test_a_frame_that_no_event_has_read_is_the_last_of_its_file(pilatus):
+    """An exposure that is taken again, when the beam was lost: stock readers count a file's frames by its events."""
+    pilatus.stage()
+    (first, read) = expose_and_read(pilatus)
+    expose(pilatus)  # spoilt
+    (second, again, next_one) = expose_and_read(pilatus, 2)
+    pilatus.unstage()
+    assert first[1]["uri"] != second[1]["uri"]
+    assert [datum[1]["indices"]["start"] for datum in (read, again, next_one)] == [0, 0, 1]
+    assert [again[1]["stream_resource"], next_one[1]["stream_resource"]] == 2 * [second[1]["uid"]]
+    lengths = []
+    for document in (first, second):
+        with h5py.File(document[1]["uri"].removeprefix("file://localhost"), "r") as file:
+            lengths.append(len(file[DATASET]))
+    assert lengths == [2, 2]
 
 
 def test_without_a_staging_nothing_is_exposed(pilatus, lab):
@@ -211,7 +238,7 @@ def test_a_plan_that_fails_names_the_detector(pilatus, lab, engine):
 
 def test_stopping_ends_the_exposure_and_closes_the_file(pilatus, lab):
     pilatus.stage()
-    expose(pilatus)
+    expose_and_read(pilatus)
     pilatus.set_exposure_s(600.0)
     status, path = pilatus.trigger(), pilatus._path
     pilatus.stop()

@@ -205,37 +205,6 @@ def test_a_worker_that_is_cut_before_its_plan_begins_moves_nothing(session, tmp_
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize(
-    ("device", "named"),
-    # The two heaters share a line: whichever is asked first finds it dead.
-    [
-        ("cadmium_pump", "cadmium_pump"),
-        ("growth_heater", "(nucleation|growth)_heater"),
-        ("spectrometer", "spectrometer"),
-    ],
-)
-def test_an_instrument_that_is_unplugged_is_named_and_everything_else_is_made_safe(session, device, named):
-    def watch(message):
-        if is_spectrum(message):
-            lab(session).ask(fault="unplug", device=device)
-
-    with pytest.raises(ChildFailedError, match=named) as failure:
-        session.run("temperature_scan", SCAN, watch)
-    lab(session).ask(fault="none", device=device)
-    truth = lab(session).ask(truth=True)
-    pumps = [name for name in truth["pumps"] if name != device]
-    assert all(truth["pumps"][name]["rate_ml_min"] == 0 for name in pumps)
-    if device != "growth_heater":
-        assert truth["instruments"]["nucleation_heater"]["working_set_point_c"] == 20.0
-        assert "NOT SAFE" not in str(failure.value) or device == "cadmium_pump"
-    else:
-        assert "NOT SAFE: nucleation_heater: " in str(failure.value)
-    journals = [p for p in session.store.journals() if p.stem == "documents"]
-    *_, last = read_journal(journals[0])
-    assert (last.name, last.doc["exit_status"]) == ("stop", "fail")
-
-
-@pytest.mark.timeout(180)
 def test_stock_consumers_take_in_the_run(session, monkeypatch):
     """bluesky's own dispatcher, given our deserializer, and its own best-effort callback."""
     monkeypatch.setenv("MPLBACKEND", "Agg")

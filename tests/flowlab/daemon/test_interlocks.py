@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from flowlab.clock import Clock
 from flowlab.config.interlocks import Condition, Interlock
-from flowlab.daemon.holding import holding
+from flowlab.daemon.holding import BlindError, holding
 from flowlab.daemon.interlocks import WatchedInterlock, judge, verdict
 from flowlab.errors import FlowlabError
 from tests.engines import run_engine
@@ -58,6 +58,7 @@ def fails() -> float:
         (lambda: float("nan"), None, "oven.temperature_c has no value"),
         (lambda: None, None, "oven.temperature_c cannot be read"),
         (fails, None, "oven.temperature_c cannot be read: no reply"),
+        (lambda: 1 / 0, None, "oven.temperature_c cannot be read: ZeroDivisionError"),
     ],
 )
 def test_a_condition_holds_or_not_or_is_not_known(reading, holds, words):
@@ -81,17 +82,25 @@ def test_a_condition_holds_or_not_or_is_not_known(reading, holds, words):
 def test_all_conditions_must_hold_and_what_is_not_known_counts_as_configured(oven, pump, unknown, trips):
     lock = interlock(HOT | {"unknown": unknown}, DRY)
     judgements = [judge(condition, lambda v=value: v) for condition, value in zip(lock.when, (oven, pump), strict=True)]
-    assert (verdict(lock, judgements) is not None) == trips
+    found = verdict(lock, judgements)
+    assert (found is not None) == trips
+    if found is not None:
+        assert found.known == (oven == oven and pump == pump)
 
 
 class Lab:
     """A bench whose one device reads what it is given."""
 
     def __init__(self) -> None:
-        self.value = 20.0
-        self.devices = {"oven": SimpleNamespace(temperature_c=SimpleNamespace(get=lambda: self.value))}
+        self.value: float | Exception = 20.0
+        self.devices = {"oven": SimpleNamespace(temperature_c=SimpleNamespace(get=self._read))}
         self.clock = Clock()
         self.config = SimpleNamespace(name="lab")
+
+    def _read(self) -> float:
+        if isinstance(self.value, Exception):
+            raise self.value
+        return self.value
 
     def watched(self, on_trip: Callable[[str, str], None], **more: Any) -> WatchedInterlock:
         return WatchedInterlock("heat", interlock(HOT, **more), self, on_trip)  # type: ignore[arg-type]
@@ -117,6 +126,7 @@ def test_what_holds_from_the_beginning_has_tripped_when_it_has_started():
     lab.value = 250.0
     watched = lab.watched(lambda name, reason: trips.append(name))
     watched.start()
+    watched.wait_for_first_look()
     watched.close()
     assert trips == ["heat"]
 
@@ -141,6 +151,63 @@ def test_only_what_lasts_trips_an_interlock_that_waits(readings, trips):
     assert tripped == trips
 
 
+@pytest.mark.parametrize(("blind_s", "trips"), [(60.0, []), (0.0, ["oven.temperature_c cannot be read: no reply"])])
+def test_readings_that_fail_for_a_moment_trip_nothing(blind_s, trips):
+    lab, seen, looks = Lab(), [], itertools.count()
+    enough = threading.Event()
+
+    def read() -> float:
+        if next(looks) == 5:
+            enough.set()
+        raise FlowlabError("no reply")
+
+    lab.devices["oven"].temperature_c.get = read
+    watched = lab.watched(lambda name, reason: seen.append(reason), blind_s=blind_s)
+    watched.start()
+    assert enough.wait(20)
+    watched.close()
+    assert seen == trips
+
+
+def test_readings_that_fail_now_and_then_trip_nothing_though_they_are_many():
+    """Each that succeeds between them says that all is well."""
+    lab, seen, looks = Lab(), [], itertools.count()
+    enough = threading.Event()
+
+    def read() -> float:
+        if next(looks) == 20:
+            enough.set()
+        if next(looks) % 4 == 1:
+            raise OSError("spoilt")
+        return 20.0
+
+    lab.devices["oven"].temperature_c.get = read
+    watched = lab.watched(lambda name, reason: seen.append(reason), blind_s=0.5)
+    watched.start()
+    assert enough.wait(20)
+    watched.close()
+    assert not seen
+
+
+def test_ending_does_not_wait_for_a_reading_that_hangs_and_it_trips_nothing_any_more():
+    lab, seen = Lab(), []
+    asked, answer = threading.Event(), threading.Event()
+
+    def read() -> float:
+        asked.set()
+        assert answer.wait(20)
+        return 250.0
+
+    lab.devices["oven"].temperature_c.get = read
+    watched = lab.watched(lambda name, reason: seen.append(name))
+    watched.start()
+    assert asked.wait(20)
+    watched.end()
+    answer.set()  # only now: ending has not waited
+    watched.close()
+    assert not seen
+
+
 class Detector(Device):
     """Counts its exposures; what happens during each is given."""
 
@@ -159,11 +226,12 @@ class Detector(Device):
         return status
 
 
-def run(lab: Lab, during: Callable[[int], None], points: int = 2) -> list[tuple[str, dict[str, Any]]]:
+def run(lab: Lab, during: Callable[[int], None], points: int = 2, **more: Any) -> list[tuple[str, dict[str, Any]]]:
     """Documents of a plan that takes points with a detector that is held while the oven is hot."""
     detector, documents = Detector(during), []
-    watched = lab.watched(lambda name, reason: None, action="hold", holds=["detector"])
+    watched = lab.watched(lambda name, reason: None, action="hold", holds=["detector"], **more)
     watched.start()
+    watched.wait_for_first_look()
 
     @bpp.run_decorator()
     def plan():
@@ -214,7 +282,44 @@ def test_nothing_is_acquired_while_it_holds():
     lab.value = 250.0
     timer = threading.Timer(0.1, lambda: setattr(lab, "value", 20.0))
     timer.start()
-    seen: list[float] = []
+    seen: list[object] = []
     found = events(run(lab, lambda number: seen.append(lab.value)))
     assert seen == [20.0, 20.0]
     assert len(found["holds"]) == 1
+
+
+def test_a_frame_that_was_over_before_the_next_look_is_taken_again_too():
+    """The beam is looked at once a minute, and after each frame."""
+    lab = Lab()
+
+    def during(number: int) -> None:
+        if number == 2:
+            lab.value = 250.0
+            threading.Timer(0.1, lambda: setattr(lab, "value", 20.0)).start()
+
+    found = events(run(lab, during, every_s=60.0))
+    assert found["primary"] == [{"detector_frames": 1}, {"detector_frames": 3}]
+    assert len(found["holds"]) == 1
+
+
+def test_a_hold_whose_reading_does_not_come_back_ends_the_plan():
+    lab = Lab()
+
+    def during(number: int) -> None:
+        lab.value = FlowlabError("no reply")
+
+    with pytest.raises(BlindError, match=r"^interlock heat: oven.temperature_c cannot be read: no reply; nothing is"):
+        run(lab, during, blind_s=0.05)
+
+
+def test_a_hold_whose_reading_fails_for_a_moment_only_holds():
+    lab = Lab()
+
+    def during(number: int) -> None:
+        if number == 1:
+            lab.value = FlowlabError("no reply")
+            threading.Timer(0.1, lambda: setattr(lab, "value", 20.0)).start()
+
+    found = events(run(lab, during, blind_s=60.0))
+    assert found["primary"] == [{"detector_frames": 2}, {"detector_frames": 3}]
+    assert found["holds"][0]["hold_reason"] == "oven.temperature_c cannot be read: no reply"

@@ -1,5 +1,8 @@
 """What tripped stays known until a person acknowledges it, and what is not known is said."""
 
+import resource
+import threading
+
 import pytest
 
 from flowlab.daemon.latches import LatchedError, Latches
@@ -28,9 +31,59 @@ def test_it_is_gone_once_acknowledged_and_nothing_else_is(tmp_path):
     assert list(latches.all()) == ["fire"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"flood": 1}', '{"flood": {"time": "x", "reason": "y"}}'])
-def test_a_damaged_file_is_no_reason_to_go_on(tmp_path, text):
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"time": "x", "reason": "y"}', '{"time": 1}', 2000 * "["])
+def test_a_latch_whose_reason_cannot_be_read_is_one_all_the_same(tmp_path, text):
     latches = Latches(tmp_path, "lab")
-    latches.path.write_text(text)
-    with pytest.raises(FlowlabError, match="tripped is not known"):
+    latches.latch("flood", "the cell leaks")
+    (file,) = latches.path.iterdir()
+    file.write_text(text)
+    with pytest.raises(LatchedError, match=r"flood tripped at .*: for a reason that cannot be read in .*flood.latch"):
         latches.check()
+    latches.acknowledge("flood")
+    latches.check()
+
+
+def test_a_folder_that_cannot_be_read_is_no_reason_to_go_on(tmp_path):
+    latches = Latches(tmp_path, "lab")
+    latches.path.write_text("no folder")
+    with pytest.raises(FlowlabError, match="which interlocks tripped is not known"):
+        latches.check()
+    with pytest.raises(FlowlabError, match="flood tripped COULD NOT BE RECORDED in"):
+        latches.latch("flood", "the cell leaks")
+
+
+def test_on_a_full_disk_it_is_latched_without_its_reason(tmp_path):
+    latches = Latches(tmp_path, "lab")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # no file can be written to
+    try:
+        with pytest.raises(FlowlabError, match="why interlock flood tripped could not be written to"):
+            latches.latch("flood", "the cell leaks")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with pytest.raises(LatchedError, match="flood tripped at .*: for a reason that cannot be read"):
+        latches.check()
+
+
+def test_those_that_trip_at_once_are_all_latched(tmp_path):
+    latches = Latches(tmp_path, "lab")
+    names = [f"lock_{i}" for i in range(20)]
+    begin = threading.Barrier(len(names))
+
+    def trip(name: str) -> None:
+        begin.wait()
+        latches.latch(name, "so it is")
+
+    threads = [threading.Thread(target=trip, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(latches.all()) == sorted(names)
+
+
+def test_the_first_that_tripped_is_told_first(tmp_path):
+    latches = Latches(tmp_path, "a lab/of ours")
+    for name in ("smoke", "fire"):
+        latches.latch(name, "so it is")
+    assert list(latches.all()) == ["smoke", "fire"]

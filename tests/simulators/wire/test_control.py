@@ -110,7 +110,7 @@ def test_each_fault_does_what_it_says_and_none_clears_them() -> None:
         ),
         (
             {"fault": "stall", "device": "growth_heater"},
-            "sensor_break, loop_break, over_range, unplug, silence, garble, cut, lose, delay, duplicate, none",
+            "sensor_break, loop_break, over_range, runaway, unplug, silence, garble, cut, lose, delay, duplicate, none",
         ),
         (
             {"fault": "stall", "device": "spectrometer"},
