@@ -1,8 +1,9 @@
 """The control port: the truth about the plant, and faults on demand, as lines of JSON over TCP.
 
 Requests: ``{"truth": true}``; ``{"ledger": true}``, all that was true since this was asked before, with times;
-``{"faults": true}``, which tells what faults each device can have and with which options; ``{"fault": "garble", "device": "cadmium_pump", "probability": 0.1}``, the fault ``none`` to clear all of a
-device. What is answered to anything else says what is allowed.
+``{"faults": true}``, which tells what faults each device can have and with which options;
+``{"fault": "garble", "device": "cadmium_pump", "probability": 0.1}``, the fault ``none`` to clear all of a device.
+What is answered to anything else says what is allowed.
 """
 
 import asyncio

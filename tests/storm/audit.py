@@ -16,7 +16,7 @@ import numpy as np
 
 from flowlab.config import InstrumentConfig
 from flowlab.stream import Message
-from tests.storm.ledger import Ledger, Shot
+from tests.storm.ledger import Ledger
 
 #: Clocks of threads: a reading may be older than the time of the one before says, when two threads read at once.
 _SLACK_S = 0.25
@@ -24,6 +24,8 @@ _SLACK_S = 0.25
 _LONGEST_READING_S = 10.0
 _LATEST_SHOTS = 48
 _LATEST_CURRENTS = 14
+#: Of one current; and the seconds that a conversion may be noted behind the time of a spectrum: clocks are read apart.
+_READINGS, _LATE_NOTE_S = 5, 0.01
 
 
 class Window(NamedTuple):
@@ -65,6 +67,12 @@ class Audit:
     values: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
+
+    def note(self, key: str, complaint: str | None) -> None:
+        """Count a value, and what is wrong with it."""
+        self.values[key] += 1
+        if complaint is not None:
+            self.wrong.append(complaint)
 
 
 def _one(name: str) -> Range:
@@ -111,7 +119,10 @@ def checks(config: InstrumentConfig) -> dict[str, Check]:
         found[f"{pump}_content_ml"] = Check(_one(f"{pump}.content_ml"), 4e-3)
     for heater, own in (("nucleation", "reactor_nucleation"), ("growth", "reactor_growth")):
         controller = f"{heater}_heater"
-        temperature, setpoint = Check(_one(f"{controller}.temperature_c"), 0.25), Check(_one(f"{controller}.setpoint_c"))
+        temperature, setpoint = (
+            Check(_one(f"{controller}.temperature_c"), 0.25),
+            Check(_one(f"{controller}.setpoint_c")),
+        )
         found |= {f"{controller}_temperature_c": temperature, f"{own}_c": temperature}
         found |= {f"{controller}_setpoint_c": setpoint, f"{own}_setpoint_c": setpoint}
         found[f"{controller}_output_percent"] = Check(_one(f"{controller}.output_percent"), 3.0)
@@ -141,36 +152,45 @@ def _audit_event(
     event: dict[str, Any], known: dict[str, Check], scans: dict[str, int], ledger: Ledger, into: Audit
 ) -> None:
     data, times = event["data"], event["timestamps"]
-    for key, check in known.items():
-        if key not in data:
-            continue
+    for key in known.keys() & data.keys():
         before = [at for at in times.values() if at < times[key]]
         begin_s = max(before, default=times[key] - _LONGEST_READING_S) - _SLACK_S
         window = Window(begin_s, times[key] + _SLACK_S)
-        into.values[key] += 1
-        if not check.is_right(float(data[key]), ledger, window):
-            low, high = check.true(ledger, window)
-            into.wrong.append(f"{key} = {data[key]:g}, but between {window} it was {low:g}…{high:g}")
+        into.note(key, _reading(key, data[key], known[key], ledger, window))
     for device in ("spectrometer", "fluorometer"):
         if f"{device}_counts" in data:
-            into.values[f"{device}_counts"] += 1
-            if (complaint := _spectrum(device, data, times, scans[device], ledger)) is not None:
-                into.wrong.append(complaint)
+            into.note(f"{device}_counts", _spectrum(device, data, times, scans[device], ledger))
     for device in ("incident", "transmitted"):
-        if (key := f"{device}_current_a") in data:
-            if math.isnan(data[key]) and data[f"{device}_why"]:
-                into.unknown[key] += 1
-                continue
-            into.values[key] += 1
-            shots = ledger.shots_before(device, times[key] + 0.01, _LATEST_CURRENTS)
-            if not _is_mean_of(data[key], data[f"{device}_current_err_a"], 5, shots):
-                into.wrong.append(f"{key} = {data[key]:g} ± {data[f'{device}_current_err_a']:g} is no mean of readings")
+        key = f"{device}_current_a"
+        if key in data and math.isnan(data[key]) and data[f"{device}_why"]:
+            into.unknown[key] += 1
+        elif key in data:
+            into.note(key, _current(device, data, times[key], ledger))
+
+
+def _reading(key: str, value: float, check: Check, ledger: Ledger, window: Window) -> str | None:
+    """What is wrong with a reading."""
+    if check.is_right(float(value), ledger, window):
+        return None
+    low, high = check.true(ledger, window)
+    return f"{key} = {value:g}, but from {window.begin_s} to {window.end_s} it was {low:g}…{high:g}"
+
+
+def _current(device: str, data: Any, at_s: float, ledger: Ledger) -> str | None:
+    """What is wrong with a current: it has to be the mean of readings that were made, and its error their scatter."""
+    mean_a, err_a = data[f"{device}_current_a"], data[f"{device}_current_err_a"]
+    values = [shot.data.item() for shot in ledger.shots_before(device, at_s + _LATE_NOTE_S, _LATEST_CURRENTS)]
+    for few in itertools.combinations(values, _READINGS):
+        same = math.isclose(statistics.fmean(few), mean_a, rel_tol=2e-6)
+        if same and math.isclose(statistics.stdev(few) / math.sqrt(_READINGS), err_a, rel_tol=1e-3, abs_tol=1e-18):
+            return None
+    return f"{device}_current_a = {mean_a:g} ± {err_a:g} at {at_s} is no mean of {_READINGS} readings"
 
 
 def _spectrum(device: str, data: Any, times: Any, scans: int, ledger: Ledger) -> str | None:
     """What is wrong with a spectrum: it has to be the mean of so many whole scans, to the last digit."""
     key = f"{device}_counts"
-    shots = ledger.shots_before(device, times[key] + 0.01, _LATEST_SHOTS)
+    shots = ledger.shots_before(device, times[key] + _LATE_NOTE_S, _LATEST_SHOTS)
     total = np.asarray(data[key]) * scans
     made = np.array([shot.data for shot in shots])
     share, *_ = np.linalg.lstsq(made.T, total, rcond=None)
@@ -186,13 +206,3 @@ def _spectrum(device: str, data: Any, times: Any, scans: int, ledger: Ledger) ->
     if lit != {bool(data[f"{device}_shutter_open"])}:
         return f"{device}_shutter_open at {times[key]} is {data[f'{device}_shutter_open']}, but the light was {lit}"
     return None
-
-
-def _is_mean_of(mean: float, err: float, count: int, shots: list[Shot]) -> bool:
-    """Whether so many of the readings have that mean and that standard error."""
-    values = [float(shot.data) for shot in shots]
-    for few in itertools.combinations(values, count):
-        same = math.isclose(statistics.fmean(few), mean, rel_tol=2e-6)
-        if same and math.isclose(statistics.stdev(few) / math.sqrt(count), err, rel_tol=1e-3, abs_tol=1e-18):
-            return True
-    return False

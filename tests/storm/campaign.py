@@ -103,12 +103,13 @@ def campaign(
             with Storm(lab, seed, networks=networks) as storm:
 
                 def watch(message: Message) -> None:
-                    if ledger.spoilt_replies >= wanted:
-                        storm.end()
+                    if "parent_run" not in message.doc and message.name != "stop":
+                        storm.let_loose(loose=ledger.spoilt_replies < wanted)
 
                 while ledger.spoilt_replies < wanted:
                     assert ledger.failure is None, ledger.failure
                     _run(session, points, watch, found)
+                    storm.let_loose(loose=False)
                     for name in latches.all():
                         latches.acknowledge(name)
                     tell(f"run {found.runs}: {ledger.spoilt_replies} replies spoilt; {found.messages[-1:] or 'good'}")

@@ -39,14 +39,14 @@ def strike(draw: random.Random, *, longest_delay_s: float, networks: float) -> S
     if draw.random() < networks:
         return Strike(draw.choice(ON_NETWORKS), "silence", {}, lasts_s / 4)
     fault = draw.choice(CABLE_FAULTS)
-    options = {"probability": draw.uniform(0.05, 0.4)}
+    options = {"probability": draw.uniform(0.03, 0.3)}
     if fault == "delay":
         options["delay_s"] = draw.uniform(0.01, longest_delay_s)
     return Strike(draw.choice(ON_CABLES), fault, options, lasts_s)
 
 
 class Storm:
-    """Use as a context: strikes until it ends, then clears all.
+    """Use as a context: strikes when it is let loose, until it ends, and then clears all.
 
     Args:
         lab: whose control port is told.
@@ -59,11 +59,13 @@ class Storm:
         struck: how often, by device and fault.
     """
 
-    def __init__(self, lab: Served, seed: int, *, at_once: int = 3, longest_delay_s: float = 0.6, networks: float = 0):
+    def __init__(self, lab: Served, seed: int, *, at_once: int = 5, longest_delay_s: float = 0.6, networks: float = 0):
         self._lab = lab
         self._longest_delay_s = longest_delay_s
         self._networks = networks
-        self._ended = threading.Event()
+        self._ended = False
+        self._loose = False
+        self._changed = threading.Condition()
         self._failures: list[Exception] = []
         self.struck: Counter[tuple[str, str]] = Counter()
         self._threads = [
@@ -73,19 +75,33 @@ class Storm:
 
     def _run(self, draw: random.Random) -> None:
         try:
-            while not self._ended.is_set():
+            while self._wait_until_loose():
                 next_one = strike(draw, longest_delay_s=self._longest_delay_s, networks=self._networks)
                 told = self._lab.ask(fault=next_one.fault, device=next_one.device, **next_one.options)
                 assert told == {"ok": True}, told
                 self.struck[next_one.device, next_one.fault] += 1
-                self._ended.wait(next_one.lasts_s)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._ended or not self._loose, next_one.lasts_s)
                 self._lab.ask(fault="none", device=next_one.device)
         except Exception as error:  # noqa: BLE001  it is raised where the storm ends
             self._failures.append(error)
 
-    def end(self) -> None:
-        """Strike no more, and clear all; ending twice is harmless."""
-        self._ended.set()
+    def _wait_until_loose(self) -> bool:
+        """Whether to strike; False at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._loose)
+        return not self._ended
+
+    def let_loose(self, *, loose: bool) -> None:
+        """Strike from now on, or clear all and strike no more until told again."""
+        with self._changed:
+            self._loose = loose
+            self._changed.notify_all()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
         for thread in self._threads:
             thread.join()
         for failure in self._failures:
@@ -99,4 +115,4 @@ class Storm:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end()
+        self._end()

@@ -5,7 +5,7 @@ import bisect
 import threading
 from collections import Counter, defaultdict
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -75,7 +75,6 @@ class Ledger:
         """The lowest and the highest that a quantity was between two times, and at the states kept next to them."""
         first = max(bisect.bisect_left(self._times, begin_s) - 1, 0)
         last = bisect.bisect_right(self._times, end_s) + 1
-        assert last - 1 < len(self._times) + 1
         column = self._names.index(name)
         values = [state[column] for state in self._states[first:last]]
         assert values, f"nothing is known of {name} then"
@@ -97,7 +96,3 @@ class Ledger:
         self._thread.join()
         if self.failure is not None and error is None:
             raise self.failure
-
-    def summary(self) -> dict[str, Any]:
-        """How much was collected, for a person."""
-        return {"states": len(self._states), "shots": {name: len(shots) for name, shots in self.shots.items()}}

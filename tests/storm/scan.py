@@ -38,6 +38,7 @@ def everything(
     *,
     temperatures_c: list[float],
     residence_times_s: list[float],
+    events: int = 3,
 ) -> MsgGenerator[None]:
     """At each point other temperatures, flows, liquids and samples; then spectra, frames, currents and all readings."""
     told = [cadmium_pump, selenium_pump, solvent_pump, selector, pressure, nucleation_heater, growth_heater]
@@ -45,13 +46,14 @@ def everything(
     points = list(zip(temperatures_c, residence_times_s, strict=True))
 
     def expose() -> MsgGenerator[None]:
-        for detector in (spectrometer, fluorometer, xray):
-            yield from bps.trigger(detector, wait=True)
-        yield from bps.trigger(reactor, wait=True)
-        yield from bps.create("primary")
-        for device in told:
-            yield from bps.read(device)
-        yield from bps.save()
+        for _ in range(events):
+            for detector in (spectrometer, fluorometer, xray):
+                yield from bps.trigger(detector, wait=True)
+            yield from bps.trigger(reactor, wait=True)
+            yield from bps.create("primary")
+            for device in told:
+                yield from bps.read(device)
+            yield from bps.save()
 
     def finish() -> MsgGenerator[None]:
         yield from shutdown(reactor)
