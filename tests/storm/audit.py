@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flowlab.config import InstrumentConfig
-from flowlab.stream import Message
 from tests.storm.ledger import Ledger
+from tests.support import Document
 
 #: Clocks of threads: a reading may be older than the time of the one before says, when two threads read at once.
 _SLACK_S = 0.25
@@ -129,23 +129,23 @@ def checks(config: InstrumentConfig) -> dict[str, Check]:
     return found
 
 
-def audit(messages: Iterable[Message], config: InstrumentConfig, ledger: Ledger, into: Audit) -> None:
+def audit(documents: Iterable[Document], config: InstrumentConfig, ledger: Ledger, into: Audit) -> None:
     """Hold the documents of a run against the ledger.
 
     Args:
-        messages: of the run's journal.
+        documents: of the run.
         config: the lab.
         ledger: reaches from before the run to behind its end.
         into: what is found is added there.
     """
     known = checks(config)
     scans: dict[str, int] = {}
-    for message in messages:
-        if message.name == "descriptor":
-            for device, own in message.doc["configuration"].items():
+    for name, document in documents:
+        if name == "descriptor":
+            for device, own in document["configuration"].items():
                 scans[device] = own["data"].get(f"{device}_scans", 0)
-        elif message.name == "event":
-            _audit_event(message.doc, known, scans, ledger, into)
+        elif name == "event":
+            _audit_event(document, known, scans, ledger, into)
 
 
 def _audit_event(

@@ -117,7 +117,8 @@ def campaign(
             found.spoilt, found.struck = ledger.spoilt, storm.struck
             for journal in session.store.journals():
                 if journal.stem == "documents":
-                    audit(read_journal(journal), session.config, ledger, found.audit)
+                    documents = ((message.name, message.doc) for message in read_journal(journal))
+                    audit(documents, session.config, ledger, found.audit)
     return found
 
 

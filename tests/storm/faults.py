@@ -65,6 +65,7 @@ class Storm:
         self._networks = networks
         self._ended = False
         self._loose = False
+        self._at_work = 0
         self._changed = threading.Condition()
         self._failures: list[Exception] = []
         self.struck: Counter[tuple[str, str]] = Counter()
@@ -83,6 +84,9 @@ class Storm:
                 with self._changed:
                     self._changed.wait_for(lambda: self._ended or not self._loose, next_one.lasts_s)
                 self._lab.ask(fault="none", device=next_one.device)
+                with self._changed:
+                    self._at_work -= 1
+                    self._changed.notify_all()
         except Exception as error:  # noqa: BLE001  it is raised where the storm ends
             self._failures.append(error)
 
@@ -90,7 +94,13 @@ class Storm:
         """Whether to strike; False at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or self._loose)
-        return not self._ended
+            self._at_work += not self._ended
+            return not self._ended
+
+    def wait_until_calm(self) -> None:
+        """Wait until all is cleared, once it is to strike no more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._failures or not self._at_work)
 
     def let_loose(self, *, loose: bool) -> None:
         """Strike from now on, or clear all and strike no more until told again."""
