@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, codec, demo, eiger, engine, latency, saxs, startup
+from benchmarks import analysis, bus, codec, demo, eiger, engine, faults, latency, saxs, startup
 from benchmarks.table import show
 
 ALL = {
@@ -12,10 +12,12 @@ ALL = {
     "analysis": analysis.rows,
     "saxs": saxs.rows,
     "eiger": eiger.rows,
+    "bus": bus.rows,
     "engine": engine.rows,
     "latency": latency.rows,
     "startup": startup.rows,
     "demo": demo.rows,
+    "faults": faults.rows,
 }
 
 

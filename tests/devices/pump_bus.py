@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,11 +82,13 @@ class Polled:
 
     Attributes:
         rounds: what each told, by its name; only whole rounds.
+        times_s: when each round was whole.
     """
 
     bench: Bench
     every_s: float = 0.2
     rounds: list[dict[str, Reading]] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
     failure: Exception | None = None
 
     def __post_init__(self) -> None:
@@ -94,9 +97,12 @@ class Polled:
 
     def _run(self) -> None:
         try:
-            while not self._ended.wait(self.every_s):
+            due_s = time.monotonic()
+            while not self._ended.wait(max(due_s - time.monotonic(), 0.0)):
+                due_s = max(due_s + self.every_s, time.monotonic())  # what was late is not made up for
                 pumps = [self.bench.devices[name] for name in PUMPS]
                 self.rounds.append({p.name: Reading(p.ask_rate_ml_min(), p.ask_content_ml()) for p in pumps})
+                self.times_s.append(time.monotonic())
         except Exception as error:  # noqa: BLE001  it is raised where the polling ends
             self.failure = error
 

@@ -19,7 +19,7 @@ from tests.storm.faults import ON_CABLES, Storm
 from tests.storm.ledger import Ledger
 
 #: Of one attempt at a question; what is lost costs this much time, so that it is short here.
-REPLY_WITHIN_S = 0.25
+REPLY_WITHIN_S = 0.2
 TEMPERATURES_C = [40.0, 45.0, 42.0, 50.0, 46.0, 55.0]
 RESIDENCE_TIMES_S = [14.0, 10.0, 12.0, 8.0, 11.0, 9.0]
 _OPTIONS = {"temperatures_c": TEMPERATURES_C, "residence_times_s": RESIDENCE_TIMES_S}
@@ -78,7 +78,7 @@ def campaign(
     seed: int,
     *,
     points: int = 6,
-    speed: float = 200.0,
+    speed: float = 100.0,
     networks: float = 0.03,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Findings:
@@ -94,6 +94,7 @@ def campaign(
         tell: called with a line about each run.
     """
     found = Findings()
+    seen: set[Path] = set()
     file = lab_file(folder / "storm.toml")
     with Session(str(file), folder / "data", simulate=True, speed=speed, seed=seed) as session:
         assert session.control is not None
@@ -108,21 +109,32 @@ def campaign(
 
                 while ledger.spoilt_replies < wanted:
                     assert ledger.failure is None, ledger.failure
-                    _run(session, points, watch, found)
+                    last = _run(session, points, watch, found)
                     storm.let_loose(loose=False)
+                    ledger.take()
+                    _audit_new(session, ledger, found, seen)
                     for name in latches.all():
                         latches.acknowledge(name)
-                    tell(f"run {found.runs}: {ledger.spoilt_replies} replies spoilt; {found.messages[-1:] or 'good'}")
+                    tell(
+                        f"run {found.runs}: {ledger.spoilt_replies} replies spoilt, {found.audit.values.total()} "
+                        f"values, {len(found.audit.wrong)} wrong; {last}"
+                    )
             ledger.take()
             found.spoilt, found.struck = ledger.spoilt, storm.struck
-            for journal in session.store.journals():
-                if journal.stem == "documents":
-                    documents = ((message.name, message.doc) for message in read_journal(journal))
-                    audit(documents, session.config, ledger, found.audit)
     return found
 
 
-def _run(session: Session, points: int, watch: Callable[[Message], None], found: Findings) -> None:
+def _audit_new(session: Session, ledger: Ledger, found: Findings, seen: set[Path]) -> None:
+    """Audit the journals that were not there before."""
+    for journal in set(session.store.journals()) - seen:
+        seen.add(journal)
+        if journal.stem == "documents":
+            documents = ((message.name, message.doc) for message in read_journal(journal))
+            audit(documents, session.config, ledger, found.audit)
+
+
+def _run(session: Session, points: int, watch: Callable[[Message], None], found: Findings) -> str:
+    """One run; how it ended, in words."""
     found.runs += 1
     options = {name: values[:points] for name, values in _OPTIONS.items()}
     try:
@@ -135,7 +147,7 @@ def _run(session: Session, points: int, watch: Callable[[Message], None], found:
         kind, words = "", str(error)
     else:
         found.completed += 1
-        return
+        return "completed"
     found.messages.append(f"{kind}: {words}")
     if kind in _NONE_OF_OURS:
         found.foreign.append(words)
@@ -143,3 +155,4 @@ def _run(session: Session, points: int, watch: Callable[[Message], None], found:
         found.ended[kind] += 1
     if re.search("NOT SAFE", words):
         found.unsafe.append(words)
+    return found.messages[-1]

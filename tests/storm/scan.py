@@ -9,6 +9,7 @@ from bluesky.utils import MsgGenerator
 from flowlab.conditions import Conditions
 from plans.frames import staged
 from plans.safety import shutdown
+from plans.spectra import record
 
 #: The plan's devices, by the names that they have in the lab.
 DEVICES = [
@@ -50,10 +51,7 @@ def everything(
             for detector in (spectrometer, fluorometer, xray):
                 yield from bps.trigger(detector, wait=True)
             yield from bps.trigger(reactor, wait=True)
-            yield from bps.create("primary")
-            for device in told:
-                yield from bps.read(device)
-            yield from bps.save()
+            yield from record(told, "primary")
 
     def finish() -> MsgGenerator[None]:
         yield from shutdown(reactor)
@@ -64,11 +62,12 @@ def everything(
     @bpp.run_decorator(md={"plan_name": "everything", "num_points": len(points)})
     def visit() -> MsgGenerator[None]:
         for number, (temperature_c, residence_time_s) in enumerate(points):
-            yield from bps.abs_set(reactor.refill, 30.0, wait=True)
-            yield from bps.abs_set(selector, _STREAMS[number % len(_STREAMS)], wait=True)
-            yield from bps.abs_set(solvent_pump, 0.2 + 0.1 * number, wait=True)
             conditions = Conditions(temperature_c, temperature_c + 10.0, residence_time_s)
-            yield from bps.abs_set(reactor, conditions, wait=True)
+            moves: list[tuple[Any, Any]] = [(reactor.refill, 30.0), (selector, _STREAMS[number % len(_STREAMS)])]
+            moves += [(solvent_pump, 0.2 + 0.1 * number), (reactor, conditions)]
+            for device, value in moves:
+                yield from bps.abs_set(device, value, wait=True)
+                yield from record(told[: told.index(led)], "between")
             yield from bps.abs_set(xray.sample, _SAMPLES[number % len(_SAMPLES)], wait=True)
             yield from bps.abs_set(led, number % 2 == 0, wait=True)
             yield from bps.abs_set(spectrometer.shutter_open, number % 4 != 3, wait=True)
