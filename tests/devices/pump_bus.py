@@ -76,6 +76,12 @@ class Reading:
     content_ml: float
 
 
+def one_round(bench: Bench) -> dict[str, Reading]:
+    """Ask each pump for rate and content."""
+    pumps = [bench.devices[name] for name in PUMPS]
+    return {pump.name: Reading(pump.ask_rate_ml_min(), pump.ask_content_ml()) for pump in pumps}
+
+
 @dataclass
 class Polled:
     """Asks all four pumps for rate and content, round after round, while it is a context.
@@ -99,9 +105,8 @@ class Polled:
         try:
             due_s = time.monotonic()
             while not self._ended.wait(max(due_s - time.monotonic(), 0.0)):
-                due_s = max(due_s + self.every_s, time.monotonic())  # what was late is not made up for
-                pumps = [self.bench.devices[name] for name in PUMPS]
-                self.rounds.append({p.name: Reading(p.ask_rate_ml_min(), p.ask_content_ml()) for p in pumps})
+                due_s += self.every_s
+                self.rounds.append(one_round(self.bench))
                 self.times_s.append(time.monotonic())
         except Exception as error:  # noqa: BLE001  it is raised where the polling ends
             self.failure = error
