@@ -4,13 +4,14 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, bus, codec, demo, eiger, engine, faults, latency, saxs, startup
+from benchmarks import analysis, bus, codec, demo, eiger, engine, faults, latency, saxs, saxs_live, startup
 from benchmarks.table import show
 
 ALL = {
     "codec": codec.rows,
     "analysis": analysis.rows,
     "saxs": saxs.rows,
+    "saxs-live": saxs_live.rows,
     "eiger": eiger.rows,
     "bus": bus.rows,
     "engine": engine.rows,

@@ -253,7 +253,7 @@ class Eiger(Instrument):
             raise DeviceError(f"{self.name}: is not staged: a plan stages it, once for each run and stream")
         self._join()
         self._given_up.clear()
-        status = DeviceStatus(self)
+        status = DeviceStatus(self, call_stop_on_failure=False)  # the plan stops, not a thread of the status
         self._exposure = threading.Thread(
             target=self._expose, args=(status,), name=f"{self.name}: exposure", daemon=True
         )

@@ -199,9 +199,11 @@ class XrayEndstation(Instrument):
     def data_keys(self) -> dict[str, str | None]:
         """Under which keys events have what an analysis needs; None for what is not measured."""
         names = {role: part.name for role, part in self._intensities.items()}
+        # What a detector tells of each exposure, where it does; otherwise what it was set to.
+        exposed = "exposed_s" if hasattr(self.detector, "exposed_s") else "exposure_s"
         keys: dict[str, str | None] = {
             "frames": f"{self.detector.name}_image",
-            "exposed_s": f"{self.detector.name}_exposed_s",
+            "exposed_s": f"{self.detector.name}_{exposed}",
         }
         for role in ("incident", "transmitted"):
             for quantity in ("a", "err_a"):

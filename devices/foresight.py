@@ -37,7 +37,7 @@ class ReactorForesight:
                 seconds = 60 * value * self._reactor.path.total_ml / max(sum(self._rates_ml_min), 1e-9)
                 return Foreseen(seconds=seconds, volumes_ml=self._flow(seconds))
             case "reagent":
-                return self._reactor.check_capacity(max(value, default=0.0))
+                return self._reactor.stock.check_capacity(max(value, default=0.0))
             case "refill":
                 return self._refill(value)
             case "wash":
@@ -66,7 +66,7 @@ class ReactorForesight:
 
     def _refill(self, volume_ml: float) -> Foreseen | None:
         reactor = self._reactor
-        if all(content >= reactor.share_ml(volume_ml) for content in self._content_ml):
+        if all(content >= reactor.stock.share_ml(volume_ml) for content in self._content_ml):
             return None
         drawn = [pump.capacity_ml - ml for pump, ml in zip(reactor.pumps, self._content_ml, strict=True)]
         self._content_ml = [pump.capacity_ml for pump in reactor.pumps]

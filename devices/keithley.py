@@ -183,7 +183,7 @@ class Keithley6485(Instrument):
         """Take the readings; done when they can be read."""
         self._join()
         self._given_up.clear()
-        status = DeviceStatus(self)
+        status = DeviceStatus(self, call_stop_on_failure=False)  # the plan stops, not a thread of the status
         self._exposure = threading.Thread(
             target=self._expose, args=(status,), name=f"{self.name}: readings", daemon=True
         )

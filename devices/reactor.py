@@ -18,6 +18,7 @@ from devices.errors import DeviceError, InstrumentFaultError, LimitError
 from devices.foresight import ReactorForesight
 from devices.plugs import PlugLog, PlugReadings
 from devices.roles import Heater, Pump
+from devices.stock import Stock
 from flowlab.bench import Bench
 from flowlab.conditions import Conditions
 from flowlab.config import DeviceEntry, Model
@@ -80,6 +81,7 @@ class FlowReactor(Instrument):
         self._washer: Pump | None = bench.devices[wash] if wash else None
         self._nucleation: Heater = bench.devices[heaters[0]]
         self._growth: Heater = bench.devices[heaters[1]]
+        self.stock = Stock(name, self.pumps, settings.reserve_ml)
         self._rates_ml_min: list[float] = []  # of the pumps, when the last flush began
         self._wanted: list[bool] = [True] * len(self.pumps)  # which of them are to run
         self._log = PlugLog(self.path)
@@ -172,39 +174,8 @@ class FlowReactor(Instrument):
         Raises:
             LimitError: the message says what is needed, what is left, and of what.
         """
-        self._check_stock(max(volumes_ml, default=0.0), sum(volumes_ml))
+        self.stock.check(max(volumes_ml, default=0.0), sum(volumes_ml))
         return self.done()
-
-    def share_ml(self, volume_ml: float) -> float:
-        """What each syringe must hold for a volume of total flow, and in reserve."""
-        return volume_ml / len(self.pumps) + self.settings.reserve_ml
-
-    def check_capacity(self, between_ml: float) -> None:
-        """Refuse what the syringes cannot hold between two refills; nothing needs to be connected.
-
-        Raises:
-            LimitError: the message says which syringe.
-        """
-        largest_ml = self.share_ml(between_ml)
-        for pump in self.pumps:
-            if largest_ml > pump.capacity_ml:
-                raise LimitError(
-                    f"{self.name}: {largest_ml:.1f} mL of {pump.reagent} may flow between two refills, but its syringe "
-                    f"holds {pump.capacity_ml:g} mL; ask for longer residence times, smaller steps of "
-                    "temperature or fewer volumes"
-                )
-
-    def _check_stock(self, between_ml: float, total_ml: float) -> None:
-        """Refuse what a syringe cannot hold between two refills, or what is not there altogether."""
-        self.check_capacity(between_ml)
-        all_ml = self.share_ml(total_ml)
-        for pump in self.pumps:
-            left_ml = pump.ask_content_ml() + pump.reservoir_ml
-            if all_ml > left_ml:
-                raise LimitError(
-                    f"{self.name}: this takes {all_ml:.1f} mL of {pump.reagent}, but {left_ml:.1f} mL "
-                    f"are left in syringe and reservoir; ask for less, or fill up and say so in the configuration"
-                )
 
     def heating_limit_s(self, before: Conditions, after: Conditions) -> float:
         """Longest time that the heaters are given from one point to the next, in plant seconds, before the flow."""
@@ -379,7 +350,7 @@ class FlowReactor(Instrument):
         self.optical_plug.plug = self._log.at(path.reaction_ml + path.transfer_ml + path.cell_ml / 2)
         if path.xray_centre_ml is not None:
             self.xray_plug.plug = self._log.at(path.xray_centre_ml)
-        status = DeviceStatus(self)
+        status = DeviceStatus(self, call_stop_on_failure=False)  # the plan stops, not a thread of the status
         status.set_finished()
         return status
 
@@ -402,8 +373,8 @@ class FlowReactor(Instrument):
         Raises:
             LimitError: a syringe cannot hold that much, or it is not there; nothing moved.
         """
-        self._check_stock(volume_ml, volume_ml)
-        if all(pump.ask_content_ml() >= self.share_ml(volume_ml) for pump in self.pumps):
+        self.stock.check(volume_ml, volume_ml)
+        if all(pump.ask_content_ml() >= self.stock.share_ml(volume_ml) for pump in self.pumps):
             return self.done()
         self._rates_ml_min = []
         refills = [pump.refill() for pump in self.pumps]

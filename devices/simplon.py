@@ -3,10 +3,11 @@
 Source: SIMPLON 1.8 API documentation, document version 3.2.
 """
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from devices.errors import DeviceError, InstrumentFaultError, NotReachedError, ReplyError
+from devices.errors import DeviceError, InstrumentFaultError, NotReachedError, RefusedError, ReplyError
 from devices.links.rest import Rest
 from devices.protocols import simplon
 from devices.protocols.simplon import Module, Parameter, Task
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 #: A set point and its read-back differ by no more than this share: exposure times are multiples of a clock's period.
 _CLOSE = 1e-3
+#: Real seconds between two attempts to abort.
+_BETWEEN_ABORTS_S = 0.02
 
 
 class Simplon:
@@ -99,14 +102,20 @@ class Simplon:
 
         Raises:
             NotReachedError: it goes on.
+            RefusedError: it cannot be aborted, again and again.
         """
-        state = self.state()
-        if state in ("na", "idle", "error"):
-            return state
-        self.command("abort")
-        state = self.state()
-        if state not in simplon.AT_REST:
-            raise NotReachedError(f"{self._device}: was aborted but is in the state {state}")
+        end_s = time.monotonic() + self._reply_within_s
+        while (state := self.state()) not in ("na", "idle", "error"):
+            try:
+                self.command("abort")
+            except RefusedError:  # while it loads a configuration it cannot: that is soon over
+                if time.monotonic() > end_s:
+                    raise
+                time.sleep(_BETWEEN_ABORTS_S)
+                continue
+            if (state := self.state()) not in simplon.AT_REST:
+                raise NotReachedError(f"{self._device}: was aborted but is in the state {state}")
+            break
         return state
 
     def initialize(self, within_s: float) -> None:

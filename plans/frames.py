@@ -102,7 +102,13 @@ class Frames:
 
     def analysis(self) -> dict[str, Any]:
         """Data keys of what is recorded."""
-        return {"kind": "saxs", "saxs": self._xray.data_keys()}
+        plugs = {cell: f"{self._reactor.name}_{cell}_plug" for cell in ("optical", "xray")}
+        return {
+            "kind": "saxs",
+            "saxs": self._xray.data_keys(),
+            "frames_per_point": self._settings.frames,
+            "plugs": plugs,
+        }
 
     def prelude_ml(self) -> list[float]:
         """Solvent is no reagent."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from flowlab.bench import Bench
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
-from flowlab.config.paths import shipped_config
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, served
 
 SPEED = 100.0
@@ -60,7 +60,7 @@ NAMES = ("stage", "beam_shutter", "ring", "pilatus")
 
 def write_lab(path: Path) -> Path:
     """Write the instrument file."""
-    text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+    text = Path(UV_VIS).read_text(encoding="utf-8")
     cell = "xray_transfer_ml = 0.05\nxray_cell_ml = 0.01\nxray_path_mm = 1.5\n"
     names = "".join(f'"{name}", ' for name in NAMES)
     for old, new in (

@@ -12,6 +12,7 @@ from devices import errors
 from flowlab.config import DeviceEntry, load_instrument
 from simulators.wire.bench import Bench
 from simulators.wire.instrument import Instrument
+from tests.instruments import UV_VIS
 from tests.simulators.benches import StandingClock, converse, say
 
 FILES = sorted((Path(__file__).parent / "transcripts").glob("*.toml"))
@@ -98,7 +99,7 @@ def simulator(file: dict[str, Any], dialogue: dict[str, Any]) -> Instrument:
     table = dict(file["device"])
     name = table.pop("name")
     table["settings"] = table.get("settings", {}) | dialogue.get("settings", {})
-    config = load_instrument("simulated-flow")
+    config = load_instrument(UV_VIS)
     devices = config.devices | {name: DeviceEntry.model_validate(table)}
     instrument = Bench(config.model_copy(update={"devices": devices}), StandingClock()).instruments[name]
     assert isinstance(instrument, Instrument)

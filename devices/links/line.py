@@ -27,6 +27,9 @@ with contextlib.suppress(ImportError):  # a platform without terminals
 
 T = TypeVar("T")
 
+#: Real seconds within which a second copy of a reply begins: a few characters at 9600 baud.
+_COPY_WITHIN_S = 0.005
+
 #: Given everything received since the request: the reply's content, None while it is not whole, or
 #: :class:`ReplyError` when it never will be.
 Decode = Callable[[bytes], T | None]
@@ -134,6 +137,11 @@ class Line:
         """Wait for silence before the next request: what was taken for answers may have been answers to older ones."""
         with self._lock:
             self._settled_s = time.monotonic() + self._settings.reply_within_s
+
+    def hush(self) -> None:
+        """Listen before the next request until a second copy of the last reply would have come, and drop it."""
+        with self._lock:
+            self._settled_s = max(self._settled_s, time.monotonic() + _COPY_WITHIN_S)
 
     def _attempt(self, request: bytes, decode: Decode[T], device: str) -> T:
         port = self._open(device)

@@ -13,11 +13,13 @@ from flowlab.cli.options import DATA, Json, Seed, Speed
 
 _RECIPE = "palencia-2020-fig1"
 _CONFIG = "simulated-flow"
+#: Faster than the instrument file has it: at a residence time of 14 s little flows while instruments answer.
+_SPEED = 200.0
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder in which the run is kept.")] = DATA,
-    speed: Speed = None,
+    speed: Speed = _SPEED,
     seed: Seed = None,
     playback: Annotated[
         Path | None,

@@ -36,6 +36,7 @@ class RunProgress:
         self._panel: float | None = None
         self._last = ""
         self._done = self._of = 0
+        self._spectra = False
 
     def watch(self, message: Message) -> None:
         """Show what a document says."""
@@ -46,11 +47,14 @@ class RunProgress:
             if self._documents is not None:
                 sys.stderr.write(f"documents  {self._documents}\n")
         elif message.name == "event" and "verdict" in doc["data"]:
-            self._spectrum(doc["data"])
+            self._spectra = True
+            self._result(doc["data"], doc["data"]["verdict"], counts=True)
+        elif message.name == "event" and "finding" in doc["data"]:  # of SAXS; beside spectra it is no other point
+            self._result(doc["data"], doc["data"]["finding"], counts=not self._spectra)
 
-    def _spectrum(self, data: dict[str, Any]) -> None:
-        self._done += 1
-        now = f"{data['panel']:g} / {data['coordinate']:g}: {data['verdict']}"
+    def _result(self, data: dict[str, Any], words: str, *, counts: bool) -> None:
+        self._done += counts
+        now = f"{data['panel']:g} / {data['coordinate']:g}: {words}"
         self._progress.update(self._task, completed=self._done, now=now)
         if self._plain and self._panel is not None and data["panel"] != self._panel:
             sys.stderr.write(f"{self._done - 1}/{self._of}  {self._last}\n")

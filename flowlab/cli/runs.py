@@ -1,7 +1,8 @@
-"""``flowlab run``, ``replay`` and ``report``: runs, before and after."""
+"""``flowlab run``, ``replay``, ``report`` and ``export``: runs, before and after."""
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,6 +71,43 @@ def report(
 
     reported = write_report(_find(run, data), out)
     sys.stdout.write(f"{answer(reported)}\n{out}\n")
+
+
+class ExportFormat(StrEnum):
+    """What can be exported."""
+
+    CSV = "csv"
+    NXCANSAS = "nxcansas"
+    NEXUS = "nexus"
+
+
+_ENDINGS = {ExportFormat.CSV: "-csv", ExportFormat.NXCANSAS: "-nxcansas.h5", ExportFormat.NEXUS: ".nxs"}
+
+
+def export(
+    run: Run,
+    form: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            help="csv: tables of the results, and a file for each reduced curve; nxcansas: the reduced SAXS curves, as "
+            "SasView and others read them; nexus: everything.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write, a folder for csv; named after the run when not given."),
+    ] = None,
+    data: Data = DATA,
+) -> None:
+    """Write a run in a format that other programs read."""
+    from flowlab.report.load import results_of
+    from flowlab.storage.export import export_run
+
+    stored = _find(run, data)
+    target = out or Path(f"{stored.folder.absolute().name}{_ENDINGS[form]}")
+    for path in export_run(stored, results_of(stored), form.value, target):
+        sys.stdout.write(f"{path}\n")
 
 
 def replay(

@@ -6,6 +6,7 @@ from flowlab.config.load import load_instrument, load_material, load_recipe
 from flowlab.config.materials import Family, Material
 from flowlab.config.model import Model
 from flowlab.config.recipes import Recipe
+from flowlab.config.saxs import PoniSettings, SaxsSettings
 
 __all__ = [
     "DeviceEntry",
@@ -15,8 +16,10 @@ __all__ = [
     "Material",
     "Model",
     "PlanEntry",
+    "PoniSettings",
     "Reagent",
     "Recipe",
+    "SaxsSettings",
     "Syringe",
     "load_instrument",
     "load_material",

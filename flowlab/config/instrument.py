@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from flowlab.config.apparatus import FlowPath, Reagent, Syringe
 from flowlab.config.interlocks import Interlock
 from flowlab.config.model import Model, SchemaVersion
+from flowlab.config.saxs import SaxsSettings
 
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -83,6 +84,7 @@ class InstrumentConfig(Model):
     plans: dict[Name, PlanEntry] = Field(default_factory=dict)
     interlocks: dict[Name, Interlock] = Field(default_factory=dict)
     safe_state: list[Name] = Field(default_factory=list, description="devices in the order in which they are made safe")
+    saxs: SaxsSettings | None = Field(default=None, description="how frames are reduced; without it they are kept only")
     simulation: SimulationSettings | None = None
 
     @model_validator(mode="after")
@@ -117,6 +119,12 @@ class InstrumentConfig(Model):
             raise ValueError(
                 f"clock.speed is {self.clock.speed:g}, but without a [simulation] table the hardware is real: 1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _saxs_knows_the_thickness(self) -> "InstrumentConfig":
+        if self.saxs is not None and self.saxs.thickness_mm is None and self.flow_path.xray_path_mm is None:
+            raise ValueError("saxs.thickness_mm is not given, and flow_path has no xray_path_mm to take instead")
         return self
 
     def build_order(self) -> list[str]:

@@ -87,7 +87,8 @@ def replay_run(stored: StoredRun, speed: float | None, watch: Watcher) -> Replay
         store = RunStore(Path(folder))
         # It grows as the run is published, as the run's own journal did: what is not due yet cannot be fetched.
         with closing(store.open_documents(messages[0].doc)) as journal:
-            results = _analyse(store, journal, messages, speed, watch)
+            frames = RunStore(stored.folder.absolute().parent).frames
+            results = _analyse(store, frames, journal, messages, speed, watch)
     recorded = list(read_journal(stored.results)) if stored.results.is_file() else []
     finished = bool(recorded) and recorded[-1].name == "stop"
     identical = [m.to_bytes() for m in recorded] == [m.to_bytes() for m in results] if finished else None
@@ -96,7 +97,12 @@ def replay_run(stored: StoredRun, speed: float | None, watch: Watcher) -> Replay
 
 
 def _analyse(
-    store: RunStore, journal: Journal, messages: list[Message], speed: float | None, watch: Watcher
+    store: RunStore,
+    frames: Path,
+    journal: Journal,
+    messages: list[Message],
+    speed: float | None,
+    watch: Watcher,
 ) -> list[Message]:
     results: list[Message] = []
     with ExitStack() as stack:
@@ -106,6 +112,7 @@ def _analyse(
         stack.callback(replay.close)
         spec = {
             "data": str(store.root),
+            "frames": str(frames),
             "documents_in": proxy.inward,
             "documents_out": proxy.outward,
             "replay": replay.address,

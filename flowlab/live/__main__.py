@@ -2,13 +2,14 @@
 
 It may die and be started again at any time: it is told which run to follow, of which nothing may be
 published any more, fetches it, comes to the same results, and appends to the results' journal what is not
-there yet.
+there yet. Frames are read from files below one folder: that of the store, unless it is told another.
 """
 
 from pathlib import Path
 
 from flowlab.config import load_material
 from flowlab.live.analyzer import Analyzer
+from flowlab.live.frames import FrameReader
 from flowlab.live.recorder import ResultsRecorder
 from flowlab.process import Lifeline
 from flowlab.stream import RAW, RESULTS, GapError, Publisher, RunStore, Subscriber
@@ -18,10 +19,14 @@ def main() -> None:
     """Analyse until the lifeline is cut."""
     lifeline = Lifeline()
     spec = lifeline.spec
+    store = RunStore(Path(spec["data"]))
     publisher = Publisher(spec["documents_in"], RESULTS)
-    recorder = ResultsRecorder(RunStore(Path(spec["data"])), publisher)
-    analyzer = Analyzer(load_material)
-    with Subscriber(spec["documents_out"], spec["replay"], prefix=RAW) as subscriber:
+    recorder = ResultsRecorder(store, publisher)
+    with (
+        FrameReader(Path(spec.get("frames") or store.frames)) as reader,
+        Subscriber(spec["documents_out"], spec["replay"], prefix=RAW) as subscriber,
+    ):
+        analyzer = Analyzer(load_material, reader)
         if spec.get("run") is not None:
             subscriber.follow(spec["run"])
         lifeline.ready({})

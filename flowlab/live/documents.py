@@ -120,3 +120,8 @@ def text() -> dict[str, Any]:
 def boolean() -> dict[str, Any]:
     """Data key of a truth value."""
     return {"dtype": "boolean", "shape": []}
+
+
+def or_nan(value: float | None) -> float:
+    """A number in a document, where there may be none."""
+    return float("nan") if value is None else float(value)

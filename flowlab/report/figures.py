@@ -5,30 +5,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from flowlab.report.axes import axis_name
 from flowlab.report.load import RunData
-from flowlab.report.words import axis_name
+from flowlab.report.palette import COLOUR
+from flowlab.report.saxs_figures import draw_saxs
 
 _SHOWN_NM = (370.0, 640.0)
 _BAND_NM = 9.0  # half the width of a cluster's band, for the shading
-#: Temperatures from dark to bright: told apart by every eye. The palest yellow would be lost on white.
-_COLOUR = LinearSegmentedColormap.from_list("temperature", colormaps["plasma"](np.linspace(0, 0.92, 256)))
 _STYLE = {"ms": 3.0, "lw": 1.0, "elinewidth": 1.0, "capsize": 2.0}
 
 
 def draw_all(run: RunData) -> dict[str, Figure]:
     """Every figure that the run allows, by name."""
     with rc_context({"text.parse_math": False}):  # what a run calls its axes and families is text, dollars or not
-        figures = {"panels": panels(run)}
+        figures = {"panels": panels(run)} if run.spectra else {}
         if any(_is_exciton(track) for track in run.tracks):
             figures["excitons"] = excitons(run)
         if run.window is not None and len(run.panels) > 1:
             figures["map"] = cluster_map(run)
-    return figures
+        return {**figures, **draw_saxs(run)}
 
 
 def save(figures: dict[str, Figure], beside: Path) -> dict[str, Path]:
@@ -56,7 +56,7 @@ def panels(run: RunData) -> Figure:
     for place, panel in zip(axes, run.panels, strict=False):
         indices = run.of_panel(panel)
         for i in indices:
-            place.plot(run.wavelength_nm[shown], run.absorbance[i, shown], lw=1.0, color=_COLOUR(scale(coordinates[i])))
+            place.plot(run.wavelength_nm[shown], run.absorbance[i, shown], lw=1.0, color=COLOUR(scale(coordinates[i])))
         _mark_cluster(place, run, panel)
         place.set_title(f"{symbol} = {panel:g} {unit}", fontsize=10)
         place.set_xlim(*_SHOWN_NM)
@@ -68,7 +68,7 @@ def panels(run: RunData) -> Figure:
     from matplotlib.cm import ScalarMappable
 
     fast, fast_unit, _ = axis_name(run.start["analysis"]["axes"][-1])
-    figure.colorbar(ScalarMappable(scale, _COLOUR), ax=list(axes), label=f"{fast} / {fast_unit}", shrink=0.8, pad=0.015)
+    figure.colorbar(ScalarMappable(scale, COLOUR), ax=list(axes), label=f"{fast} / {fast_unit}", shrink=0.8, pad=0.015)
     return figure
 
 
@@ -137,7 +137,7 @@ def excitons(run: RunData) -> Figure:
     scale = Normalize(min(run.panels), max(run.panels) if len(run.panels) > 1 else min(run.panels) + 1)
     curve_err = {i: s["diameter_curve_err_nm"] for i, s in enumerate(run.spectra)}
     for track in tracks:
-        colour = _COLOUR(scale(track["panel"]))
+        colour = COLOUR(scale(track["panel"]))
         label = f"{symbol} = {track['panel']:g} {slow_unit}"
         x = track["coordinate"]
         left.errorbar(

@@ -11,7 +11,9 @@ from flowlab.analysis.absorbance import Baseline, Counts, absorbance, tidy
 from flowlab.config import load_material
 from flowlab.errors import BadInputError
 from flowlab.live import Analyzer
-from flowlab.stream import Message, StoredRun, read_journal
+from flowlab.live.analyzer import KINDS
+from flowlab.live.frames import FrameReader
+from flowlab.stream import Message, RunStore, StoredRun, read_journal
 
 Array = NDArray[np.float64]
 
@@ -30,6 +32,10 @@ class RunData:
         spectra: data of the analysis's events, one for each spectrum.
         tracks: data of its track events.
         window: data of its window event.
+        points: data of its events of SAXS points, one for each point of the scan.
+        frames: how many SAXS frames were analysed.
+        melting: data of its events of melting, one for each temperature.
+        calibration: data of its calibration event.
         analysis_start: start document of the analysis.
         analysis_stop: stop document of the analysis.
     """
@@ -43,6 +49,10 @@ class RunData:
     spectra: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     tracks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     window: dict[str, Any] | None = None
+    points: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    frames: int = 0
+    melting: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    calibration: dict[str, Any] | None = None
     analysis_start: dict[str, Any] = field(default_factory=dict[str, Any])
     analysis_stop: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -60,28 +70,47 @@ def load_run(stored: StoredRun) -> RunData:
     """Read a run; its analysis too, or compute it where it is missing or unfinished.
 
     Raises:
-        BadInputError: the run, or its analysis, holds no spectra that could be reported.
+        BadInputError: the run, or its analysis, holds nothing that could be reported.
     """
     messages = list(read_journal(stored.journal))
     starts = [m.doc for m in messages if m.name == "start"]
     if not starts or not _says_what_it_holds(starts[0].get("analysis")):
-        raise BadInputError(f"{stored.journal}: holds no run with absorption spectra")
+        raise BadInputError(f"{stored.journal}: holds no run with absorption spectra or SAXS frames")
     run = RunData(start=starts[0])
     _take_documents(run, messages)
-    if not len(run.absorbance):
+    spectra = starts[0]["analysis"].get("kind") == "absorbance"
+    if spectra and not len(run.absorbance):
         raise BadInputError(f"{stored.journal}: the run has no spectrum yet")
     results = _results(stored, messages)
     _take_results(run, results)
-    if not run.spectra:
+    if (spectra and not run.spectra) or not (run.spectra or run.frames or run.calibration):
         reason = results[-1][1].get("reason") or "it gives no reason"
-        raise BadInputError(f"{stored.journal}: its analysis ended without a spectrum: {reason}")
+        raise BadInputError(
+            f"{stored.journal}: its analysis ended without a {'spectrum' if spectra else 'result'}: {reason}"
+        )
     return run
 
 
+def results_of(stored: StoredRun) -> list[tuple[str, dict[str, Any]]]:
+    """Documents of a run's analysis, as they were recorded; computed where they are missing or unfinished.
+
+    Raises:
+        BadInputError: the run does not say how it is analysed.
+    """
+    messages = list(read_journal(stored.journal))
+    starts = [m.doc for m in messages if m.name == "start"]
+    if not starts or not _says_what_it_holds(starts[0].get("analysis")):
+        raise BadInputError(f"{stored.journal}: holds no run with absorption spectra or SAXS frames")
+    return _results(stored, messages)
+
+
 def _says_what_it_holds(analysis: object) -> bool:
-    """Whether a run tells under which keys its absorption spectra and its axes are."""
-    wanted = {"counts", "counts_err", "wavelength_nm", "axes"}
-    return isinstance(analysis, dict) and analysis.keys() >= wanted and bool(analysis["axes"])
+    """Whether a run tells under which keys its spectra or frames, and its axes, are."""
+    if not isinstance(analysis, dict) or not analysis.get("axes"):
+        return False
+    if analysis.get("kind") == "absorbance":
+        return analysis.keys() >= {"counts", "counts_err", "wavelength_nm"}
+    return analysis.get("kind") in KINDS
 
 
 def _results(stored: StoredRun, messages: list[Message]) -> list[tuple[str, dict[str, Any]]]:
@@ -89,11 +118,12 @@ def _results(stored: StoredRun, messages: list[Message]) -> list[tuple[str, dict
         kept = [(m.name, m.doc) for m in read_journal(stored.results)]
         if kept and kept[-1][0] == "stop":
             return kept
-    analyzer = Analyzer(load_material)
     documents = [(m.name, m.doc) for m in messages]
     if documents[-1][0] != "stop":
         documents.append(("stop", _end_of_what_there_is(messages)))
-    computed = [result for name, doc in documents for result in analyzer.take(name, doc)]
+    with FrameReader(RunStore(stored.folder.absolute().parent).frames, within_s=0.0) as reader:
+        analyzer = Analyzer(load_material, reader)
+        computed = [result for name, doc in documents for result in analyzer.take(name, doc)]
     if not computed:
         raise BadInputError(f"{stored.journal}: the run does not say as what material it is to be analysed")
     return computed
@@ -106,7 +136,7 @@ def _end_of_what_there_is(messages: list[Message]) -> dict[str, Any]:
 
 
 def _take_documents(run: RunData, messages: Iterable[Message]) -> None:
-    keys = run.start["analysis"]
+    keys = {"counts": None, "counts_err": None, "wavelength_nm": None, **run.start["analysis"]}
     streams: dict[str, dict[str, Any]] = {}
     special: dict[str, Counts] = {}
     rows: list[Array] = []
@@ -150,12 +180,16 @@ def _take_results(run: RunData, documents: Iterable[tuple[str, dict[str, Any]]])
         elif name == "descriptor":
             streams[doc["uid"]] = doc["name"]
         elif name == "event":
-            match streams[doc["descriptor"]]:
-                case "spectra":
-                    run.spectra.append(doc["data"])
-                case "tracks":
-                    run.tracks.append(doc["data"])
-                case "window":
-                    run.window = doc["data"]
-                case _:
-                    pass
+            _take_result(run, streams[doc["descriptor"]], doc["data"])
+
+
+def _take_result(run: RunData, stream: str, data: dict[str, Any]) -> None:
+    many = {"spectra": run.spectra, "tracks": run.tracks, "saxs_points": run.points, "saxs_melting": run.melting}
+    if stream in many:
+        many[stream].append(data)
+    elif stream == "window":
+        run.window = data
+    elif stream == "saxs_curves":
+        run.frames += 1
+    elif stream == "calibration":
+        run.calibration = data

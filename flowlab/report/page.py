@@ -6,12 +6,14 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import flowlab
 from flowlab.errors import BadInputError
+from flowlab.report.axes import axis_name
 from flowlab.report.figures import draw_all, save
 from flowlab.report.load import RunData, load_run
-from flowlab.report.words import answer, axis_name, details
+from flowlab.report.words import answer, details
 from flowlab.stream import StoredRun
 
 _CAPTIONS = {
@@ -20,6 +22,10 @@ _CAPTIONS = {
     "map": "Where the cluster was found, and how strong its band is there. Open squares: measured, not found.",
     "excitons": "The first exciton moves: its position, and the diameter from the sizing curve, against {fast}. "
     "Error bars are one sigma of the position.",
+    "curves": "SAXS: the sample's own scattering at each point, with one sigma; each curve is lifted above the one "
+    "before. Triangles: Bragg peaks.",
+    "radii": "Radius of spheres against {fast}, with one sigma. Open: whether there is one size or several, the curve "
+    "does not tell. Grey: no radius.",
 }
 
 _STYLE = """
@@ -73,9 +79,10 @@ def page(run: RunData, pictures: dict[str, Path]) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>{html.escape(answer(run))}</title><style>{_STYLE}</style></head>
 <body>
 <h1>{html.escape(str(run.start.get("plan_name", "run")))} on {html.escape(str(run.start.get("instrument", "?")))}</h1>
-<p class="what">{when}, {len(run.spectra)} spectra</p>
+<p class="what">{when}, {_amount(run)}</p>
 <p class="answer">{_unbroken(answer(run))}</p>
 {figures}
+{_melting(run)}
 <h2>What was found</h2>
 <ul>{found}</ul>
 <h2>Provenance</h2>
@@ -86,9 +93,37 @@ def page(run: RunData, pictures: dict[str, Path]) -> str:
 """
 
 
+def _amount(run: RunData) -> str:
+    """How much was measured."""
+    counted = {"spectra": len(run.spectra), "SAXS points": len(run.points), "SAXS frames": run.frames}
+    if run.calibration is not None:
+        counted["frames of the standard"] = run.calibration["frames"]
+    return ", ".join(f"{count} {name}" for name, count in counted.items() if count)
+
+
+def _melting(run: RunData) -> str:
+    """Height of the first Bragg peak over temperature, as a table; nothing where it was not followed."""
+    if not run.melting:
+        return ""
+    top = max(m["height"] for m in run.melting)
+    rows = "".join(
+        f"<tr><td>{m['temperature_c']:g} °C</td><td>{_share(m, top)}</td>"
+        f"<td>{html.escape(m['state'])}</td><td>{html.escape(m['why'])}</td></tr>"
+        for m in run.melting
+    )
+    head = "<tr><th>temperature</th><th>height of the first peak</th><th>layers</th><th>why</th></tr>"
+    return f"<h2>Melting of the layers</h2>\n<table>{head}{rows}</table>"
+
+
+def _share(found: dict[str, Any], top: float) -> str:
+    if found["height"] != found["height"]:
+        return "?"
+    return f"{100 * found['height'] / top:.1f} ± {100 * found['height_err'] / top:.1f} %"
+
+
 def _unbroken(text: str) -> str:
     """Text in which no line ends between a number and its unit."""
-    return re.sub(r"(?<=\d) (?=°C|nm|s\b|%)", "&nbsp;", html.escape(text))
+    return re.sub(r"(?<=\d) (?=°C|nm|mm|s\b|%)", "&nbsp;", html.escape(text))
 
 
 def _facts(run: RunData) -> dict[str, str]:

@@ -1,23 +1,12 @@
 """The verdict on a run in words."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from flowlab.report.axes import axis_name
 from flowlab.report.load import RunData
-
-_AXES = {
-    "nucleation_setpoint_c": ("nucleation temperature", "°C", "T_nuc"),
-    "growth_setpoint_c": ("growth temperature", "°C", "T_growth"),
-    "residence_time_s": ("residence time", "s", "t"),
-}
-
-
-def axis_name(data_key: str) -> tuple[str, str, str]:
-    """Name, unit and symbol of a scan's axis from its data key."""
-    for ending, names in _AXES.items():
-        if data_key.endswith(ending):
-            return names
-    return data_key, "", data_key
+from flowlab.report.saxs_words import saxs_answer, saxs_details
 
 
 def answer(run: RunData) -> str:
@@ -38,6 +27,26 @@ def _ending(run: RunData) -> str:
 
 
 def _finding(run: RunData) -> str:
+    found = [_calibration(run.calibration)] if run.calibration is not None else []
+    if run.spectra:
+        found.append(_spectra(run))
+    if run.points or (run.frames and not run.spectra):
+        found.append(saxs_answer(run))
+    return " ".join(found)
+
+
+def _calibration(found: Mapping[str, Any]) -> str:
+    if not found["usable"]:
+        return f"The detector's place was not found: {found['why']}."
+    return (
+        f"The detector is {1e3 * found['distance_m']:.2f} ± {max(1e3 * found['distance_err_m'], 0.01):.2f} mm from the "
+        f"sample ({found['why']}). The place is in calibration.poni beside the report; for [saxs.poni]: "
+        + ", ".join(f"{name} = {found[name]:.6g}" for name in ("distance_m", "poni1_m", "poni2_m"))
+        + "."
+    )
+
+
+def _spectra(run: RunData) -> str:
     if len(run.panels) == 1:
         return f"{_clusters(run)} {_exciton(run)}"
     if run.window is None:
@@ -103,6 +112,7 @@ def details(run: RunData) -> list[str]:
     if unfollowed := [panel for panel in run.panels if panel not in followed]:
         slow, unit, _ = axis_name(run.start["analysis"]["axes"][0])
         sentences.append(f"no exciton was followed at a {slow} of {_listed(unfollowed, unit)}")
+    sentences += saxs_details(run)
     unsteady = run.conditions.get("steady", []).count(False)
     if unsteady:
         sentences.append(f"{unsteady} of {len(run.spectra)} spectra were taken before the sample was steady")

@@ -20,6 +20,7 @@ class Writer:
 
     def __init__(self, store: RunStore):
         self._store = store
+        self._frames = store.frames
         self._files: dict[str, NexusFile] = {}
         self._run_of_analysis: dict[str, str] = {}
         self._early: dict[str, list[Message]] = {}
@@ -41,6 +42,7 @@ class Writer:
         part = "results" if message.run_uid != run else "documents"
         if part == "results":
             file.take_result(message.name, message.doc)
+            self._keep_calibration(run, message)
         else:
             file.take(message.name, message.doc)
         if message.name != "stop":
@@ -49,12 +51,21 @@ class Writer:
         ended.add(part)
         return run if ended == {"documents", "results"} else None
 
+    def _keep_calibration(self, run: str, message: Message) -> None:
+        """The detector's place as the file that pyFAI and others read."""
+        poni = message.doc["data"].get("poni") if message.name == "event" else None
+        if isinstance(poni, str) and poni:
+            path = self._store.run(run).calibration
+            new = path.with_name(f"{path.name}.new")
+            new.write_text(poni, encoding="utf-8")
+            new.replace(path)
+
     def _run_of(self, message: Message) -> str | None:
         doc = message.doc
         if message.name == "start" and "parent_run" in doc:
             self._run_of_analysis[message.run_uid] = doc["parent_run"]
         elif message.name == "start" and isinstance(doc.get("analysis"), dict):
-            self._files[message.run_uid] = NexusFile(self._store.run(message.run_uid).nexus, doc)
+            self._files[message.run_uid] = NexusFile(self._store.run(message.run_uid).nexus, doc, self._frames)
             for early in self._early.pop(message.run_uid, []):
                 self.take(early)
         run = self._run_of_analysis.get(message.run_uid, message.run_uid)

@@ -1,8 +1,7 @@
-"""One run as NeXus: raw counts, dark, reference, absorbance, conditions, results and provenance.
+"""One run as NeXus: conditions, results and provenance; spectra (optical.py), and SAXS (saxs.py), where it has them.
 
-Application definition NXoptical_spectroscopy (https://manual.nexusformat.org/classes/). The file is opened
-for a moment whenever documents have come and is whole and closed in between, so that it can be read while
-the run goes on. A reader that has it open meanwhile, and with that locked, keeps what it has opened: the
+The file is opened for a moment whenever documents have come and is whole and closed in between, so that it can be
+read while the run goes on. A reader that has it open meanwhile, and with that locked, keeps what it has opened: the
 writer goes on in a copy that takes the file's place. The journal is the record: when a writer dies, the next
 one makes the file anew from it.
 """
@@ -11,7 +10,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,12 @@ import h5py
 import numpy as np
 
 import flowlab
-from flowlab.analysis.absorbance import Baseline, Counts, absorbance, tidy
-from flowlab.storage.tables import append, at, group, put
+from flowlab.storage.optical import OpticalEntry
+from flowlab.storage.saxs import FrameLinks, write_curve, write_results
+from flowlab.storage.tables import append, at, group, iso, put
 
-_DEFINITION = "NXoptical_spectroscopy"
-_DEFINITION_URL = f"https://manual.nexusformat.org/classes/applications/{_DEFINITION}.html"
+#: Streams of results that saxs.py writes.
+_OF_SAXS = frozenset({"saxs_curves", "saxs_points", "saxs_melting", "calibration"})
 
 
 class NexusFile:
@@ -32,16 +31,17 @@ class NexusFile:
     Args:
         path: the file; one that is there is replaced.
         start: start document of the run; its ``analysis`` says which readings are spectra.
+        frames: folder of the frames' files; none outside of it is linked.
     """
 
-    def __init__(self, path: Path, start: dict[str, Any]):
+    def __init__(self, path: Path, start: dict[str, Any], frames: Path):
         self.path = path
-        self._spectra: dict[str, str] = start["analysis"]
+        self._start = start
+        self._optical = OpticalEntry(start["analysis"]) if start["analysis"].get("kind") == "absorbance" else None
+        self._links = FrameLinks(path, frames)
         self._streams: dict[str, dict[str, Any]] = {}
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._pending_results: list[tuple[str, dict[str, Any]]] = []
-        self._wavelength: Any = None
-        self._baseline_of: dict[str, Counts] = {}
         with self._instead() as new, h5py.File(new, "w") as file:
             self._begin(file, start)
 
@@ -95,30 +95,21 @@ class NexusFile:
     def _begin(self, file: h5py.File, start: dict[str, Any]) -> None:
         file.attrs["default"] = "entry"
         file.attrs["creator"] = f"flowlab {flowlab.__version__}"
-        entry = group(file, "entry", "NXentry", default="data")
-        definition = put(entry, "definition", _DEFINITION)
-        definition.attrs["version"] = "v2024.02"
-        definition.attrs["URL"] = _DEFINITION_URL
+        entry = group(file, "entry", "NXentry")
         put(entry, "title", f"{start.get('plan_name', 'run')} on {start.get('instrument', 'an instrument')}")
-        put(entry, "start_time", _iso(start["time"]))
+        put(entry, "start_time", iso(start["time"]))
         put(entry, "identifier_experiment", start["uid"])
-        put(entry, "experiment_type", "transmission spectroscopy")
         instrument = group(entry, "instrument", "NXinstrument")
         put(instrument, "name", str(start.get("instrument", "")))
-        beam = group(instrument, "beam_lamp", "NXbeam")
-        put(beam, "parameter_reliability", "nominal")
-        detector = group(instrument, "detector_spectrometer", "NXdetector")
-        put(detector, "detector_channel_type", "multichannel")
-        put(detector, "detector_type", "CCD")
-        group(detector, "raw_data", "NXdata", signal="raw")
         program = put(group(instrument, "software_flowlab", "NXprogram"), "program", "flowlab")
         program.attrs["version"] = flowlab.__version__
         sample = group(entry, "sample", "NXsample")
         material = str(start.get("material", "unknown"))
-        put(sample, "name", f"{material} in the optical flow cell")
+        cell = "X-ray" if self._optical is None else "optical"
+        put(sample, "name", f"{material} in the {cell} flow cell")
         put(sample, "chemical_formula", material)
         put(sample, "physical_form", "liquid")
-        path_mm = start.get("config", {}).get("flow_path", {}).get("optical_path_mm")
+        path_mm = start.get("config", {}).get("flow_path", {}).get(f"{cell.lower().replace('-', '')}_path_mm")
         if path_mm is not None:
             put(sample, "thickness", float(path_mm), "mm")
         provenance = group(entry, "provenance", "NXcollection")
@@ -128,64 +119,26 @@ class NexusFile:
         for key in ("config", "simulation"):
             if key in start:
                 put(provenance, key, json.dumps(start[key], ensure_ascii=False))
-        group(entry, "data", "NXdata", signal="absorbance", axes=[".", "wavelength"], wavelength_indices=[1])
         group(entry, "conditions", "NXcollection")
+        if self._optical is not None:
+            self._optical.begin(entry)
 
     def _write(self, entry: h5py.Group, name: str, doc: dict[str, Any]) -> None:
         match name:
-            case "descriptor":
-                self._write_axis(entry, doc)
-            case "event":
-                self._write_event(entry, self._streams[doc["descriptor"]], doc)
+            case "descriptor" if self._optical is not None:
+                self._optical.write_descriptor(entry, doc)
+            case "event" if self._optical is not None:
+                self._optical.write_event(entry, self._streams[doc["descriptor"]], doc)
+            case "stream_resource":
+                self._links.take_resource(doc)
+            case "stream_datum":
+                self._links.write_datum(entry, self._streams[doc["descriptor"]]["name"], doc)
             case "stop":
-                put(entry, "end_time", _iso(doc["time"]))
+                put(entry, "end_time", iso(doc["time"]))
                 put(at(entry, "provenance"), "exit_status", doc["exit_status"])
                 put(at(entry, "provenance"), "reason", str(doc.get("reason", "")))
             case _:
                 pass
-
-    def _write_axis(self, entry: h5py.Group, descriptor: dict[str, Any]) -> None:
-        for device in descriptor["configuration"].values():
-            if self._spectra["wavelength_nm"] not in device["data"]:
-                continue
-            acquisition = group(at(entry, "instrument/detector_spectrometer"), "acquisition", "NXcollection")
-            for key, value in device["data"].items():
-                put(acquisition, key, value, device["data_keys"][key].get("units"))
-            if self._wavelength is None:
-                self._wavelength = np.asarray(device["data"][self._spectra["wavelength_nm"]])
-                put(at(entry, "data"), "wavelength", self._wavelength, "nm")
-
-    def _write_event(self, entry: h5py.Group, descriptor: dict[str, Any], event: dict[str, Any]) -> None:
-        data = event["data"]
-        if self._spectra["counts"] not in data:
-            return
-        counts = Counts(np.asarray(data[self._spectra["counts"]]), np.asarray(data[self._spectra["counts_err"]]))
-        detector = at(entry, "instrument/detector_spectrometer")
-        stream = descriptor["name"]
-        if stream in ("dark", "reference"):
-            place = group(detector, stream, "NXcollection")
-            put(place, "counts", counts.mean, "counts")
-            put(place, "counts_errors", counts.err, "counts")
-            put(place, "time", _iso(event["time"]))
-            self._baseline_of[stream] = tidy(counts)
-        elif stream == "primary":
-            append(at(detector, "raw_data"), "raw", [counts.mean], "counts")
-            append(at(detector, "raw_data"), "raw_errors", [counts.err], "counts")
-            self._write_absorbance(at(entry, "data"), counts)
-            conditions = at(entry, "conditions")
-            append(conditions, "time", [event["time"]], "s")
-            for key, value in data.items():
-                if np.ndim(value) == 0:
-                    append(conditions, key, [value], descriptor["data_keys"][key].get("units"))
-
-    def _write_absorbance(self, place: h5py.Group, counts: Counts) -> None:
-        if not {"dark", "reference"} <= self._baseline_of.keys():
-            value = err = np.full(counts.mean.shape, np.nan)
-        else:
-            found = absorbance(tidy(counts), Baseline(**self._baseline_of))
-            value, err = (np.where(found.usable, array, np.nan) for array in (found.value, found.err))
-        append(place, "absorbance", [value])
-        append(place, "absorbance_errors", [err])
 
     def _write_result(self, entry: h5py.Group, name: str, doc: dict[str, Any]) -> None:
         results = group(entry, "results", "NXcollection")
@@ -200,7 +153,11 @@ class NexusFile:
             case "event":
                 descriptor = self._streams[doc["descriptor"]]
                 keys = descriptor["data_keys"]
-                if descriptor["name"] == "spectra":
+                if descriptor["name"] in _OF_SAXS:
+                    write_results(results, descriptor["name"], doc["data"], keys)
+                    if descriptor["name"] == "saxs_points":
+                        self._write_curve(entry, doc)
+                elif descriptor["name"] == "spectra":
                     place = group(results, "spectra", "NXcollection")
                     for key, value in doc["data"].items():
                         if np.ndim(value) == 0:
@@ -213,6 +170,7 @@ class NexusFile:
             case _:
                 pass
 
-
-def _iso(time_s: float) -> str:
-    return datetime.fromtimestamp(time_s, UTC).isoformat()
+    def _write_curve(self, entry: h5py.Group, event: dict[str, Any]) -> None:
+        curve = write_curve(entry.file, self._start, event["data"], event["time"])
+        if curve is not None and self._optical is None:
+            entry.file.attrs["default"] = curve

@@ -1,5 +1,6 @@
 """Growing tables in HDF5: one dataset for each column, one row for each event."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import h5py
@@ -61,3 +62,8 @@ def append(parent: h5py.Group, name: str, rows: list[Any], units: str | None = N
     before = dataset.shape[0]
     dataset.resize(before + len(rows), axis=0)
     dataset[before:] = block
+
+
+def iso(time_s: float) -> str:
+    """A time as NeXus has it, ISO 8601."""
+    return datetime.fromtimestamp(time_s, UTC).isoformat()

@@ -38,6 +38,11 @@ class StoredRun:
         return self.folder / "run.nxs"
 
     @property
+    def calibration(self) -> Path:
+        """Place of the SAXS detector, where the run has found it."""
+        return self.folder / "calibration.poni"
+
+    @property
     def report(self) -> Path:
         """The report as one page."""
         return self.folder / "report.html"

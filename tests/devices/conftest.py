@@ -7,6 +7,7 @@ import pytest
 from flowlab.bench import Bench
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, served
 
 SPEED = 500.0
@@ -14,7 +15,7 @@ SPEED = 500.0
 
 def bench_at(addresses: dict[str, str], **settings: dict) -> Bench:
     """The shipped instrument at these addresses; keywords name devices and give settings of theirs."""
-    config = load_instrument("simulated-flow")
+    config = load_instrument(UV_VIS)
     devices = {
         name: entry.model_copy(update={"settings": entry.settings | settings.get(name, {})})
         for name, entry in config.devices.items()
@@ -25,14 +26,14 @@ def bench_at(addresses: dict[str, str], **settings: dict) -> Bench:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Served]:
-    with served("simulated-flow", "--any-port", "--speed", str(SPEED)) as lab:
+    with served(UV_VIS, "--any-port", "--speed", str(SPEED)) as lab:
         yield lab
 
 
 @pytest.fixture(scope="module")
 def free_lab() -> Iterator[Served]:
     """Another lab, to which nothing is connected: a serial line admits one client at a time."""
-    with served("simulated-flow", "--any-port", "--speed", str(SPEED)) as lab:
+    with served(UV_VIS, "--any-port", "--speed", str(SPEED)) as lab:
         yield lab
 
 

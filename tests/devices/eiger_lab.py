@@ -4,7 +4,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-SHIPPED = Path(__file__).parents[2] / "config" / "instruments" / "simulated-flow.toml"
+from tests.instruments import UV_VIS
+
+SHIPPED = Path(UV_VIS)
 NAME = "eiger"
 _CELL = {"xray_transfer_ml": "0.02", "xray_cell_ml": "0.02", "xray_path_mm": "1.0"}
 _DEVICE = """

@@ -8,8 +8,9 @@ from flowlab.bench import Bench
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
 from tests.devices.conftest import SPEED
+from tests.instruments import UV_VIS
 
-SHIPPED = Path(__file__).parents[2] / "config" / "instruments" / "simulated-flow.toml"
+SHIPPED = Path(UV_VIS)
 
 FEED = """
 [devices.feed_pump]

@@ -28,12 +28,13 @@ from flowlab.config.instrument import ClockSettings
 from simulators.wire.bisynch import frame
 from tests.devices.conftest import SPEED
 from tests.devices.test_line import Scripted
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, served
 from tests.support import HEATERS
 
 WAIT_S = 60.0
 NAME = "growth_heater"
-SHIPPED = Path(__file__).parents[2] / "config" / "instruments" / "simulated-flow.toml"
+SHIPPED = Path(UV_VIS)
 TABLE = """
 [devices.growth_heater]
 class = "devices.eurotherm_2408:Eurotherm2408"

@@ -15,6 +15,7 @@ from flowlab.bench import Bench
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
 from tests.devices.conftest import bench_at
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, served
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ T = TypeVar("T")
 WAIT_S = 60.0
 SPEED = 100.0
 PUMPS = [f"pump_{unit}" for unit in range(1, 5)]
-SHIPPED = Path(__file__).parents[2] / "config" / "instruments" / "simulated-flow.toml"
+SHIPPED = Path(UV_VIS)
 PUMP = """
 [devices.pump_{unit}]
 class = "devices.harvard:PhdUltra"

@@ -26,12 +26,13 @@ from devices.links.visa import resource_name
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry, InstrumentConfig, load_instrument
 from flowlab.config.instrument import ClockSettings
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, place, served
 from tests.support import SerialAdapter
 
 WAIT_S = 60.0
 SPEED = 500.0
-SHIPPED = Path(__file__).parents[2] / "config" / "instruments" / "simulated-flow.toml"
+SHIPPED = Path(UV_VIS)
 METERS = """
 [devices.{name}]
 class = "devices.keithley:Keithley6485"
@@ -81,7 +82,7 @@ def config_with(name: str, address: str, **settings: Any) -> InstrumentConfig:
         "plans": {},
         "safe_state": [name],
     }
-    return load_instrument("simulated-flow").model_copy(update=changes)
+    return load_instrument(UV_VIS).model_copy(update=changes)
 
 
 @contextlib.contextmanager

@@ -17,11 +17,12 @@ from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
 from tests.devices.conftest import SPEED
 from tests.devices.test_line import Scripted
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, served
 
 WAIT_S = 60.0
 NAME = "selenium_pump"
-SHIPPED = Path(__file__).parents[2] / "config" / "instruments" / "simulated-flow.toml"
+SHIPPED = Path(UV_VIS)
 QUICK = "reply_within_s = 0.3\nstop_after_s = 2\nrefresh_every_s = 0.3\n"
 
 

@@ -20,11 +20,12 @@ from flowlab.config.instrument import ClockSettings
 from simulators.wire.cable import Cable
 from tests.devices.conftest import SPEED, bench_at
 from tests.devices.hdx import Hdx, Spectrometer, with_emission
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, served
 from tests.simulators.wire.test_ocean import message
 
 WAIT_S = 60.0
-SHIPPED = Path(__file__).parents[2] / "config" / "instruments" / "simulated-flow.toml"
+SHIPPED = Path(UV_VIS)
 SECOND_PATH = """
 [devices.emission]
 class = "devices.ocean:OceanQePro"

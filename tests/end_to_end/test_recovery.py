@@ -15,6 +15,7 @@ from flowlab.daemon.replay import replay_run
 from flowlab.daemon.session import Session
 from flowlab.stream import Message, read_journal
 from flowlab.stream.message import Heartbeat
+from tests.instruments import UV_VIS
 
 PLAN = "residence_time_scan"
 SHORT = {"temperatures_c": [40.0], "residence_times_s": [4.5, 6.0]}
@@ -22,7 +23,7 @@ SHORT = {"temperatures_c": [40.0], "residence_times_s": [4.5, 6.0]}
 
 @pytest.fixture
 def session(tmp_path):
-    with Session("simulated-flow", tmp_path, simulate=True, speed=400.0, seed=3) as session:
+    with Session(UV_VIS, tmp_path, simulate=True, speed=400.0, seed=3) as session:
         yield session
 
 

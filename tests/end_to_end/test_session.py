@@ -19,6 +19,7 @@ from flowlab.errors import FlowlabError
 from flowlab.process import Child, ChildFailedError
 from flowlab.stream import RAW, deserialize, read_journal
 from tests.flowlab.cli.test_cli import addressed
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, served
 from tests.support import is_safe
 
@@ -34,7 +35,7 @@ SPEED = 400.0
 
 @pytest.fixture
 def session(tmp_path):
-    with Session("simulated-flow", tmp_path, simulate=True, speed=SPEED, seed=3) as session:
+    with Session(UV_VIS, tmp_path, simulate=True, speed=SPEED, seed=3) as session:
         yield session
 
 
@@ -169,7 +170,7 @@ def test_a_second_ctrl_c_does_not_keep_the_instrument_from_being_made_safe(sessi
 @pytest.mark.timeout(180)
 def test_a_session_that_is_killed_has_its_worker_make_the_instrument_safe(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")  # every print goes to a parent that is gone, at once
-    with served("simulated-flow", "--any-port", "--speed", str(SPEED)) as bench:
+    with served(UV_VIS, "--any-port", "--speed", str(SPEED)) as bench:
         path = addressed(tmp_path / "my.toml", bench.addresses, SPEED)
         command = [sys.executable, "-m", "flowlab", "run", path, "temperature_scan", json.dumps(SCAN)]
         with subprocess.Popen([*map(str, command), "--data", str(tmp_path / "data")]) as process:
@@ -302,7 +303,7 @@ def test_one_seed_gives_one_noise(tmp_path):
             darks.append(message.doc["data"]["spectrometer_counts"])
 
     for seed in (3, 3, 4):
-        with Session("simulated-flow", tmp_path, simulate=True, speed=SPEED, seed=seed) as session:
+        with Session(UV_VIS, tmp_path, simulate=True, speed=SPEED, seed=seed) as session:
             session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [4.5]}, watch)
     first, again, other = darks
     assert (first == again).all()

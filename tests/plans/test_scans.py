@@ -1,6 +1,7 @@
 """Plans on a RunEngine with the drivers of the simulated lab: real wires, real documents."""
 
 import itertools
+from pathlib import Path
 
 import event_model
 import numpy as np
@@ -13,12 +14,12 @@ from flowlab.bench import Bench
 from flowlab.conditions import Conditions
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
-from flowlab.config.paths import shipped_config
 from flowlab.daemon.worker import ours
 from plans.residence_time_scan import residence_time_scan
 from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
 from tests.engines import run_engine
+from tests.instruments import UV_VIS
 from tests.simulators.benches import served
 from tests.support import is_safe
 
@@ -29,7 +30,7 @@ QUICK = SteadyCriterion(flush_volumes=1.2, most_spectra=4)
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """The shipped instrument with a steady lamp and no bubbles: plant time, and so drift, runs on while wires wait."""
-    shipped = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+    shipped = Path(UV_VIS).read_text(encoding="utf-8")
     table = "[simulation.settings]\n"
     assert table in shipped
     file = tmp_path_factory.mktemp("lab") / "steady.toml"
@@ -40,7 +41,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bench(lab):
-    config = load_instrument("simulated-flow").model_copy(update={"clock": ClockSettings(speed=SPEED)})
+    config = load_instrument(UV_VIS).model_copy(update={"clock": ClockSettings(speed=SPEED)})
     with Bench(config, "simulated-flow", lab.addresses) as bench:
         bench.connect()
         bench.make_safe()

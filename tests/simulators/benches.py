@@ -14,6 +14,7 @@ from flowlab.clock import Clock
 from flowlab.config import InstrumentConfig, load_instrument
 from simulators.wire.bench import Bench
 from simulators.wire.instrument import Instrument
+from tests.instruments import UV_VIS
 
 
 class StandingClock(Clock):
@@ -33,7 +34,7 @@ class StandingClock(Clock):
 
 def shipped(**settings: dict[str, Any]) -> InstrumentConfig:
     """The shipped instrument file; keywords name devices and give settings of theirs."""
-    config = load_instrument("simulated-flow")
+    config = load_instrument(UV_VIS)
     devices = {
         name: entry.model_copy(update={"settings": entry.settings | settings.get(name, {})})
         for name, entry in config.devices.items()

@@ -12,17 +12,17 @@ import pytest
 from pymodbus import FramerType
 from pymodbus.client import ModbusTcpClient
 
-from flowlab.config.paths import shipped_config
 from simulators.serve import main
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, hear, place, served
 
-SHIPPED = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+SHIPPED = Path(UV_VIS).read_text(encoding="utf-8")
 COMMAND = [sys.executable, "-m", "simulators"]
 
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[Served]:
-    with served("simulated-flow", "--any-port", "--speed", "100", "--seed", "3") as running:
+    with served(UV_VIS, "--any-port", "--speed", "100", "--seed", "3") as running:
         yield running
 
 

@@ -16,6 +16,8 @@ _MOST_ORDERS = 5
 _FWHM = float(2 * np.sqrt(2 * np.log(2)))
 #: A peak is gone when at most this share of its height could be left.
 _GONE = 0.1
+#: Less than this share of the highest is gone, too, when it is seen.
+_TRACE = 0.02
 #: By how much its place may move with temperature.
 _SHIFT = 0.05
 
@@ -163,10 +165,12 @@ def _state(temperature_c: float, found: tuple[float, float] | None, top: float, 
         return Melting(temperature_c, None, None, "unknown", "the curve has no bins where the peak would be")
     height, err = found
     share = f"{100 * height / top:.0f} % of the highest"
+    most = max(height, 0.0) + _SIGMA * err
+    if most <= _TRACE * top:  # however well it is seen
+        return Melting(temperature_c, height, err, "gone", f"at most {100 * most / top:.1f} % of the highest is left")
     if height > THRESHOLD_SIGMA * err:
         fell = top - height > _SIGMA * float(np.hypot(err, top_err))
         return Melting(temperature_c, height, err, "weaker" if fell else "present", share)
-    most = max(height, 0.0) + _SIGMA * err
     if most <= _GONE * top:
         return Melting(temperature_c, height, err, "gone", f"at most {100 * most / top:.1f} % of the highest is left")
     return Melting(

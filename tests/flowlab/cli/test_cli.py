@@ -14,10 +14,10 @@ import pytest
 
 from flowlab import __version__
 from flowlab.config import load_material
-from flowlab.config.paths import shipped_config
 from flowlab.live import Analyzer
 from flowlab.live.recorder import ResultsRecorder
 from flowlab.stream import Recorder, RunStore, read_journal
+from tests.instruments import UV_VIS
 from tests.simulators.benches import served
 from tests.support import PANELS, documents_of_a_scan, is_safe
 
@@ -49,7 +49,7 @@ def kept(tmp_path):
 
 def addressed(path: Path, addresses: dict[str, str], speed: float = 400.0) -> Path:
     """The shipped instrument with other addresses, as a user would write it."""
-    text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+    text = Path(UV_VIS).read_text(encoding="utf-8")
     head, *tables = text.replace("speed = 200.0", f"speed = {speed}").split("[devices.")
     for i, table in enumerate(tables):
         name = table.split("]")[0]
@@ -72,7 +72,7 @@ def test_nothing_asked_is_help():
 def test_help_tells_every_command():
     result = flowlab("--help")
     assert result.returncode == 0
-    commands = "demo simulate fault run replay report check plans interlocks safe-state"
+    commands = "demo simulate fault run replay report export check plans interlocks safe-state"
     for command in commands.split():
         assert command in result.stdout
 
@@ -88,15 +88,17 @@ def test_help_tells_every_command():
             ["check", "nowhere.toml"],
             "nowhere.toml: there is no such file; instruments that are shipped: simulated-flow",
         ),
+        (["export", "nowhere", "--format", "csv"], "nowhere: there is no such file, nor a run of that uid"),
+        (["export", "nowhere", "--format", "pdf"], "'pdf' is not one of 'csv', 'nxcansas', 'nexus'"),
         (["replay", "nowhere"], "nowhere: there is no such file, nor a run of that uid"),
         (["report", "nowhere", "-o", "x.html"], "nowhere: there is no such file, nor a run of that uid"),
         (["report", "nowhere"], "Missing option '--out' / '-o'"),
-        (["plans", "boil"], "no plan 'boil'; there are prime, refill, residence_time_scan, temperature_scan"),
-        (["run", "simulated-flow", "boil"], "no plan 'boil'"),
-        (["run", "simulated-flow", "temperature_scan", "{"], "the parameters are not JSON"),
-        (["run", "simulated-flow", "temperature_scan", '{"a": 1, "a": 2}'], "have 'a' twice; each may be given once"),
-        (["run", "simulated-flow", "temperature_scan", "[]"], "the parameters are a list; give a JSON object"),
-        (["run", "simulated-flow", "temperature_scan", "{}"], "nucleation_c: this key is missing"),
+        (["plans", "boil"], "no plan 'boil'; there are calibrate_q, nucleation_scan, precursor_blank, prime, refill"),
+        (["run", UV_VIS, "boil"], "no plan 'boil'"),
+        (["run", UV_VIS, "temperature_scan", "{"], "the parameters are not JSON"),
+        (["run", UV_VIS, "temperature_scan", '{"a": 1, "a": 2}'], "have 'a' twice; each may be given once"),
+        (["run", UV_VIS, "temperature_scan", "[]"], "the parameters are a list; give a JSON object"),
+        (["run", UV_VIS, "temperature_scan", "{}"], "nucleation_c: this key is missing"),
         (["simulate", "nowhere"], "nowhere: there is no such file"),
         (["interlocks", "--ack", "flood"], "'flood' is not latched; latched are: none"),
         (["fault", "stall"], "stall at which device? give one: flowlab fault stall DEVICE"),
@@ -105,9 +107,9 @@ def test_help_tells_every_command():
         (["check", "x" * 300], "x: there is no such file"),
         (["report", "x" * 300, "-o", "x.html"], "x: cannot be looked up: File name too long"),
         (["replay", "x" * 300], "x: cannot be looked up: File name too long"),
-        (["run", "simulated-flow", "temperature_scan", "[" * 100_000], "the parameters are nested too deeply"),
+        (["run", UV_VIS, "temperature_scan", "[" * 100_000], "the parameters are nested too deeply"),
         (
-            ["run", "simulated-flow", "temperature_scan", '{"nucleation_c": [280], "residence_time_s": 14}'],
+            ["run", UV_VIS, "temperature_scan", '{"nucleation_c": [280], "residence_time_s": 14}'],
             "plan temperature_scan: give the growth temperatures either as growth_offsets_c or as growth_c",
         ),
     ],
@@ -160,7 +162,7 @@ def test_a_series_that_cannot_be_played_back_is_refused_before_anything_is_start
     ],
 )
 def test_check_finds_mistakes_anywhere_in_an_instrument_file(tmp_path, old, new, message):
-    text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+    text = Path(UV_VIS).read_text(encoding="utf-8")
     path = tmp_path / "my.toml"
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     (tmp_path / "wants_more.py").write_text("from fractions import nothing\n", encoding="utf-8")
@@ -172,7 +174,7 @@ def test_check_finds_mistakes_anywhere_in_an_instrument_file(tmp_path, old, new,
 def test_check_says_that_a_good_file_is_well():
     result = flowlab("check", "simulated-flow")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "is well: 6 devices, 4 plans, 0 interlocks, material CdSe, simulated" in result.stdout
+    assert "is well: 19 devices, 9 plans, 7 interlocks, material CdSe, simulated" in result.stdout
 
 
 def test_plans_gives_json_schemas():
@@ -183,7 +185,7 @@ def test_plans_gives_json_schemas():
 
 
 def test_safe_state_can_be_rehearsed_without_an_instrument():
-    result = flowlab("safe-state", "-c", "simulated-flow", "--dry-run")
+    result = flowlab("safe-state", "-c", UV_VIS, "--dry-run")
     assert result.returncode == 0
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
         "nucleation_heater",
@@ -260,7 +262,7 @@ def test_output_that_finds_no_room_is_one_line_and_exit_code_1():
 
 
 def test_a_material_that_nobody_knows_is_bad_input_before_anything_is_started(tmp_path):
-    text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
+    text = Path(UV_VIS).read_text(encoding="utf-8")
     path = tmp_path / "my.toml"
     path.write_text(text.replace('"CdSe"', '"CdTe"'), encoding="utf-8")
     result = flowlab("run", path, "residence_time_scan", json.dumps(SCAN), "--data", tmp_path / "data")
@@ -307,7 +309,7 @@ def test_an_instrument_that_is_not_there_is_one_line_and_exit_code_1(tmp_path):
 
 @pytest.fixture(scope="module")
 def lab():
-    with served("simulated-flow", "--any-port", "--speed", "400") as lab:
+    with served(UV_VIS, "--any-port", "--speed", "400") as lab:
         yield lab
 
 
@@ -374,7 +376,7 @@ def test_an_interrupt_before_the_run_began_is_one_line_and_leaves_nothing(tmp_pa
 
 
 def test_simulators_end_with_the_command_that_runs_them(tmp_path):
-    command = [sys.executable, "-m", "flowlab", "simulate", "simulated-flow", "--any-port"]
+    command = [sys.executable, "-m", "flowlab", "simulate", UV_VIS, "--any-port"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
@@ -384,7 +386,7 @@ def test_simulators_end_with_the_command_that_runs_them(tmp_path):
 
 
 def test_simulators_that_are_killed_are_told_of():
-    command = [sys.executable, "-m", "flowlab", "simulate", "simulated-flow", "--any-port"]
+    command = [sys.executable, "-m", "flowlab", "simulate", UV_VIS, "--any-port"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline()

@@ -4,11 +4,12 @@ import json
 import socket
 
 from tests.flowlab.cli.test_cli import complaint, flowlab
+from tests.instruments import UV_VIS
 from tests.simulators.benches import served
 
 
 def test_a_fault_is_switched_on_and_cleared_and_what_can_go_wrong_is_listed():
-    with served("simulated-flow", "--any-port") as lab:
+    with served(UV_VIS, "--any-port") as lab:
 
         def fault(*arguments: str):
             return flowlab("fault", *arguments, "--control", lab.control)

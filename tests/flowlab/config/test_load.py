@@ -9,8 +9,9 @@ from flowlab.bench import Bench
 from flowlab.config import load_instrument, load_material, load_recipe
 from flowlab.config.paths import shipped_config
 from flowlab.errors import BadInputError
+from tests.instruments import UV_VIS
 
-SHIPPED = shipped_config() / "instruments" / "simulated-flow.toml"
+SHIPPED = Path(UV_VIS)
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_everything_that_is_shipped_loads():
 
 
 def test_devices_are_built_after_the_ones_they_are_made_of():
-    order = load_instrument("simulated-flow").build_order()
+    order = load_instrument(UV_VIS).build_order()
     assert order.index("reactor") > max(order.index(n) for n in ("cadmium_pump", "growth_heater"))
 
 

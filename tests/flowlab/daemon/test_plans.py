@@ -5,8 +5,9 @@ from flowlab.config import load_instrument, load_recipe
 from flowlab.config.load import ConfigError
 from flowlab.daemon.plans import Plan
 from flowlab.errors import BadInputError
+from tests.instruments import UV_VIS
 
-CONFIG = load_instrument("simulated-flow")
+CONFIG = load_instrument(UV_VIS)
 SCAN = {"nucleation_c": [250, 260], "growth_offsets_c": [0, -10], "residence_time_s": 14}
 
 

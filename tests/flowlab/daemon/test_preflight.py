@@ -5,13 +5,14 @@ import pytest
 from flowlab.config import load_instrument
 from flowlab.daemon.preflight import Preflight, preflight
 from flowlab.errors import BadInputError
+from tests.instruments import UV_VIS
 
 SCAN = {"nucleation_c": [270.0, 280.0], "growth_offsets_c": [0.0, -10.0], "residence_time_s": 14.0}
 
 
 def foretold(plan: str, parameters: dict, **changes) -> Preflight:
     """For the shipped instrument, whose simulators do not run: nothing can be connected."""
-    config = load_instrument("simulated-flow").model_copy(update=changes)
+    config = load_instrument(UV_VIS).model_copy(update=changes)
     return preflight(config, "simulated-flow", plan, parameters)
 
 
@@ -28,7 +29,7 @@ def test_a_scan_goes_to_the_blank_and_then_to_each_point():
 
 
 def test_reagent_and_time_are_those_of_flow_and_heaters():
-    config = load_instrument("simulated-flow")
+    config = load_instrument(UV_VIS)
     path = config.flow_path
     found = foretold("residence_time_scan", {"temperatures_c": [60.0], "residence_times_s": [14.0], "blank_c": None})
     (step,) = found.steps
@@ -46,7 +47,7 @@ def test_streams_share_what_flows():
 
 
 def test_what_is_not_there_is_missing():
-    config = load_instrument("simulated-flow")
+    config = load_instrument(UV_VIS)
     few = {name: reagent.model_copy(update={"reservoir_ml": 0.0}) for name, reagent in config.reagents.items()}
     found = foretold("temperature_scan", SCAN | {"nucleation_c": [270.0] * 20}, reagents=few)
     needed_ml, available_ml = found.missing()["cadmium"]

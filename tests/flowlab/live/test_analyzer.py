@@ -144,4 +144,4 @@ def test_memory_of_a_run_is_let_go_of_when_it_ends(documents):
     for name, doc in documents:
         list(analyzer.take(name, doc))
     assert not analyzer._runs
-    assert not analyzer._descriptors
+    assert not analyzer._children

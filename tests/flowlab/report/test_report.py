@@ -8,9 +8,10 @@ from flowlab.config.paths import shipped_config
 from flowlab.errors import BadInputError
 from flowlab.live import Analyzer
 from flowlab.live.recorder import ResultsRecorder
+from flowlab.report.axes import axis_name
 from flowlab.report.load import load_run
 from flowlab.report.page import write_report
-from flowlab.report.words import answer, axis_name, details
+from flowlab.report.words import answer, details
 from flowlab.stream import Recorder, RunStore
 from tests.support import PANELS, documents_of_a_run, documents_of_a_scan
 

@@ -16,8 +16,9 @@ from simulators.plant.chemistry import UNITS, UNITS_PER_D3, CadmiumSelenide, loa
 from simulators.plant.fluidics import FlowReactor
 from simulators.plant.optics import HC_EV_NM, CadmiumSelenideAbsorption, epsilon
 from simulators.plant.parts import PlugHistory, Populations
+from tests.instruments import UV_VIS
 
-PATH = load_instrument("simulated-flow").flow_path
+PATH = load_instrument(UV_VIS).flow_path
 CHEMISTRY = CadmiumSelenide()
 OPTICS = CadmiumSelenideAbsorption(CHEMISTRY, load_material("CdSe"), PATH.optical_path_mm)
 FEED = {"cadmium": 10.0, "selenium": 10.0}

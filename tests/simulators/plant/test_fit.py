@@ -12,8 +12,9 @@ from simulators.plant.chemistry import CadmiumSelenide, cadmium, load_parameters
 from simulators.plant.fit_cdse import misfit_of, simulate
 from simulators.plant.fit_observations import Observed, experiments
 from simulators.plant.fluidics import FlowReactor
+from tests.instruments import UV_VIS
 
-PATH = load_instrument("simulated-flow").flow_path
+PATH = load_instrument(UV_VIS).flow_path
 
 
 def test_the_misfit_that_is_written_is_that_of_the_parameters():

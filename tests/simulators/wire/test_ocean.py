@@ -15,6 +15,7 @@ from seabreeze.pyseabreeze.transport import IPv4Transport, IPv4TransportHandle
 
 from simulators.wire.bench import Bench
 from simulators.wire.ocean import OceanHdx
+from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, bench, converse, pass_time, place, say, served
 
 REQUEST_ACK, ANSWER, ACKNOWLEDGED, REFUSED = 4, 1, 3, 9
@@ -165,7 +166,7 @@ def test_garbage_never_raises_and_is_got_over(pieces: list[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[Served]:
-    with served("simulated-flow", "--any-port") as running:
+    with served(UV_VIS, "--any-port") as running:
         yield running
 
 

@@ -1,0 +1,219 @@
+"""The absorption spectra of one run: from their documents to documents of bands, tracks and verdicts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from flowlab.analysis.absorbance import Counts
+from flowlab.analysis.scan import ScanAnalysis, SpectrumResult
+from flowlab.analysis.tracks import Track
+from flowlab.analysis.verdict import Verdict
+from flowlab.config import Material
+from flowlab.live.documents import AnalysisRun, Document, boolean, integers, number, numbers, or_nan, text
+from flowlab.live.knowledge import knowledge_of
+
+SPECTRA_KEYS = {
+    "panel": number(),
+    "coordinate": number(),
+    "spectrum_event": text(),
+    "usable": boolean(),
+    "why": text(),
+    "verdict": text(),
+    "exciton_nm": number("nm"),
+    "exciton_err_nm": number("nm"),
+    "diameter_nm": number("nm"),
+    "diameter_fit_err_nm": number("nm"),
+    "diameter_curve_err_nm": number("nm"),
+    "cluster_height": number(),
+    "cluster_height_err": number(),
+    "feature_wavelength_nm": numbers("nm"),
+    "feature_wavelength_err_nm": numbers("nm"),
+    "feature_fwhm_nm": numbers("nm"),
+    "feature_height": numbers(),
+    "feature_height_err": numbers(),
+    "feature_snr": numbers(),
+    "feature_track": integers(),
+}
+TRACK_KEYS = {
+    "track": {"dtype": "integer", "shape": []},
+    "panel": number(),
+    "kind": text(),
+    "transition": text(),
+    "family": text(),
+    "probability": number(),
+    "why": text(),
+    "spectrum": integers(),
+    "coordinate": numbers(),
+    "wavelength_nm": numbers("nm"),
+    "wavelength_err_nm": numbers("nm"),
+    "fwhm_nm": numbers("nm"),
+    "height": numbers(),
+    "height_err": numbers(),
+    "diameter_nm": numbers("nm"),
+    "diameter_fit_err_nm": numbers("nm"),
+}
+WINDOW_KEYS = {
+    "family": text(),
+    "low": number(),
+    "high": number(),
+    "found": numbers(),
+    "not_found": numbers(),
+    "undecided": numbers(),
+    "why": text(),
+}
+
+
+class AbsorbanceAnalysis:
+    """Analyses the spectra of the streams ``dark``, ``reference`` and ``primary``.
+
+    Args:
+        start: start document of the run; its ``analysis`` names the data keys.
+        material: what is looked for.
+        composer: of the result documents.
+    """
+
+    def __init__(self, start: dict[str, Any], material: Material, composer: AnalysisRun):
+        wanted = start["analysis"]
+        self._counts_key, self._err_key = str(wanted["counts"]), str(wanted["counts_err"])
+        self._saturated_key, self._axis_key = str(wanted["saturated"]), str(wanted["wavelength_nm"])
+        axes = [str(axis) for axis in wanted["axes"]]
+        self._slow, self._fast = axes[0], axes[-1]
+        self._material = material
+        self._composer = composer
+        self._streams: dict[str, str] = {}
+        self._scan: ScanAnalysis | None = None
+        self._coordinates: list[float] = []
+        self._described = False
+
+    def take(self, name: str, doc: dict[str, Any]) -> Iterator[Document]:
+        """Documents that follow from one of the run's."""
+        match name:
+            case "descriptor":
+                yield from self._take_descriptor(doc)
+            case "event":
+                yield from self._take_event(doc)
+            case _:
+                pass
+
+    def _take_descriptor(self, doc: dict[str, Any]) -> Iterator[Document]:
+        self._streams[doc["uid"]] = doc["name"]
+        if self._scan is None:
+            for device in doc["configuration"].values():
+                axis = device["data"].get(self._axis_key)
+                if axis is not None:
+                    self._scan = ScanAnalysis(np.asarray(axis, dtype=float), knowledge_of(self._material))
+        if not self._described:
+            self._described = True
+            yield self._composer.describe("spectra", SPECTRA_KEYS, doc["time"])
+
+    def _take_event(self, doc: dict[str, Any]) -> Iterator[Document]:
+        data = doc["data"]
+        if self._scan is None or self._counts_key not in data:
+            return
+        counts = Counts(np.asarray(data[self._counts_key], float), np.asarray(data[self._err_key], float))
+        saturated = int(data[self._saturated_key])
+        match self._streams[doc["descriptor"]]:
+            case "dark":
+                self._scan.take_dark(counts, saturated)
+            case "reference":
+                self._scan.take_reference(counts, saturated)
+            case "primary":
+                panel, coordinate = float(data[self._slow]), float(data[self._fast])
+                result = self._scan.spectrum(panel, counts, saturated)
+                self._coordinates.append(coordinate)
+                yield self._composer.event("spectra", self._spectrum_data(result, panel, doc["uid"]), doc["time"])
+            case _:
+                pass  # spectra on the way to a steady state are recorded, not analysed
+
+    def _spectrum_data(self, result: SpectrumResult, panel: float, event_uid: str) -> dict[str, Any]:
+        judged = list(zip(result.features, result.verdicts, strict=True))
+        family = self._material.accumulating_family or ""
+        cluster = next((feature for feature, verdict in judged if verdict.is_cluster_of(family)), None)
+        exciton, verdict = next(((f, v) for f, v in judged if v.kind == "nc" and v.transition == "E1"), (None, None))
+        size = error_nm = None
+        if exciton is not None and verdict is not None and self._scan is not None:
+            size, error_nm = self._scan.size(exciton, verdict), verdict.position_err_nm(exciton)
+        return {
+            "panel": panel,
+            "coordinate": self._coordinates[-1],
+            "spectrum_event": event_uid,
+            "usable": result.usable,
+            "why": result.why or "",
+            "verdict": summary(result),
+            "exciton_nm": or_nan(exciton and exciton.wavelength_nm),
+            "exciton_err_nm": or_nan(error_nm),
+            "diameter_nm": or_nan(size and size.diameter_nm),
+            "diameter_fit_err_nm": or_nan(size and size.fit_err_nm),
+            "diameter_curve_err_nm": or_nan(size and size.curve_err_nm),
+            "cluster_height": or_nan(cluster and cluster.height),
+            "cluster_height_err": or_nan(cluster and cluster.height_err),
+            "feature_wavelength_nm": np.array([f.wavelength_nm for f in result.features]),
+            "feature_wavelength_err_nm": np.array([f.position_err_nm for f in result.features]),
+            "feature_fwhm_nm": np.array([f.fwhm_nm for f in result.features]),
+            "feature_height": np.array([f.height for f in result.features]),
+            "feature_height_err": np.array([f.height_err for f in result.features]),
+            "feature_snr": np.array([f.snr for f in result.features]),
+            "feature_track": np.array(result.tracks, dtype=np.int64),
+        }
+
+    def finish(self, time: float) -> Iterator[Document]:
+        """What only the whole run tells: tracks, and where the family accumulates."""
+        scan = self._scan
+        if scan is None or not scan.tracks:
+            return
+        verdicts = scan.verdicts()
+        yield self._composer.describe("tracks", TRACK_KEYS, time)
+        for track in scan.tracks:
+            yield self._composer.event("tracks", self._track_data(scan, track, verdicts[track.id]), time)
+        window = scan.window()
+        if window is not None:
+            yield self._composer.describe("window", WINDOW_KEYS, time)
+            data = {
+                "family": window.family,
+                "low": or_nan(window.low),
+                "high": or_nan(window.high),
+                "found": np.array(window.found),
+                "not_found": np.array(window.not_found),
+                "undecided": np.array(window.undecided),
+                "why": window.why,
+            }
+            yield self._composer.event("window", data, time)
+
+    def _track_data(self, scan: ScanAnalysis, track: Track, verdict: Verdict) -> dict[str, Any]:
+        features = [s.feature for s in track.sightings]
+        sized = verdict.kind in ("msc", "nc") and verdict.transition == "E1"
+        sizes = [scan.size(f, verdict) if sized else None for f in features]
+        indices = [s.index for s in track.sightings]
+        return {
+            "track": track.id,
+            "panel": scan.panels[track.panel],
+            "kind": verdict.kind,
+            "transition": verdict.transition or "",
+            "family": verdict.family or "",
+            "probability": verdict.probability,
+            "why": verdict.why,
+            "spectrum": np.array(indices, dtype=np.int64),
+            "coordinate": np.array([self._coordinates[i] for i in indices]),
+            "wavelength_nm": np.array([f.wavelength_nm for f in features]),
+            "wavelength_err_nm": np.array([verdict.position_err_nm(f) for f in features]),
+            "fwhm_nm": np.array([f.fwhm_nm for f in features]),
+            "height": np.array([f.height for f in features]),
+            "height_err": np.array([f.height_err for f in features]),
+            "diameter_nm": np.array([or_nan(s and s.diameter_nm) for s in sizes]),
+            "diameter_fit_err_nm": np.array([or_nan(s and s.fit_err_nm) for s in sizes]),
+        }
+
+
+def summary(result: SpectrumResult) -> str:
+    """The verdict on a spectrum in a few words: ``CdSe-437 at 437.0 nm (98 %); exciton 527.3 nm``."""
+    if not result.usable:
+        return f"not usable: {result.why}"
+    words: list[str] = []
+    for feature, verdict in zip(result.features, result.verdicts, strict=True):
+        at = f"{feature.wavelength_nm:.1f} nm ({100 * verdict.probability:.0f} %)"
+        if verdict.kind == "msc" and verdict.transition == "E1":
+            words.append(f"{verdict.family or 'cluster'} at {at}")
+        elif verdict.kind == "nc" and verdict.transition == "E1":
+            words.append(f"exciton {at}")
+    return "; ".join(words) or "nothing decided yet"
