@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, codec, demo, eiger, engine, latency, saxs, saxs_live, startup
+from benchmarks import analysis, bus, codec, demo, eiger, engine, faults, latency, saxs, saxs_live, startup
 from benchmarks.table import show
 
 ALL = {
@@ -13,10 +13,12 @@ ALL = {
     "saxs": saxs.rows,
     "saxs-live": saxs_live.rows,
     "eiger": eiger.rows,
+    "bus": bus.rows,
     "engine": engine.rows,
     "latency": latency.rows,
     "startup": startup.rows,
     "demo": demo.rows,
+    "faults": faults.rows,
 }
 
 

@@ -3,6 +3,8 @@
 One bit that turns on a bad line makes another digit, or another prompt, that looks as good as the right one. So a
 value that stands is taken at once only when it is what was taken before; one that is new has to be heard three times.
 A value that stands is thus asked for once as a rule, and costs more only when it changes or the line is bad.
+
+What is heard has to be said each time: a line that doubles replies would else let one garbled reply vote twice.
 """
 
 from collections.abc import Callable
@@ -22,13 +24,15 @@ class Agreement:
 
     Args:
         device: for messages.
+        hush: called before a question is repeated: has the line wait for a second copy of the reply, and drop it.
     """
 
     VOTES = 3
     REPLIES = 9
 
-    def __init__(self, device: str):
+    def __init__(self, device: str, hush: Callable[[], None]):
         self._device = device
+        self._hush = hush
         self._believed: dict[str, Any] = {}
 
     def believes(self, question: str, reply: object) -> bool:
@@ -47,6 +51,8 @@ class Agreement:
         """
         heard: list[T] = []
         for _ in range(self.REPLIES):
+            if heard:
+                self._hush()
             heard.append(reply := ask())
             known = self.believes(question, reply)
             if (known and len(heard) == 1) or heard.count(reply) + known >= self.VOTES:

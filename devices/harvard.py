@@ -98,7 +98,7 @@ class PhdUltra(SyringePump):
     def __init__(self, name: str, entry: DeviceEntry, settings: PhdUltraSettings, bench: Bench):
         self.settings = settings
         super().__init__(name, entry, settings, bench)
-        self._agreement = Agreement(name)
+        self._agreement = Agreement(name, lambda: self._line.hush())
         self._dispense_ml_min = settings.dispense_ml_min or settings.refill_ml_min
         #: No motion is faster.
         self._fastest_ml_min = max(settings.highest_ml_min, settings.refill_ml_min, self._dispense_ml_min)

@@ -93,7 +93,7 @@ class AzuraCompact(Instrument):
             raise ValueError("settings: lowest_ml_min or lowest_bar is above the highest")
         self.limits_ml_min = (0.0, settings.highest_ml_min)
         self._bench = bench
-        self._agreement = Agreement(name)
+        self._agreement = Agreement(name, lambda: self._line.hush())
         self._counting = threading.Lock()
         self._on: bool | None = None  # None: not known
         self._errors: tuple[int, ...] | None = None

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from devices.agreement import Agreement, DisagreementError
 from devices.base import Instrument, Quantity
-from devices.errors import InstrumentFaultError, LimitError, NotReachedError
+from devices.errors import InstrumentFaultError, LimitError, NotReachedError, ReplyError
 from devices.links import LineSettings, shared_line
 from devices.protocols import vici
 from devices.protocols.vici import Dialect, Direction, Position
@@ -64,7 +64,7 @@ class MultipositionValve(Instrument):
     def __init__(self, name: str, entry: DeviceEntry, settings: MultipositionValveSettings, bench: Bench):
         self.settings = settings
         self._bench = bench
-        self._agreement = Agreement(name)
+        self._agreement = Agreement(name, lambda: self._line.hush())
         self._names = {int(port): stream for port, stream in settings.ports.items()}
         self._numbers = {stream: port for port, stream in self._names.items()}
         self._setpoint: int | None = None
@@ -193,12 +193,14 @@ class MultipositionValve(Instrument):
 
     def _ask_position(self) -> Position:
         s = self.settings
-        return self._agreement.ask(
-            "CP",
-            lambda: self._line.ask(
-                vici.command("CP", s.unit), lambda data: vici.decode_position(data, s.dialect, s.unit), self.name
-            ),
-        )
+
+        def decode(data: bytes) -> Position | None:
+            position = vici.decode_position(data, s.dialect, s.unit)
+            if position is not None and not 1 <= position.number <= s.positions:
+                raise ReplyError(f"there is no position {position.number}, there are {s.positions}")
+            return position
+
+        return self._agreement.ask("CP", lambda: self._line.ask(vici.command("CP", s.unit), decode, self.name))
 
     @property
     def _line(self):

@@ -23,11 +23,16 @@ from flowlab.errors import BadInputError, FlowlabError
 
 
 class ChildFailedError(FlowlabError):
-    """A child process says that it failed, in its own words."""
+    """A child process says that it failed, in its own words.
 
-    def __init__(self, message: str, exit_code: int):
+    Attributes:
+        kind: name of the error's class there.
+    """
+
+    def __init__(self, message: str, exit_code: int, kind: str = ""):
         super().__init__(message)
         self.exit_code = exit_code
+        self.kind = kind
 
 
 class ChildDiedError(FlowlabError):
@@ -100,7 +105,7 @@ class Lifeline:
 
     def fail(self, error: FlowlabError) -> None:
         """Tell the parent what went wrong."""
-        self.tell({"failed": str(error), "exit_code": error.exit_code})
+        self.tell({"failed": str(error), "exit_code": error.exit_code, "kind": type(error).__name__})
 
     def tell(self, message: dict[str, Any]) -> None:
         """Tell the parent anything, as a line of JSON."""
@@ -203,7 +208,7 @@ class Child:
             if "failed" in message:
                 if message["exit_code"] == BadInputError.exit_code:
                     raise BadInputError(message["failed"])
-                raise ChildFailedError(message["failed"], message["exit_code"])
+                raise ChildFailedError(message["failed"], message["exit_code"], message.get("kind", ""))
             if "ended" in message:
                 self._messages.put(message)
                 raise self._epitaph()

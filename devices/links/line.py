@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 import serial
@@ -25,6 +26,9 @@ with contextlib.suppress(ImportError):  # a platform without terminals
     _LOST = (OSError, termios.error)
 
 T = TypeVar("T")
+
+#: Real seconds within which a second copy of a reply begins: a few characters at 9600 baud.
+_COPY_WITHIN_S = 0.005
 
 #: Given everything received since the request: the reply's content, None while it is not whole, or
 #: :class:`ReplyError` when it never will be.
@@ -47,16 +51,35 @@ class LineSettings(Model):
     )
 
 
+@dataclass
+class Traffic:
+    """What went over a line so far.
+
+    Attributes:
+        requests: sent, those that were repeated counted each time.
+        failed: of them those that brought no reply that could be used: lost, late or garbled.
+        carried_bytes: of requests and of the replies that were used.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    carried_bytes: int = 0
+
+
 class Line:
     """Asks instruments on one line; may be used by several devices and from several threads.
 
     Args:
         address: pyserial URL.
         settings: speed, framing, time limit of one attempt, how many attempts.
+
+    Attributes:
+        traffic: requests and replies, counted.
     """
 
     def __init__(self, address: str, settings: LineSettings):
         self.address = address
+        self.traffic = Traffic()
         self._settings = settings
         self._port: serial.Serial | None = None
         self._settled_s = 0.0  # when no late answer is to be expected any more
@@ -83,12 +106,15 @@ class Line:
         failure: ReplyError | ReplyTimeoutError | LinkError | None = None
         with self._lock:
             for _ in range(self._settings.attempts):
+                self.traffic.requests += 1
                 try:
                     return self._attempt(request, decode, device)
                 except (ReplyError, ReplyTimeoutError) as error:
+                    self.traffic.failed += 1
                     self._settled_s = time.monotonic() + self._settings.reply_within_s
                     failure = error
                 except _LOST as error:
+                    self.traffic.failed += 1
                     self._drop()
                     failure = LinkError(f"{device}: the line {self.address} is lost: {error}")
         assert failure is not None  # noqa: S101  at least one attempt was made
@@ -112,6 +138,11 @@ class Line:
         with self._lock:
             self._settled_s = time.monotonic() + self._settings.reply_within_s
 
+    def hush(self) -> None:
+        """Listen before the next request until a second copy of the last reply would have come, and drop it."""
+        with self._lock:
+            self._settled_s = max(self._settled_s, time.monotonic() + _COPY_WITHIN_S)
+
     def _attempt(self, request: bytes, decode: Decode[T], device: str) -> T:
         port = self._open(device)
         self._settle(port)
@@ -127,6 +158,7 @@ class Line:
                 raise type(error)(f"{device}: asked {request!r}, got {received[:80]!r}: {error}") from None
             if reply is not None:
                 self._settled_s = time.monotonic() + self._settings.quiet_s
+                self.traffic.carried_bytes += len(request) + len(received)
                 return reply
         got = f"only {received[:80]!r}" if received else "nothing"
         raise ReplyTimeoutError(

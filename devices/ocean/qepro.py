@@ -113,11 +113,14 @@ class OceanQePro(OceanSpectrometer):
         check_limits(self.name, "detector temperature", value, self.detector_limits_c, "°C")
         with self._lock:
             self._wanted_c = value
-            if self._link.is_lost:
-                self._come_back()
-            else:
-                self._send_cooling()
+            self._insist(self._come_back_and_cool)
         return self._watch_cooling()
+
+    def _come_back_and_cool(self) -> None:
+        if self._link.is_lost:
+            self._come_back()
+        else:
+            self._send_cooling()
 
     def ask_detector_c(self) -> float:
         """Temperature of the detector now."""

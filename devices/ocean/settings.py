@@ -14,7 +14,7 @@ class OceanSettings(Model):
         default=8, description="scans averaged into one spectrum; their scatter gives its uncertainty"
     )
     attempts: Annotated[int, Field(ge=1, le=5)] = Field(
-        default=2, description="how often a spectrum is tried before giving up; each new attempt connects anew"
+        default=3, description="how often a spectrum, or a setting, is tried; each new attempt connects anew"
     )
     reply_within_s: Annotated[float, Field(gt=0)] = Field(default=2.0, description="real seconds beyond the exposure")
     shutter_message: Annotated[int, Field(ge=0)] = Field(

@@ -9,7 +9,7 @@ import contextlib
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 from ophyd import Component as Cpt
@@ -25,6 +25,7 @@ from devices.protocols import obp
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
+T = TypeVar("T")
 Counts = obp.Counts
 
 #: Real seconds of an exposure that is worth being given up; the part of it that is waited for before its reply is.
@@ -101,14 +102,29 @@ class OceanSpectrometer(Instrument):
         with self._lock:
             self._given_up.clear()
             self._lines.clear()
-            self._open_wholly()
+            self._insist(self._read_axis)
+        if self.settings.shutter_message:
+            self.set_shutter(is_open=self.LIT)
+
+    def _read_axis(self) -> None:
+        self._open_wholly()
+        with self._closed_by_errors():
             axis = self._link.feature("wavelengths", lambda feature: feature.get_wavelengths())
             if axis.shape != (self.PIXELS,) or not np.all(np.diff(axis) > 0):
                 raise ReplyError(f"{self.name}: its wavelength calibration does not rise from pixel to pixel")
             self.wavelength_nm.put(axis)
             self.serial_number.put(self._link.serial_number)
-        if self.settings.shutter_message:
-            self.set_shutter(is_open=self.LIT)
+
+    def _insist(self, work: Callable[[], T]) -> T:
+        """Do what is harmless to do twice, again when a reply to it was lost or spoilt: connected anew."""
+        failure: DeviceError | None = None
+        for _ in range(self.settings.attempts):
+            try:
+                return work()
+            except (LinkError, ReplyError, ReplyTimeoutError) as error:
+                failure = error
+        assert failure is not None  # noqa: S101  at least one attempt was made
+        raise failure
 
     def _open_wholly(self) -> None:
         """Open it and set all that it was told before, which it may have lost with its power; or leave it closed."""
@@ -180,9 +196,12 @@ class OceanSpectrometer(Instrument):
         self.check_integration_ms(value)
         with self._lock:
             self._given_up.clear()
-            self._come_back()
-            with self._closed_by_errors():
-                self._set_integration_ms(value)
+            self._insist(lambda: self._come_back_and_integrate(value))
+
+    def _come_back_and_integrate(self, value: float) -> None:
+        self._come_back()
+        with self._closed_by_errors():
+            self._set_integration_ms(value)
 
     def _set_integration_ms(self, value: float) -> None:
         wanted_us = round(1000 * value)
@@ -235,14 +254,17 @@ class OceanSpectrometer(Instrument):
         with self._lock:
             if not on:  # even when it fails: what could not be made safe does not come back lit
                 self._lines[message] = False
-            was_lost = self._link.is_lost
+            self._insist(lambda: self._switch_alone(message, on))
+
+    def _switch_alone(self, message: int, on: bool) -> None:
+        was_lost = self._link.is_lost
+        if was_lost:
+            self._link.open()  # nothing else is set: what is to be safe must not depend on it
+        try:
+            self._switch(message, on)
+        finally:
             if was_lost:
-                self._link.open()  # nothing else is set: what is to be safe must not depend on it
-            try:
-                self._switch(message, on)
-            finally:
-                if was_lost:
-                    self._link.drop()
+                self._link.drop()
 
     def _switch(self, message: int, on: bool) -> None:
         what = f"light {'on' if on else 'off'}"
@@ -258,11 +280,14 @@ class OceanSpectrometer(Instrument):
     def is_lit(self, message: int) -> bool:
         """Whether one of the lines is on, by the spectrometer itself where it can tell."""
         with self._lock:
-            self._come_back()
-            try:
-                return self._link.ask_number("light", message - _SET_LESS_GET) != 0
-            except obp.NotKnownError:
-                return self._lines.get(message, False)
+            return self._insist(lambda: self._is_lit(message))
+
+    def _is_lit(self, message: int) -> bool:
+        self._come_back()
+        try:
+            return self._link.ask_number("light", message - _SET_LESS_GET) != 0
+        except obp.NotKnownError:
+            return self._lines.get(message, False)
 
     def make_safe(self) -> None:
         """Give up the exposure under way: a short scan is waited for, a long one is not."""
@@ -300,18 +325,13 @@ class OceanSpectrometer(Instrument):
         return status
 
     def _expose(self) -> None:
-        failure: DeviceError | None = None
-        for _ in range(self.settings.attempts):
-            try:
-                self._come_back()
-                self._be_ready()
-                with self._lock:
-                    self._put(np.array(list(self._scans())))
-                return
-            except (LinkError, ReplyError, ReplyTimeoutError) as error:
-                failure = error
-        assert failure is not None  # noqa: S101  at least one attempt was made
-        raise failure
+        self._insist(self._expose_once)
+
+    def _expose_once(self) -> None:
+        self._come_back()
+        self._be_ready()
+        with self._lock:
+            self._put(np.array(list(self._scans())))
 
     def _put(self, scans: Counts) -> None:
         """Make a spectrum of scans, shape (scans, pixels)."""

@@ -33,6 +33,10 @@ class InterlockError(FlowlabError):
     """An interlock ended the plan, and is latched."""
 
 
+class UnforeseenError(FlowlabError):
+    """An error that is none of ours ended the plan: a defect of this program; its traceback is in the log."""
+
+
 class AbortedError(FlowlabError):
     """The plan was ended from outside."""
 
@@ -163,7 +167,7 @@ def in_words(error: Exception) -> FlowlabError:
     if known is not None:
         return known
     traceback.print_exception(error)
-    return FlowlabError(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return UnforeseenError(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _after(failed: list[str], last: FlowlabError) -> FlowlabError:

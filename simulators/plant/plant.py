@@ -8,7 +8,7 @@ instrument. Instruments act on the parts (a pump on its :class:`SyringeDrive`, a
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,6 +22,18 @@ from simulators.plant.luminescence import LuminescencePath
 from simulators.plant.parts import Absorber, PlugHistory
 from simulators.plant.syringe import SyringeDrive
 from simulators.plant.xray import Endstation
+
+
+class Note(Protocol):
+    """Takes what a detector digitised, an array or a number, with the name of its device."""
+
+    def __call__(self, device: str, digitised: Any, *, lit: bool) -> None:
+        """Take it."""
+        ...
+
+
+def _forget(device: str, digitised: Any, *, lit: bool) -> None:
+    """Nobody keeps it."""
 
 
 class Plant:
@@ -77,6 +89,8 @@ class Plant:
         self.xray = None if endstation is None else endstation(self.reactor)
         #: Called with each step in plant seconds before the step; returns nothing.
         self.controllers: list[Callable[[float], None]] = []
+        #: Told by instruments what they digitised, each time.
+        self.note: Note = _forget
         self.time_s = 0.0
         self._exposed_exciton_nm: deque[object] = deque(maxlen=self.REMEMBERED_EXPOSURES)
 
@@ -151,6 +165,28 @@ class Plant:
         if self.luminescence is None:
             raise ValueError("this plant has no second light path")
         return self.luminescence.expose(self.plug_in_cell(), integration_ms, bubble=self.light.bubble)
+
+    def measurable(self) -> dict[str, float]:
+        """What instruments could tell now if they were perfect, by ``device.quantity``; always the same names."""
+        told = {"pressure_bar": self.hydraulics.pressure_bar}
+        for name, drive in self.drives.items():
+            told[f"{name}.rate_ml_min"] = max(drive.running_ml_min, 0.0)
+            told[f"{name}.content_ml"] = drive.content_ml
+        for name, feed in self.feeds.items():
+            told[f"{name}.rate_ml_min"] = feed.running_ml_min
+        for name, block in self.heaters.items():
+            told[f"{name}.temperature_c"] = block.temperature_c
+        for name, valve in self.valves.items():
+            told[f"{name}.port"] = valve.port
+        told["light.open"] = self.light.shutter_open
+        if self.luminescence is not None:
+            told["led.on"] = self.luminescence.led_on
+            told["detector.temperature_c"] = self.luminescence.cooler.temperature_c
+        if (xray := self.xray) is not None:
+            told["ring.current_ma"] = xray.ring.current_ma
+            told["beam.open"] = xray.shutter_open
+            told["stage.x_mm"], told["stage.z_mm"] = xray.stage_x_mm, xray.stage_z_mm
+        return told
 
     def truth(self) -> dict[str, Any]:
         """The plant as it is, not as the instruments say."""

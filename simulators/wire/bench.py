@@ -31,6 +31,7 @@ from simulators.plant.xray import Endstation, XrayProperties
 from simulators.settings import PlantSettings
 from simulators.wire.address import SERVERS, Address
 from simulators.wire.instrument import BenchSettings, Fault, Simulated, bench_settings
+from simulators.wire.ledger import Ledger
 from simulators.wire.ocean import OceanHdx
 from simulators.wire.qepro import OceanQePro
 from simulators.wire.server import MakeServer, Server
@@ -76,6 +77,7 @@ class Bench:
         plant: what really happens.
         instruments: by the name of their device.
         servers: each of them once.
+        ledger: keeps what was true, once that is asked for.
     """
 
     def __init__(self, config: InstrumentConfig, clock: Clock, playback: Path | None = None):
@@ -90,6 +92,8 @@ class Bench:
         endstation = _endstation(config, simulation.seed, settings, chemistry)
         self.plant = _plant(config, simulation.seed, settings, classes, absorber, endstation)
         self.instruments = {name: cls(name, simulated[name], config, self.plant) for name, cls in classes.items()}
+        self.ledger = Ledger(self._measurable)
+        self.plant.note = self.ledger.note
         self._clock = clock
         self._seed = simulation.seed
         self._faulty: dict[str, set[str]] = {name: set() for name in classes}
@@ -140,14 +144,24 @@ class Bench:
     def advance(self) -> None:
         """Bring the plant up to now, and let instruments say what they say by themselves."""
         self.plant.advance_to(self._clock.now_s())
+        self.ledger.keep()
         for server in self.servers:
             server.speak()
+
+    def _measurable(self) -> dict[str, float]:
+        """That of the plant, and what controllers have of their own."""
+        told = self.plant.measurable()
+        for name in self.plant.heaters:
+            own = self.instruments[name].truth()
+            told[f"{name}.setpoint_c"] = own["working_set_point_c"]
+            told[f"{name}.output_percent"] = 100 * own["output"]
+        return told
 
     def truth(self) -> dict[str, Any]:
         """The plant as it is, and for each instrument what it alone knows and which faults it was given."""
         self.advance()
         instruments = {
-            name: instrument.truth() | {"faults": sorted(self._faulty[name])}
+            name: instrument.truth() | self._server_of[name].truth_of(name) | {"faults": sorted(self._faulty[name])}
             for name, instrument in self.instruments.items()
         }
         return self.plant.truth() | {"instruments": instruments}

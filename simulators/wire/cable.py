@@ -4,6 +4,7 @@ Which replies it spoils, and how, is drawn from a seed, so that a run with fault
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -23,12 +24,15 @@ class Cable:
     Attributes:
         faults: by name. Each takes ``probability``, the share of replies that it strikes (1), ``delay`` also
             ``delay_s``, how many real seconds a reply comes late (1.5).
+        spoilt: how many replies were spoilt so far, by the name of the fault; one that was spoilt in two ways counts
+            in both.
     """
 
     def __init__(self, seed: str):
         self._random = random.Random(seed)  # noqa: S311  nothing is secret
         self._probabilities: dict[str, float] = {}
         self._delay_s = 0.0
+        self.spoilt: Counter[str] = Counter()
         self._spoil: dict[str, Callable[[Sent], Sent]] = {
             "garble": self._garble,
             "cut": self._cut,
@@ -46,6 +50,7 @@ class Cable:
         for name, probability in self._probabilities.items():
             if sent and self._random.random() < probability:
                 sent = self._spoil[name](sent)
+                self.spoilt[name] += 1
         return sent
 
     def _set(self, name: str, on: bool, *, probability: float = 1.0) -> None:

@@ -1,8 +1,9 @@
 """The control port: the truth about the plant, and faults on demand, as lines of JSON over TCP.
 
-Requests: ``{"truth": true}``; ``{"faults": true}``, which tells what faults each device can have and with which
-options; ``{"fault": "garble", "device": "cadmium_pump", "probability": 0.1}``, the fault ``none`` to clear all of a
-device. What is answered to anything else says what is allowed.
+Requests: ``{"truth": true}``; ``{"ledger": true}``, all that was true since this was asked before, with times;
+``{"faults": true}``, which tells what faults each device can have and with which options;
+``{"fault": "garble", "device": "cadmium_pump", "probability": 0.1}``, the fault ``none`` to clear all of a device.
+What is answered to anything else says what is allowed.
 """
 
 import asyncio
@@ -14,7 +15,10 @@ from flowlab.errors import BadInputError, FlowlabError
 from simulators.wire.address import loopback, own_address
 from simulators.wire.bench import Bench
 
-_ALLOWED = 'allowed: {"truth": true}, {"faults": true} or {"fault": NAME, "device": DEVICE, OPTION: NUMBER, …}'
+_ALLOWED = (
+    'allowed: {"truth": true}, {"ledger": true}, {"faults": true} or '
+    '{"fault": NAME, "device": DEVICE, OPTION: NUMBER, …}'
+)
 
 
 class ControlPort:
@@ -89,6 +93,8 @@ class ControlPort:
         match message:
             case {"truth": True, **rest} if not rest:
                 return self._bench.truth()
+            case {"ledger": True, **rest} if not rest:
+                return self._bench.ledger.take()
             case {"faults": True, **rest} if not rest:
                 return self._bench.possible_faults()
             case {"fault": str(fault), "device": str(device), **options}:

@@ -91,6 +91,10 @@ class Web:
         """Unplugged, nothing can be connected; silent, nothing is answered or sent."""
         return {"unplug": partial(self._set, "unplug"), "silence": partial(self._set, "silence")}
 
+    def truth_of(self, name: str) -> dict[str, Any]:
+        """Nothing: it carries all or none."""
+        return {}
+
     async def open(self) -> None:
         """Begin to listen.
 

@@ -175,6 +175,7 @@ class Keithley6485(Instrument):
         else:
             value = f"{current_a - self._zero_a * self._zero_correct:+.6E}"
             self._measured_a.append(float(value))
+            self._plant.note(self.name, float(value), lit=not self._zero_check)
         time_s = (self._plant.time_s - self._switched_on_s) % _CLOCK_S
         elements = {"READ": value, "UNIT": "A", "TIME": f"{time_s:+.6E}", "STAT": f"{status:+.6E}"}
         parts = {name: text for name, text in elements.items() if name in self._elements}

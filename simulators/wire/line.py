@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from flowlab.clock import Clock
 from simulators.wire.address import Address, own_address
@@ -58,6 +58,10 @@ class Line:
         """The faults that the cable of an instrument can have; :meth:`settle` brings them into effect."""
         own = {"unplug": partial(self._unplug, name), "silence": partial(self._silence, name)}
         return own | self._cables[name].faults
+
+    def truth_of(self, name: str) -> dict[str, Any]:
+        """How many replies the cable of an instrument spoilt, by the name of the fault."""
+        return {"spoilt": dict(self._cables[name].spoilt)}
 
     async def open(self) -> None:
         """Begin to listen.
@@ -157,10 +161,12 @@ class Line:
         self._answer(instrument)
 
     def _write(self, instrument: Instrument, data: bytes) -> None:
-        for after_s, piece in self._cables[instrument.name].carry(data) if data else []:
+        if not data or self._client is None:  # what nobody hears is not spoilt, either
+            return
+        for after_s, piece in self._cables[instrument.name].carry(data):
             if after_s > 0:
                 self._send_late(after_s, piece)
-            elif self._client is not None:
+            else:
                 self._client.transport.write(piece)
 
     def _send_late(self, after_s: float, data: bytes) -> None:

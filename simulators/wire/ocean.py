@@ -63,8 +63,9 @@ class OceanHdx(OceanInstrument):
         self._plant.light.shutter_open = on
 
     def _exposed(self, exposure_us: int) -> bytes:
-        counts = self._plant.expose(exposure_us / 1000).astype("<u2").tobytes()
-        return bytes(self._metadata_bytes) + counts
+        counts = self._plant.expose(exposure_us / 1000)
+        self._plant.note(self.name, counts, lit=self._lit)
+        return bytes(self._metadata_bytes) + counts.astype("<u2").tobytes()
 
     def _lamp_out(self, on: bool) -> None:
         self._plant.light.lamp_out = on

@@ -93,7 +93,9 @@ class OceanQePro(OceanInstrument):
         self._count += 1
         own_time_us = round(self._plant.time_s * 1e6) + self._count
         head = _METADATA.pack(self._count, own_time_us, exposure_us, 0, self._trigger_mode)
-        return head + self._plant.expose_emission(exposure_us / 1000).astype("<u4").tobytes()
+        counts = self._plant.expose_emission(exposure_us / 1000)
+        self._plant.note(self.name, counts, lit=self._lit)
+        return head + counts.astype("<u4").tobytes()
 
     def _empty_buffer(self) -> None:
         self._under_way_us = deque([self._integration_us] * self.UNDER_WAY)

@@ -21,6 +21,10 @@ class Server(Protocol):
         """The faults that the connection of an instrument can have; :meth:`settle` brings them into effect."""
         ...
 
+    def truth_of(self, name: str) -> dict[str, Any]:
+        """What the connection of an instrument did to what it carried."""
+        ...
+
     async def open(self) -> None:
         """Begin to listen.
 

@@ -177,3 +177,17 @@ def test_a_second_copy_of_a_reply_is_not_taken_for_the_answer_to_the_next_questi
     finally:
         line.close()
     assert read == [[2500], [431]]
+
+
+def test_a_line_that_is_hushed_drops_a_second_copy_before_it_asks_again(scripted, monkeypatch):
+    monkeypatch.setattr("devices.links.line._COPY_WITHIN_S", 0.1)
+    garbled, right = b"\n0.51 ml/min\r\n:", b"\n0.50 ml/min\r\n:"
+    server, _ = scripted([(0.0, garbled), (0.03, garbled)], right)
+    line = Line(server.address, LineSettings(reply_within_s=0.5))
+    try:
+        first = ask(line)
+        line.hush()
+        second = ask(line)
+    finally:
+        line.close()
+    assert (first, second) == (harvard.decode(garbled, 0, 1), harvard.decode(right, 0, 1))

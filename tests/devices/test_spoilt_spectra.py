@@ -70,6 +70,24 @@ def test_a_spectrometer_that_is_garbled_when_it_is_connected_anew_is_an_error(sp
     spectrometer.trigger().wait(WAIT_S)
 
 
+@pytest.mark.parametrize(
+    ("told", "after"),
+    [
+        (lambda spectrometer: spectrometer.shutter_open.set(False).wait(WAIT_S), (False, 10.0)),
+        (lambda spectrometer: spectrometer.integration_ms.set(20.0).wait(WAIT_S), (True, 20.0)),
+        (lambda spectrometer: spectrometer.make_safe() or spectrometer.connect(), (True, 10.0)),
+    ],
+)
+def test_what_a_spectrometer_is_told_is_told_again_when_the_reply_was_spoilt(spectrometer, hdx, told, after):
+    def once(reply: bytes) -> bytes:
+        hdx.spoil = lambda reply: reply
+        return reply[:-4] + bytes(4)
+
+    hdx.spoil = once
+    told(spectrometer)
+    assert (hdx.shutter_open, hdx.instrument.truth()["integration_ms"]) == after
+
+
 def test_whatever_goes_wrong_in_an_exposure_ends_it_with_an_error(spectrometer, monkeypatch):
     def fail() -> None:
         raise ZeroDivisionError("out of the blue")

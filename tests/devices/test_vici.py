@@ -7,8 +7,9 @@ import pytest
 from bluesky import protocols
 from bluesky.protocols import check_supports
 
-from devices.errors import InstrumentFaultError, LimitError, NotReachedError
+from devices.errors import InstrumentFaultError, LimitError, NotReachedError, ReplyError
 from flowlab.bench import Bench
+from flowlab.config import load_instrument
 from flowlab.config.load import ConfigError
 from tests.devices import feeds
 from tests.devices.conftest import SPEED
@@ -157,6 +158,20 @@ def test_the_wrong_dialect_is_an_error_that_shows_what_came_back(valve, changed)
     changed(dialect=other)
     with pytest.raises(Exception, match=f"{NAME}: .*no answer to NP"):
         valve.connect()
+
+
+def test_a_position_that_the_valve_does_not_have_is_no_answer(file):
+    """One bit makes of CP03 CP13; repeated by the line, it would be believed."""
+    dialect = load_instrument(str(file)).devices[NAME].settings["dialect"]
+    scripted = Scripted([{"eut": b"CP13\r", "emh": b"Position is  = 13\r"}[dialect]] * 9)
+    try:
+        with (
+            feeds.bench_at(file, {NAME: scripted.address}) as bench,
+            pytest.raises(ReplyError, match="selector: .*there is no position 13, there are 10"),
+        ):
+            bench.devices[NAME].ask_position()
+    finally:
+        scripted.close()
 
 
 def test_a_refusal_is_told_in_its_words(file):

@@ -53,6 +53,10 @@ class ChannelAccessServer:
         """``unplug``: the server is gone, for all of its devices. ``silence``: it does not answer for this one."""
         return {"unplug": partial(self._switch, self._unplugged, name), "silence": partial(self._silence, name)}
 
+    def truth_of(self, name: str) -> dict[str, Any]:
+        """Nothing: it carries all or none."""
+        return {}
+
     async def open(self) -> None:
         """Begin to listen.
 

@@ -59,3 +59,14 @@ def test_a_fault_that_is_cleared_spoils_nothing() -> None:
 def test_what_a_cable_cannot_do_is_refused(fault: str, option: str, value: float) -> None:
     with pytest.raises(BadInputError, match=option):
         Cable("1").faults[fault](True, **{option: value})
+
+
+def test_a_cable_counts_what_it_spoilt() -> None:
+    cable = Cable("1")
+    cable.faults["lose"](True, probability=0.5)
+    lost = [cable.carry(REPLY) for _ in range(100)].count([])
+    cable.faults["lose"](False)
+    cable.faults["delay"](True)
+    cable.carry(REPLY)
+    assert cable.spoilt == {"lose": lost, "delay": 1}
+    assert 0 < lost < 100

@@ -64,6 +64,20 @@ def test_it_tells_what_instruments_do_not() -> None:
     assert "species" in truth
 
 
+def test_it_tells_what_was_true_since_it_was_asked_before() -> None:
+    a_bench = bench()
+    first, second = answers(a_bench, {"ledger": True}, {"ledger": True})
+    assert first["names"] == second["names"]
+    assert [len(state) for state in first["states"]] == [1 + len(first["names"])]
+    assert (first["shots"], first["full"]) == ([], False)
+
+
+def test_it_tells_how_many_replies_were_spoilt_on_cables() -> None:
+    (truth,) = answers(bench(), {"truth": True})
+    told = {name for name, own in truth["instruments"].items() if "spoilt" in own}
+    assert told == set(truth["instruments"]) - {"sample_stage", "beam_shutter", "ring", "pilatus", "eiger"}
+
+
 def test_each_fault_does_what_it_says_and_none_clears_them() -> None:
     a_bench = bench()
     sensor = {"fault": "sensor_break", "device": "growth_heater"}
