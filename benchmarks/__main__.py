@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, bus, codec, demo, eiger, engine, faults, latency, saxs, saxs_live, startup
+from benchmarks import analysis, bus, codec, demo, eiger, engine, faults, latency, saxs, saxs_live, startup, sustained
 from benchmarks.table import show
 
 ALL = {
@@ -13,6 +13,7 @@ ALL = {
     "saxs": saxs.rows,
     "saxs-live": saxs_live.rows,
     "eiger": eiger.rows,
+    "sustained": sustained.rows,
     "bus": bus.rows,
     "engine": engine.rows,
     "latency": latency.rows,
