@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.faults [FAULTS [SEED]]``. Faults strike every wire while a scan uses every instrument, journals
 are kept, and a run that ends in an error is begun again. All that was recorded is held against what was true
-(:mod:`tests.storm.audit`); then drivers are hammered (:mod:`tests.storm.hammer`). The same seed gives the same strikes; on which replies they fall is up to the machine. It
-takes some quarter of an hour.
+(:mod:`tests.storm.audit`); then drivers are hammered (:mod:`tests.storm.hammer`). The same seed gives the same strikes;
+on which replies they fall is up to the machine. It takes some quarter of an hour.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Drivers whose protocols are weakest are asked as fast as they answer, over cables that spoil nearly every other reply.
+"""Drivers with the weakest protocols are asked as fast as they answer, over cables that spoil nearly every other reply.
 
 Nothing is moved meanwhile, but pumps run: what a reply should have said is known to its last digit. A scan asks a few
 hundred times; what happens once in thousands of replies is found here.
@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from devices.errors import DeviceError
 from flowlab.bench import Bench
@@ -31,6 +32,9 @@ _ASKED = {
 _RUNNING = {"cadmium_pump": 0.857, "solvent_pump": 0.5, "selector": 3}
 _SLACK_S = 0.05
 
+#: Data key, value, and when it was asked for.
+Told = tuple[str, float, Window]
+
 
 @dataclass
 class Hammered:
@@ -41,12 +45,25 @@ class Hammered:
     errors: Counter[str] = field(default_factory=Counter)
 
 
+def _ask_on(device: Any, end_s: float, told: list[Told], errors: Counter[str]) -> None:
+    """Ask one device until a time."""
+    while time.monotonic() < end_s:
+        for key, ask in _ASKED[device.name].items():
+            begin_s = time.time() - _SLACK_S
+            try:
+                value = getattr(device, ask)()
+            except DeviceError as error:
+                errors[type(error).__name__] += 1
+            else:
+                told.append((f"{device.name}_{key}", float(value), Window(begin_s, time.time() + _SLACK_S)))
+
+
 def hammer(folder: Path, seconds: float, *, probability: float = 0.3, faults: tuple[str, ...]) -> Hammered:
     """Ask for so many real seconds, each fault striking that share of the replies."""
     file = lab_file(folder / "hammer.toml", reply_within_s=0.05)
     config = load_instrument(str(file)).model_copy(update={"clock": ClockSettings(speed=SPEED)})
     found = Hammered()
-    told: list[tuple[str, float, Window]] = []
+    told: list[Told] = []
     with (
         served(str(file), "--any-port", "--speed", str(SPEED)) as lab,
         Bench(config, str(file), lab.addresses) as bench,
@@ -59,20 +76,8 @@ def hammer(folder: Path, seconds: float, *, probability: float = 0.3, faults: tu
         for name in _ASKED:
             for fault in faults:
                 lab.ask(fault=fault, device=name, probability=probability)
-        end_s = time.monotonic() + seconds
-
-        def ask_on(name: str) -> None:
-            while time.monotonic() < end_s:
-                for key, ask in _ASKED[name].items():
-                    begin_s = time.time() - _SLACK_S
-                    try:
-                        value = getattr(bench.devices[name], ask)()
-                    except DeviceError as error:
-                        found.errors[type(error).__name__] += 1
-                    else:
-                        told.append((f"{name}_{key}", float(value), Window(begin_s, time.time() + _SLACK_S)))
-
-        threads = [threading.Thread(target=ask_on, args=(name,), name=f"hammer {name}") for name in _ASKED]
+        asks = [(bench.devices[name], time.monotonic() + seconds, told, found.errors) for name in _ASKED]
+        threads = [threading.Thread(target=_ask_on, args=ask, name=f"hammer {ask[0].name}") for ask in asks]
         for thread in threads:
             thread.start()
         for thread in threads:
