@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.faults [FAULTS [SEED]]``. Faults strike every wire while a scan uses every instrument, journals
 are kept, and a run that ends in an error is begun again. All that was recorded is held against what was true
-(:mod:`tests.storm.audit`). The same seed gives the same strikes; on which replies they fall is up to the machine. It
-takes some quarter of an hour.
+(:mod:`tests.storm.audit`); then drivers are hammered (:mod:`tests.storm.hammer`). The same seed gives the same strikes;
+on which replies they fall is up to the machine. It takes some quarter of an hour.
 """
 
 import sys
@@ -13,8 +13,10 @@ from pathlib import Path
 from benchmarks.table import Row, show
 from tests.storm.campaign import Findings, campaign
 from tests.storm.faults import CABLE_FAULTS
+from tests.storm.hammer import hammer
 
 FAULTS, SEED = 1000, 1
+HAMMERED_S = 60.0
 
 
 def storm(faults: int = FAULTS, seed: int = SEED) -> Findings:
@@ -58,16 +60,31 @@ def rows_of(found: Findings) -> list[Row]:
     ]
 
 
+def hammered() -> list[Row]:
+    """The drivers with the weakest protocols, asked as fast as they answer over the worst of cables."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = hammer(Path(folder), HAMMERED_S, faults=("garble", "duplicate"))
+    for line in found.audit.wrong:
+        print(f"WRONG VALUE: {line}")
+    spoilt = sum(kinds.total() for kinds in found.spoilt.values())
+    return [
+        Row("hammered drivers: faults in replies (garbled, doubled)", spoilt, "faults", "-"),
+        Row("hammered drivers: values compared with the truth", found.audit.values.total(), "values", "-"),
+        Row("hammered drivers: wrong values", len(found.audit.wrong), "values", "0"),
+        Row("hammered drivers: errors of ours", found.errors.total(), "errors", "-"),
+    ]
+
+
 def rows() -> list[Row]:
-    """A thousand spoilt replies."""
+    """A thousand spoilt replies, and a minute of hammering."""
     found = storm()
     report(found)
-    return rows_of(found)
+    return [*rows_of(found), *hammered()]
 
 
 if __name__ == "__main__":
     result = storm(*map(int, sys.argv[1:3]))
     report(result)
     print()
-    show(rows_of(result))
+    show([*rows_of(result), *hammered()])
     sys.exit(bool(result.audit.wrong or result.foreign))

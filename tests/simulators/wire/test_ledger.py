@@ -4,8 +4,10 @@ import base64
 
 import numpy as np
 
+from flowlab.config import load_instrument
+from simulators.wire.bench import Bench
 from simulators.wire.ledger import Ledger
-from tests.simulators.benches import bench, say
+from tests.simulators.benches import StandingClock, bench, say
 
 
 def test_nothing_is_kept_before_it_is_asked_for() -> None:
@@ -42,7 +44,7 @@ def test_that_more_was_true_than_is_kept_is_told() -> None:
 
 
 def test_a_reading_is_in_the_ledger_as_the_picoammeter_sends_it() -> None:
-    lab = bench()
+    lab = Bench(load_instrument("simulated-flow"), StandingClock())
     lab.ledger.take()
     meter = lab.instruments["incident"]
     say(meter, b"*RST\rSYST:ZCH 0\r")
