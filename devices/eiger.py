@@ -240,6 +240,7 @@ class Eiger(Instrument):
         self._staged = False
         with self._lock:
             self._disarm()
+            self._simplon.bring_to_rest()  # where an exposure failed it may still be armed
         self._recording.close()
         return super().unstage()
 

@@ -190,7 +190,10 @@ def fit_gaussian(near: Curve, q: float, sigma: float) -> _Gaussian | None:
         norm2 = max(float(column @ column), 1e-300)
         jacobian = slopes - np.outer(slopes @ column, column) / norm2
         hessian, gradient = jacobian @ jacobian.T, jacobian @ rest
-        step = np.linalg.solve(hessian + np.diag(damping * np.diag(hessian) + 1e-300), gradient)
+        try:
+            step = np.linalg.solve(hessian + np.diag(damping * np.diag(hessian) + 1e-300), gradient)
+        except np.linalg.LinAlgError:  # nothing here depends on centre and width
+            return None
         step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
         tried = np.clip(place + step, -_FARTHEST, _FARTHEST)
         if float((tried - place) @ gradient) < _LEAST_GAIN:
@@ -210,7 +213,10 @@ def fit_gaussian(near: Curve, q: float, sigma: float) -> _Gaussian | None:
         covariance = np.linalg.inv(jacobian.T @ jacobian) * scatter
     except np.linalg.LinAlgError:
         return None
-    errors = np.sqrt(np.diag(covariance))
+    variances = np.diag(covariance)
+    if not np.all(variances >= 0):  # rounding has the better of a matrix that can hardly be inverted
+        return None
+    errors = np.sqrt(variances)
     found_sigma = width * float(np.exp(place[1]))
     return (
         (x0 + width * float(place[0]), found_sigma, top),

@@ -15,7 +15,10 @@ def test_a_fault_is_switched_on_and_cleared_and_what_can_go_wrong_is_listed():
             return flowlab("fault", *arguments, "--control", lab.control)
 
         listed = fault()
-        assert "cadmium_pump: stall, unplug, silence, garble [probability=1]" in listed.stdout
+        assert (
+            "cadmium_pump: stall, clog [severity=30], leak [share=0.3], unplug, silence, garble [probability=1]"
+            in listed.stdout
+        )
         assert json.loads(fault("--json").stdout)["growth_heater"]["delay"] == {"probability": 1.0, "delay_s": 1.5}
         assert fault("stall", "cadmium_pump").stdout == "cadmium_pump: stall\n"
         assert fault("cut", "cadmium_pump", "probability=0.1").returncode == 0

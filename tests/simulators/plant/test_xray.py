@@ -328,7 +328,8 @@ def plant(make: Callable[[FlowReactor], Endstation] | None) -> Plant:
     drives = {f"{name}_pump": drive(name) for name in ("cadmium", "selenium")}
     heaters = {"nucleation": HeaterBlock(), "growth": HeaterBlock()}
     absorber = CadmiumSelenideAbsorption(CadmiumSelenide(), load_material("CdSe"), 1.0)
-    return Plant(PATH, drives, heaters, "nucleation", "growth", LightPath(np.linspace(200, 800, 2068)), absorber, make)
+    light = LightPath(np.linspace(200, 800, 2068))
+    return Plant(PATH, drives, heaters, "nucleation", "growth", light, absorber, endstation=make)
 
 
 def test_what_the_pumps_send_reaches_the_x_ray_cell_after_the_optical_one():
