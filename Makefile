@@ -11,8 +11,8 @@ TEST_EXTRAS := $(RUN_EXTRAS),test
 demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
 	$(BIN)/flowlab demo
 
-test: $(VENV)/.test                 ## every test, over real sockets and processes
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --max-worker-restart=0
+test: $(VENV)/.test                 ## every test, over real sockets and processes: they wait more than they work
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --max-worker-restart=0
 
 lint: $(VENV)/.test                 ## style, types, and who may import whom
 	$(BIN)/ruff check .
