@@ -178,6 +178,11 @@ class EpicsStage(EpicsInstrument):
         self.tell(motor.user_setpoint, value_mm, f"target of {axis}", wait=False)
         target_mm = self.ask_number(motor.user_setpoint, f"target of {axis}")
         if abs(target_mm - value_mm) > self.settings.tolerance_mm:
+            for which, switch in (("high", motor.high_limit_switch), ("low", motor.low_limit_switch)):
+                if self.ask_number(switch, f"{which} limit switch of {axis}"):  # it met it at once, and gave up
+                    raise InstrumentFaultError(
+                        f"{self.name}: {axis} was sent to {value_mm:g} mm, but is at its {which} limit switch"
+                    )
             raise RefusedError(f"{self.name}: {axis} was sent to {value_mm:g} mm, but goes to {target_mm:g} mm")
         arrived = Arrival(self, axis, start_mm, value_mm, limit_s)
         return self.watch(
