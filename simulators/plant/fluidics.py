@@ -17,7 +17,7 @@ from simulators.plant.parts import Array, PlugHistory
 _AMBIENT_C = 23.0
 #: Within a section the liquid's temperature follows an exponential; it is tabulated at these multiples of
 #: the time constant after each change of section.
-_RELAXATION_NODES = np.array([0.15, 0.3, 0.5, 0.75, 1.0, 1.25, 1.5, 1.8, 2.1, 2.5, 3.0, 3.6, 4.5, 5.5, 7.0])
+_RELAXATION_NODES = np.concatenate([np.arange(0.1, 2.0, 0.1), np.arange(2.0, 4.0, 0.25), np.arange(4.0, 8.5, 0.75)])
 
 
 class FlowReactor:

@@ -23,16 +23,18 @@ def test_the_misfit_that_is_written_is_that_of_the_parameters():
 
 
 def test_the_fit_computes_what_the_plant_does():
-    """To 15 % of a height, or 0.0015, a spectrum's noise: the plant tabulates temperatures, the fit has formulas."""
+    """To a tenth of a height: the plant tabulates a plug's temperatures, the fit has them in closed form."""
     rows = experiments()
     states = simulate({name: np.array([[value]]) for name, value in load_parameters().items()}, rows)
     seen = Observed(states)
     assert cadmium(states) == pytest.approx(np.ones((1, len(rows))), abs=1e-6)
-    for i, (nucleation_c, growth_c, residence_s) in list(enumerate(rows))[::5]:
+    every_fifth_and_the_hottest = [i for i, row in enumerate(rows) if i % 5 == 0 or row[0] == 350.0]
+    for i in every_fifth_and_the_hottest:
+        nucleation_c, growth_c, residence_s = rows[i]
         found = at(nucleation_c, growth_c, residence_s)
         ours = populations(states[:, 0, i], 10.0)
         assert ours.diameter_nm == pytest.approx(found.diameter_nm, rel=0.01)
-        assert ours.clusters[437] == pytest.approx(found.clusters[437], rel=0.15, abs=0.03)
+        assert ours.clusters[437] == pytest.approx(found.clusters[437], rel=0.1, abs=0.02)
         assert 400.0 < seen.exciton_nm[0, i] < 650.0
 
 
