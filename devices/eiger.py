@@ -13,7 +13,7 @@ exposure time at which pixels count further than the count-rate correction knows
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -21,12 +21,13 @@ from ophyd import Component as Cpt
 from ophyd import Kind, Signal
 from ophyd.status import DeviceStatus
 
-from devices.base import Instrument, check_limits
+from devices.base import check_limits
 from devices.eiger_settings import EigerSettings
 from devices.errors import DeviceError, InstrumentFaultError, NotReachedError, ReplyError
 from devices.frame_writer import Facts
 from devices.frames import AssetDocument, frame_key
 from devices.links.frame_stream import FrameStream
+from devices.measuring import MeasuringInstrument
 from devices.protocols.compressed import LARGEST_BYTES
 from devices.protocols.simplon_series import Frame, Series
 from devices.protocols.simplon_stream import CBOR_PORT, LEGACY_PORT, Message, decode_cbor, decode_legacy
@@ -35,18 +36,6 @@ from devices.simplon import Simplon
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
-_UNITS = {
-    "exposure_s": "s",
-    "frame_time_s": "s",
-    "exposed_s": "s",
-    "photon_energy_ev": "eV",
-    "threshold_energy_ev": "eV",
-    "pixel_mm": "mm",
-    "total_counts": "counts",
-    "saturated_at": "counts",
-    "saturated_pixels": "pixels",
-    "no_data_pixels": "pixels",
-}
 _DEPTHS = {8: np.dtype("u1"), 16: np.dtype("<u2"), 32: np.dtype("<u4")}
 
 
@@ -68,7 +57,7 @@ class ExposureTime(Signal):
         return detector.done()
 
 
-class Eiger(Instrument):
+class Eiger(MeasuringInstrument):
     """Takes exposures of one frame or several; frames are in a file, events refer to them and tell how they are.
 
     Its address is ``http://10.42.41.10``, with the port of the stream behind it where that is unusual:
@@ -76,6 +65,18 @@ class Eiger(Instrument):
     """
 
     Settings = EigerSettings
+    UNITS: ClassVar = {
+        "exposure_s": "s",
+        "frame_time_s": "s",
+        "exposed_s": "s",
+        "photon_energy_ev": "eV",
+        "threshold_energy_ev": "eV",
+        "pixel_mm": "mm",
+        "total_counts": "counts",
+        "saturated_at": "counts",
+        "saturated_pixels": "pixels",
+        "no_data_pixels": "pixels",
+    }
 
     total_counts = Cpt(Signal, value=0.0, kind=Kind.hinted)
     saturated_pixels = Cpt(Signal, value=0, kind=Kind.normal)
@@ -113,8 +114,6 @@ class Eiger(Instrument):
         self._folder = bench.frames
         self._recording = Recording(name, f"{name}_image", self._folder)
         self._staged = False
-        self._exposure: threading.Thread | None = None
-        self._given_up = threading.Event()
         self._lock = threading.RLock()
 
     # Connection.
@@ -252,33 +251,20 @@ class Eiger(Instrument):
         """
         if not self._staged:
             raise DeviceError(f"{self.name}: is not staged: a plan stages it, once for each run and stream")
-        self._join()
-        self._given_up.clear()
-        status = DeviceStatus(self, call_stop_on_failure=False)  # the plan stops, not a thread of the status
-        self._exposure = threading.Thread(
-            target=self._expose, args=(status,), name=f"{self.name}: exposure", daemon=True
-        )
-        self._exposure.start()
-        return status
+        return self.start(self._expose, "an exposure")
 
-    def _expose(self, status: DeviceStatus) -> None:
+    def _expose(self) -> None:
         try:
             with self._lock:
                 exposure = self._take_frames()
-        except DeviceError as error:
-            self._series = None
-            status.set_exception(error)
-            return
-        except Exception as error:  # noqa: BLE001  without an end of its status, a plan would wait for ever
-            self._series = None
-            status.set_exception(DeviceError(f"{self.name}: asked for an exposure: {error!r}"))
-            return
+        except BaseException:
+            self._series = None  # the next one arms anew
+            raise
         self.total_counts.put(exposure.counts)
         self.saturated_pixels.put(exposure.saturated)
         self.no_data_pixels.put(exposure.no_data)
         self.exposed_s.put(exposure.exposed_s)
         self._recording.finish()
-        status.set_finished()
 
     def _take_frames(self) -> Exposure:
         if self._series is None:
@@ -389,11 +375,6 @@ class Eiger(Instrument):
             self._stream.wake()
         self._join(self.settings.reply_within_s)
 
-    def _join(self, limit_s: float | None = None) -> None:
-        if self._exposure is not None:
-            self._exposure.join(limit_s)
-            self._exposure = None
-
     # Documents.
 
     def collect_asset_docs(self, index: int | None = None) -> Iterator[AssetDocument]:
@@ -402,21 +383,10 @@ class Eiger(Instrument):
 
     def describe(self) -> Any:
         """Data keys with units; that of the frames refers to a file."""
-        keys = self._with_units(cast("dict[str, Any]", super().describe()))
+        keys = cast("dict[str, Any]", super().describe())
         image = frame_key(f"Eiger at {self.address}", self._shape, self._dtype)
         image["shape"] = [int(cast("int", self.images.get())), *self._shape]
         keys[f"{self.name}_image"] = cast("dict[str, Any]", image)
-        return keys
-
-    def describe_configuration(self) -> Any:
-        """Data keys of the configuration with units."""
-        return self._with_units(cast("dict[str, Any]", super().describe_configuration()))
-
-    def _with_units(self, keys: dict[str, Any]) -> dict[str, Any]:
-        for attribute, units in _UNITS.items():
-            if (key := keys.get(f"{self.name}_{attribute}")) is not None:
-                key["units"] = units
-                key["source"] = f"Eiger at {self.address}"
         return keys
 
 

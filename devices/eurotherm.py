@@ -152,9 +152,13 @@ class Eurotherm3216(TemperatureController[EurothermSettings]):
         self._check_local_setpoint()
 
     def _check_decimals(self, temperature_c: float) -> None:
-        """Hold the scaled temperature against the controller's IEEE copy: wrong decimals show as a factor of ten."""
+        """Hold the scaled temperature against the controller's IEEE copy: wrong decimals show as a factor of ten.
+
+        The copy is read between two scaled temperatures, since a heater that heats is elsewhere by the next reply.
+        """
         true_c = modbus.ieee(self._read_registers(_IEEE + 2 * PROCESS_VALUE, 2))
-        if not math.isclose(temperature_c, true_c, rel_tol=0.05, abs_tol=1.0):
+        low_c, high_c = sorted((temperature_c, self.ask_temperature_c()))
+        if not math.isclose(min(max(true_c, low_c), high_c), true_c, rel_tol=0.05, abs_tol=1.0):
             raise InstrumentFaultError(
                 f"{self.name}: is at {true_c:.4g} °C by its own count, which decimals = {self.settings.decimals} makes "
                 f"{temperature_c:.4g} °C; give decimals as they are set in the controller"

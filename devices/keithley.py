@@ -18,16 +18,17 @@ A reading that is none (overflow, zero check left on) makes the result NaN, and 
 import math
 import statistics
 import threading
-from typing import Annotated, Any, cast
+from typing import Annotated, ClassVar
 
 from ophyd import Component as Cpt
 from ophyd import Kind, Signal
 from ophyd.status import DeviceStatus
 from pydantic import Field
 
-from devices.base import Instrument, check_limits
+from devices.base import check_limits
 from devices.errors import DeviceError, InstrumentFaultError, NotReachedError, RefusedError, ReplyError
 from devices.links.visa import Visa, VisaSettings
+from devices.measuring import MeasuringInstrument
 from devices.protocols import keithley
 from devices.protocols.keithley import Reading
 from flowlab.bench import Bench
@@ -37,7 +38,6 @@ RANGES_A = (2e-9, 2.1e-2)
 _LOWEST_NPLC = 0.01
 #: Digits that a reply has; what is read back of a setting is that near.
 _DIGITS = 1e-5
-_UNITS = {"current_a": "A", "current_err_a": "A", "range_a": "A", "nplc": "1"}
 
 
 class Keithley6485Settings(VisaSettings):
@@ -70,7 +70,7 @@ class Keithley6485Settings(VisaSettings):
     )
 
 
-class Keithley6485(Instrument):
+class Keithley6485(MeasuringInstrument):
     """Measures a current: the mean of several readings, with the standard error of that mean.
 
     Attributes:
@@ -78,6 +78,7 @@ class Keithley6485(Instrument):
     """
 
     Settings = Keithley6485Settings
+    UNITS: ClassVar = {"current_a": "A", "current_err_a": "A", "range_a": "A", "nplc": "1"}
 
     current_a = Cpt(Signal, value=math.nan, kind=Kind.hinted)
     current_err_a = Cpt(Signal, value=math.nan, kind=Kind.normal)
@@ -91,8 +92,6 @@ class Keithley6485(Instrument):
         self.settings = settings
         self._visa = Visa(entry.address, settings, name)
         super().__init__(name, entry, bench)
-        self._exposure: threading.Thread | None = None
-        self._given_up = threading.Event()
         self._lock = threading.RLock()
         self._line_hz = 50.0
         self._before: Reading | None = None
@@ -181,25 +180,11 @@ class Keithley6485(Instrument):
 
     def trigger(self) -> DeviceStatus:
         """Take the readings; done when they can be read."""
-        self._join()
-        self._given_up.clear()
-        status = DeviceStatus(self, call_stop_on_failure=False)  # the plan stops, not a thread of the status
-        self._exposure = threading.Thread(
-            target=self._expose, args=(status,), name=f"{self.name}: readings", daemon=True
-        )
-        self._exposure.start()
-        return status
+        return self.start(self._take, "readings")
 
-    def _expose(self, status: DeviceStatus) -> None:
-        try:
-            with self._lock:
-                self._measure()
-        except DeviceError as error:
-            status.set_exception(error)
-        except Exception as error:  # noqa: BLE001  without an end of its status, a plan would wait for ever
-            status.set_exception(DeviceError(f"{self.name}: asked for readings: {error!r}"))
-        else:
-            status.set_finished()
+    def _take(self) -> None:
+        with self._lock:
+            self._measure()
 
     def _measure(self) -> None:
         readings, why = self._series(), ""
@@ -267,8 +252,7 @@ class Keithley6485(Instrument):
 
     def make_safe(self) -> None:
         """A picoammeter does no harm: give up the readings under way."""
-        self._given_up.set()
-        self._join()
+        self._end_work()
 
     def close(self) -> None:
         """Close the connection."""
@@ -276,26 +260,6 @@ class Keithley6485(Instrument):
         with self._lock:
             self._visa.close()
         super().close()
-
-    def _join(self) -> None:
-        if self._exposure is not None:
-            self._exposure.join()
-            self._exposure = None
-
-    def describe(self) -> Any:
-        """Data keys with units."""
-        return self._with_units(cast("dict[str, Any]", super().describe()))
-
-    def describe_configuration(self) -> Any:
-        """Data keys of the configuration with units."""
-        return self._with_units(cast("dict[str, Any]", super().describe_configuration()))
-
-    def _with_units(self, keys: dict[str, Any]) -> dict[str, Any]:
-        for attribute, units in _UNITS.items():
-            if (key := keys.get(f"{self.name}_{attribute}")) is not None:
-                key["units"] = units
-                key["source"] = f"Keithley6485 at {self.address}"
-        return keys
 
 
 def _mean(values: list[float]) -> tuple[float, float]:

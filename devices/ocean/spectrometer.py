@@ -16,9 +16,10 @@ from ophyd import Component as Cpt
 from ophyd import Kind, Signal
 from ophyd.status import DeviceStatus
 
-from devices.base import Instrument, check_limits
+from devices.base import check_limits
 from devices.errors import DeviceError, LimitError, LinkError, NotReachedError, ReplyError, ReplyTimeoutError
 from devices.foresight import ExposureForesight
+from devices.measuring import MeasuringInstrument
 from devices.ocean.link import OceanLink
 from devices.ocean.signals import IntegrationTime, LightState, Scans
 from devices.protocols import obp
@@ -34,21 +35,9 @@ _LONG_S, _MOST_OF_IT = 0.3, 0.9
 _BRIGHT = 0.1
 #: The message that asks for a state is the one that sets it, less this (libseabreeze's list of messages).
 _SET_LESS_GET = 0x10
-_UNITS = {
-    "counts": "counts",
-    "counts_err": "counts",
-    "saturated_pixels": "pixels",
-    "light_level": "counts",
-    "wavelength_nm": "nm",
-    "integration_ms": "ms",
-    "saturated_counts": "counts",
-    "detector_c": "°C",
-    "detector_setpoint_c": "°C",
-    "tick_us": "us",
-}
 
 
-class OceanSpectrometer(Instrument):
+class OceanSpectrometer(MeasuringInstrument):
     """Takes spectra of raw counts: each is the mean of several scans, with the standard error of that mean."""
 
     #: seabreeze's name of the model; the schemes of addresses that it has a plug for.
@@ -58,6 +47,18 @@ class OceanSpectrometer(Instrument):
     INTEGRATION_LIMITS_MS: ClassVar[tuple[float, float]]
     #: Whether the light is on from the beginning.
     LIT: ClassVar[bool]
+    UNITS: ClassVar = {
+        "counts": "counts",
+        "counts_err": "counts",
+        "saturated_pixels": "pixels",
+        "light_level": "counts",
+        "wavelength_nm": "nm",
+        "integration_ms": "ms",
+        "saturated_counts": "counts",
+        "detector_c": "°C",
+        "detector_setpoint_c": "°C",
+        "tick_us": "us",
+    }
 
     counts = Cpt(Signal, value=np.zeros(1), kind=Kind.normal)
     counts_err = Cpt(Signal, value=np.zeros(1), kind=Kind.normal)
@@ -72,7 +73,6 @@ class OceanSpectrometer(Instrument):
 
     def __init__(self, name: str, entry: DeviceEntry, settings: Any, bench: Bench):
         self.settings = settings
-        self._given_up = threading.Event()
         self._link = OceanLink(name, entry.address, self.MODEL, self.SCHEMES, settings, self._wait_for_exposure)
         super().__init__(name, entry, bench)
         self.integration_ms.put(settings.integration_ms, force=True)
@@ -80,7 +80,6 @@ class OceanSpectrometer(Instrument):
         self.saturated_counts.put(settings.saturated_counts)
         self.shutter_open.put(self.LIT, force=True)
         self._lines: dict[int, bool] = {}  # what each line is to be, by the message that sets it
-        self._work: threading.Thread | None = None
         self._lock = threading.RLock()
 
     # What the models differ in.
@@ -304,26 +303,6 @@ class OceanSpectrometer(Instrument):
         """Take one spectrum; done when it can be read."""
         return self.start(self._expose, "spectrum")
 
-    def start(self, work: Callable[[], None], what: str) -> DeviceStatus:
-        """Do something in a thread of its own, after what is being done; done when that is."""
-        self._join()
-        self._given_up.clear()
-        status = DeviceStatus(self, call_stop_on_failure=False)  # stopping would join this very thread
-
-        def run() -> None:
-            try:
-                work()
-            except DeviceError as error:
-                status.set_exception(error)
-            except Exception as error:  # noqa: BLE001  without an end of its status, a plan would wait for ever
-                status.set_exception(DeviceError(f"{self.name}: asked for {what}: {error!r}"))
-            else:
-                status.set_finished()
-
-        self._work = threading.Thread(target=run, name=f"{self.name}: {what}", daemon=True)
-        self._work.start()
-        return status
-
     def _expose(self) -> None:
         self._insist(self._expose_once)
 
@@ -353,27 +332,3 @@ class OceanSpectrometer(Instrument):
     def _raw_scan(self) -> bytes:
         """The payload of one scan, of whatever integration time."""
         return self._link.feature("spectrum", lambda feature: feature._get_spectrum_raw().tobytes())
-
-    def _end_work(self) -> None:
-        self._given_up.set()
-        self._join()
-
-    def _join(self) -> None:
-        if self._work is not None:
-            self._work.join()
-            self._work = None
-
-    def describe(self) -> Any:
-        """Data keys with units."""
-        return self._with_units(cast("dict[str, Any]", super().describe()))
-
-    def describe_configuration(self) -> Any:
-        """Data keys of the configuration with units."""
-        return self._with_units(cast("dict[str, Any]", super().describe_configuration()))
-
-    def _with_units(self, keys: dict[str, Any]) -> dict[str, Any]:
-        for attribute, units in _UNITS.items():
-            if (key := keys.get(f"{self.name}_{attribute}")) is not None:
-                key["units"] = units
-                key["source"] = f"{type(self).__name__} at {self.address}"
-        return keys
