@@ -104,11 +104,23 @@ class Spectrometer(Readable[Any], Triggerable, Protocol):
     """Takes spectra of raw counts with their uncertainty.
 
     Attributes:
+        name: on the bench; data keys begin with it.
         counts: of the last spectrum, shape (pixels,).
         counts_err: their standard error.
         shutter_open: set to False to take a dark spectrum.
     """
 
+    name: str
     counts: Readable[Any]
     counts_err: Readable[Any]
     shutter_open: Shutter
+
+    def spectrum_s(self) -> float:
+        """Exposure of one spectrum, in seconds."""
+        ...
+
+
+class Light(Readable[Any], Movable[bool], Protocol):
+    """A light that excites: set it to True or False."""
+
+    name: str

@@ -71,6 +71,7 @@ class OceanQePro(OceanSpectrometer):
     PIXELS = 1044
     INTEGRATION_LIMITS_MS = (8.0, 1_599_999.999)
     LIT = False
+    TAKES = "emission spectrum"
 
     detector_c = Cpt(Signal, value=float("nan"), kind=Kind.normal)
     detector_setpoint_c = Cpt(Signal, value=float("nan"), kind=Kind.normal)

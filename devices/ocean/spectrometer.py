@@ -47,6 +47,8 @@ class OceanSpectrometer(MeasuringInstrument):
     INTEGRATION_LIMITS_MS: ClassVar[tuple[float, float]]
     #: Whether the light is on from the beginning.
     LIT: ClassVar[bool]
+    #: What it takes, in the words of a preflight.
+    TAKES: ClassVar[str] = "spectrum"
     UNITS: ClassVar = {
         "counts": "counts",
         "counts_err": "counts",
@@ -296,8 +298,11 @@ class OceanSpectrometer(MeasuringInstrument):
 
     def foresight(self) -> ExposureForesight:
         """An account of what it would take."""
-        settings = self.settings
-        return ExposureForesight("spectrum", 1e-3 * settings.integration_ms * settings.scans)
+        return ExposureForesight(self.TAKES, self.spectrum_s())
+
+    def spectrum_s(self) -> float:
+        """Exposure of one spectrum, all its scans, in seconds."""
+        return 1e-3 * float(cast("float", self.integration_ms.get())) * int(cast("int", self.scans.get()))
 
     def trigger(self) -> DeviceStatus:
         """Take one spectrum; done when it can be read."""
