@@ -41,8 +41,6 @@ def residence_time_scan(
         LimitError: a point is not allowed, or there is not enough reagent; nothing moved.
     """
     points = [Conditions(t, t, residence) for t in temperatures_c for residence in residence_times_s]
-    metadata = {"plan_name": "residence_time_scan", "shape": [len(temperatures_c), len(residence_times_s)]}
-    axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_residence_time_s"]
     blank = None if blank_c is None else Conditions(blank_c, blank_c, points[0].residence_time_s)
     measurements: list[Measurement] = []
     if "uv-vis" in detectors:
@@ -50,4 +48,6 @@ def residence_time_scan(
     if "pl" in detectors:
         flush_volumes = 0.0 if measurements else steady.flush_volumes
         measurements.append(Emission(reactor, spectrometer, fluorometer, led, flush_volumes))
+    metadata = {"plan_name": "residence_time_scan", "shape": [len(temperatures_c), len(residence_times_s)]}
+    axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_residence_time_s"]
     yield from scan(reactor, points, axes, measurements, metadata)

@@ -104,13 +104,11 @@ class Spectrometer(Readable[Any], Triggerable, Protocol):
     """Takes spectra of raw counts with their uncertainty.
 
     Attributes:
-        name: on the bench; data keys begin with it.
         counts: of the last spectrum, shape (pixels,).
         counts_err: their standard error.
         shutter_open: set to False to take a dark spectrum.
     """
 
-    name: str
     counts: Readable[Any]
     counts_err: Readable[Any]
     shutter_open: Shutter
@@ -122,5 +120,3 @@ class Spectrometer(Readable[Any], Triggerable, Protocol):
 
 class Light(Readable[Any], Movable[bool], Protocol):
     """A light that excites: set it to True or False."""
-
-    name: str

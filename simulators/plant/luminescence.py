@@ -1,7 +1,8 @@
 """The second light path: a LED shines into the cell, a cooled detector sees what comes out at a right angle.
 
 That is emission, the LED's own light scattered by what is in the cell, and a faint background of solvent and fibre; and
-as much of the light of the first path's lamp as the cell scatters, while its shutter is open. The detector has hot pixels and a dark current that halves for every 6 °C of cooling (the usual rule for silicon).
+as much of the light of the first path's lamp as the cell scatters, while its shutter is open. The detector has hot
+pixels and a dark current that halves for every 6 °C of cooling (the usual rule for silicon).
 """
 
 from dataclasses import dataclass
