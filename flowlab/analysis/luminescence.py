@@ -29,6 +29,8 @@ _NEIGHBOURS = 15
 _NEAR_CEILING = 0.95
 #: The fit reaches so many half widths to either side.
 _REACH = 2.5
+#: Relative slope that the response of a silicon detector behind a grating may have, per nm, in the visible.
+_RESPONSE_PER_NM = 0.002
 #: Beside the mask the flank of a band beneath it may show; how far from its edge that is, and what it is compared with.
 _BESIDE_NM, _FARTHER_NM = 10.0, (40.0, 60.0)
 
@@ -80,6 +82,7 @@ class Band:
     Attributes:
         wavelength_nm: of its maximum.
         wavelength_err_nm: from the noise.
+        response_err_nm: how far the detector's response, which is not corrected for, may have moved the maximum.
         fwhm_nm: full width at half maximum.
         fwhm_err_nm: from the noise.
         height: counts above what lies beneath it.
@@ -91,6 +94,7 @@ class Band:
 
     wavelength_nm: float
     wavelength_err_nm: float
+    response_err_nm: float
     fwhm_nm: float
     fwhm_err_nm: float
     height: float
@@ -241,6 +245,8 @@ def _fitted(found: Emission, usable: Flags, wavelength_nm: Array, start: Feature
     return Band(
         wavelength_nm=peak_nm,
         wavelength_err_nm=float(position_err) * sigma * nm_per_ev,
+        # A Gaussian times a response of relative slope r is one whose maximum is σ²·r farther.
+        response_err_nm=(width * sigma * nm_per_ev) ** 2 * _RESPONSE_PER_NM,
         fwhm_nm=_FWHM * width * sigma * nm_per_ev,
         fwhm_err_nm=_FWHM * float(width_err) * sigma * nm_per_ev,
         height=height,

@@ -16,6 +16,7 @@ _INTEGER = {"dtype": "integer", "shape": []}
 _BAND = {
     "wavelength_nm": "nm",
     "wavelength_err_nm": "nm",
+    "response_err_nm": "nm",
     "fwhm_nm": "nm",
     "fwhm_err_nm": "nm",
     "height": "counts",
@@ -147,11 +148,11 @@ class LuminescenceAnalysis:
 
 
 def summary(found: Luminescence | None, why: str) -> str:
-    """What a spectrum shows in a few words: ``emission at 560.1 ± 0.1 nm, 35 nm wide``."""
+    """What a spectrum shows in a few words: ``emission at 560.1 ± 0.4 nm, 35 nm wide``."""
     if found is None or found.saturated_pixels:
         return f"not usable: {why}"
     if found.band is None:
         return f"no emission: {why}"
     band = found.band
-    error_nm = max(band.wavelength_err_nm, 0.05)
+    error_nm = max(float(np.hypot(band.wavelength_err_nm, band.response_err_nm)), 0.05)
     return f"emission at {band.wavelength_nm:.1f} ± {error_nm:.1f} nm, {band.fwhm_nm:.0f} nm wide"

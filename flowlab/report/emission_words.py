@@ -71,7 +71,6 @@ def _shift(found: Mapping[str, Any], exciton: tuple[float, float]) -> str:
     """The Stokes shift."""
     (absorbed_nm, absorbed_err_nm), emitted_nm = exciton, found["band_wavelength_nm"]
     shift_mev = 1e3 * HC_EV_NM * (1 / absorbed_nm - 1 / emitted_nm)
-    err_mev = (
-        1e3 * HC_EV_NM * math.hypot(absorbed_err_nm / absorbed_nm**2, found["band_wavelength_err_nm"] / emitted_nm**2)
-    )
+    emitted_err_nm = math.hypot(found["band_wavelength_err_nm"], found["band_response_err_nm"])
+    err_mev = 1e3 * HC_EV_NM * math.hypot(absorbed_err_nm / absorbed_nm**2, emitted_err_nm / emitted_nm**2)
     return f"{shift_mev:.0f} ± {max(err_mev, 1.0):.0f} meV below the first exciton"

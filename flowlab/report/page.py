@@ -26,8 +26,8 @@ _CAPTIONS = {
     "before. Triangles: Bragg peaks.",
     "radii": "Radius of spheres against {fast}, with one sigma. Open: whether there is one size or several, the curve "
     "does not tell. Grey: no radius.",
-    "emission": "Photoluminescence: counts above the dark ones to the red of the LED, not corrected for the response "
-    "of the detector; and where the band is, against {fast}, with one sigma. Open: the first exciton, where it is known.",
+    "emission": "Photoluminescence: counts above the dark ones to the red of the LED; and where the band is, against "
+    "{fast}, with one sigma of the noise. The response of the detector is not corrected for. Open: the first exciton.",
 }
 
 _STYLE = """

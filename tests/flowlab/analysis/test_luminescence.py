@@ -67,6 +67,14 @@ def test_the_errors_are_those_that_occur():
         assert abs(pull.mean()) < 0.8
 
 
+def test_what_an_unknown_response_does_to_the_position_is_part_of_its_error():
+    response = np.exp(0.0018 * (AXIS.wavelength_nm - 560.0))  # a steep one
+    for fwhm_nm in (25.0, 50.0):
+        band = seen(light(560.0, 40_000.0, fwhm_nm) * response).band
+        apart_nm = abs(band.wavelength_nm - 560.0)
+        assert 5 * band.wavelength_err_nm < apart_nm < band.response_err_nm + 3 * band.wavelength_err_nm
+
+
 def test_a_faint_band_is_told_from_nothing():
     assert seen(light(540.0, 60.0, 32.0)).band.wavelength_nm == pytest.approx(540.0, abs=3.0)
     nothing = [seen(light(540.0, 0.0, 32.0), seed) for seed in range(40)]
