@@ -22,7 +22,7 @@ def emission_answer(run: RunData) -> str:
     panels = list(dict.fromkeys(found["panel"] for found in seen))
     if len(panels) > _MOST_PANELS:
         at = sorted(seen, key=lambda found: found["band_wavelength_nm"])
-        words = f"emission from {_nm(at[0])} to {_nm(at[-1])}"
+        words = f"emission from {_nm(at[0]).removesuffix(' nm')} to {_nm(at[-1])}"
     else:
         words = "; ".join(_of_panel(run, [f for f in seen if f["panel"] == panel], len(panels) > 1) for panel in panels)
     missing = len(run.emissions) - len(seen)
