@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_EXTRAS := all
 TEST_EXTRAS := $(RUN_EXTRAS),test
 
-.PHONY: demo test lint bench wheel check-nexus lock clean
+.PHONY: demo test lint bench wheel check-nexus check-eiger lock clean
 
 demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
 	$(BIN)/flowlab demo
@@ -38,6 +38,15 @@ check-nexus: .venv-nexus/.ready     ## hold a file against its NeXus definition:
 	.venv-nexus/bin/pip install --quiet pynxtools==0.16.0
 	@touch $@
 
+# tickit-devices, an emulator that plays a real Eiger2's messages, needs an older cbor2 than flowlab.
+check-eiger: $(VENV)/.test .venv-tickit/.ready    ## the Eiger's driver against an emulator that nobody here wrote
+	FLOWLAB_TICKIT="$(CURDIR)/.venv-tickit/bin/python" $(BIN)/python -m pytest -p no:cacheprovider tests/devices/test_eiger_emulator.py
+
+.venv-tickit/.ready: Makefile
+	$(PYTHON) -m venv .venv-tickit
+	.venv-tickit/bin/pip install --quiet tickit-devices==0.4.1 'cbor2<6'
+	@touch $@
+
 lock: pyproject.toml                ## renew constraints.txt from the newest versions that fit pyproject.toml
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
@@ -46,7 +55,7 @@ lock: pyproject.toml                ## renew constraints.txt from the newest ver
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) .venv-nexus dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-nexus .venv-tickit dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -6,6 +6,7 @@ several devices use together, a serial line for instance. Detectors put their fi
 
 import importlib
 from collections.abc import Callable, Container
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, TypeVar
@@ -174,11 +175,14 @@ class Bench:
         return outcome
 
     def close(self) -> None:
-        """Close devices and what they share; nothing moves."""
+        """Close devices, then what they share; nothing moves."""
         for device in reversed(self.devices.values()):
             device.close()
-        while self._shared:
-            self._shared.popitem()[1].close()
+        shared, self._shared = self._shared, {}
+        with ThreadPoolExecutor() as threads:  # most of closing a line is waiting
+            closing = [threads.submit(link.close) for link in shared.values()]
+        for link in closing:
+            link.result()
 
     def __enter__(self) -> Self:
         return self

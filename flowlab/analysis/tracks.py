@@ -103,9 +103,12 @@ class Tracker:
         return result
 
     def _cost(self, track: Track, feature: Feature) -> float:
-        """Distance as a share of the reach; 1 or more means: not the same band."""
+        """Distance as a share of the reach; 1 means: not the same band, however far.
+
+        Were it more, one band that goes and another that comes would drag along those between them.
+        """
         distance = abs(feature.wavelength_nm - track.expected_nm(self._step)) / track.reach_nm(self._step)
         ratio = feature.height / track.last.feature.height
         if not 1 / _LARGEST_STEP < ratio < _LARGEST_STEP:
-            return 10.0
-        return min(distance, 10.0)
+            return 1.0
+        return min(distance, 1.0)

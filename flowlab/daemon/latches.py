@@ -6,6 +6,7 @@ made; two that trip at once, or one that trips while another is acknowledged, do
 
 import json
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Latches:
     """
 
     def __init__(self, root: Path, instrument: str):
+        self._root = root
         self.path = root / f"interlocks-{quote(instrument, safe='')}"
 
     def all(self) -> dict[str, dict[str, Any]]:
@@ -88,8 +90,11 @@ class Latches:
         except OSError as error:
             raise FlowlabError(f"{self._file(name)}: cannot be removed ({error}); is {name} still latched?") from None
 
-    def check(self) -> None:
+    def check(self, source: str) -> None:
         """Refuse to go on while there are any.
+
+        Args:
+            source: the instrument as a person names it, for the message.
 
         Raises:
             LatchedError: it says which, why, and what to do.
@@ -98,7 +103,7 @@ class Latches:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(latch["time"]))
             raise LatchedError(
                 f"interlock {name} tripped at {when}: {latch['reason']}; find the cause, then acknowledge it: "
-                f"flowlab interlocks --ack {name}"
+                + shlex.join(["flowlab", "interlocks", "--ack", name, "-c", source, "--data", str(self._root)])
             )
 
     def _file(self, name: str) -> Path:

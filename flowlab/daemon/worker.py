@@ -69,7 +69,7 @@ def run_plan(lifeline: Lifeline) -> dict[str, Any]:
     plan = Plan(config, spec["plan"], spec["config"])
     plan.check(spec["parameters"])
     store = RunStore(Path(spec["data"]))
-    Latches(store.root, config.name).check()
+    Latches(store.root, config.name).check(spec["config"])
     with Bench(config, spec["config"], spec.get("addresses"), store.frames) as bench:
         _connect(bench, spec)
         lifeline.ready({})

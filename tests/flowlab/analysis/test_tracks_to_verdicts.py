@@ -63,6 +63,15 @@ def test_two_bands_keep_their_tracks_when_they_come_close():
     assert [[round(s.feature.height, 2) for s in t.sightings] for t in tracker.tracks] == [[0.3] * 5, [0.05] * 5]
 
 
+def test_one_band_that_goes_and_one_that_comes_move_no_others():
+    """A weak band vanishes on one side while an exciton appears on the other: what is between them stays."""
+    tracker = follow(
+        [feature(at) for at in (332.3, 383.3, 436.9, 469.3)], [feature(at) for at in (383.2, 436.9, 469.0, 502.9)]
+    )
+    followed = [[s.feature.wavelength_nm for s in t.sightings] for t in tracker.tracks]
+    assert followed == [[332.3], [383.3, 383.2], [436.9, 436.9], [469.3, 469.0], [502.9]]
+
+
 def test_a_narrow_band_that_stays_is_a_cluster_of_its_family():
     tracker = follow(*([feature(437.0 + d), feature(500.0 + 5 * i, 0.17, 0.3)] for i, d in enumerate(wiggle(1, 10))))
     cluster, exciton = verdicts(tracker)

@@ -1,5 +1,6 @@
 """What tripped stays known until a person acknowledges it, and what is not known is said."""
 
+import re
 import resource
 import threading
 
@@ -11,13 +12,14 @@ from flowlab.errors import BadInputError, FlowlabError
 
 def test_what_is_latched_outlives_the_process_and_keeps_its_first_reason(tmp_path):
     latches = Latches(tmp_path / "runs", "lab")
-    latches.check()
+    latches.check("lab.toml")
     latches.latch("flood", "the cell leaks")
     latches.latch("flood", "it still does")
     again = Latches(tmp_path / "runs", "lab")
     assert again.all()["flood"]["reason"] == "the cell leaks"
-    with pytest.raises(LatchedError, match=r"flood tripped at .*: the cell leaks; .* flowlab interlocks --ack flood"):
-        again.check()
+    todo = f"flowlab interlocks --ack flood -c lab.toml --data {tmp_path}/runs"
+    with pytest.raises(LatchedError, match=rf"flood tripped at .*: the cell leaks; .*: {re.escape(todo)}$"):
+        again.check("lab.toml")
     assert Latches(tmp_path / "runs", "another lab").all() == {}
 
 
@@ -38,16 +40,16 @@ def test_a_latch_whose_reason_cannot_be_read_is_one_all_the_same(tmp_path, text)
     (file,) = latches.path.iterdir()
     file.write_text(text)
     with pytest.raises(LatchedError, match=r"flood tripped at .*: for a reason that cannot be read in .*flood.latch"):
-        latches.check()
+        latches.check("lab.toml")
     latches.acknowledge("flood")
-    latches.check()
+    latches.check("lab.toml")
 
 
 def test_a_folder_that_cannot_be_read_is_no_reason_to_go_on(tmp_path):
     latches = Latches(tmp_path, "lab")
     latches.path.write_text("no folder")
     with pytest.raises(FlowlabError, match="which interlocks tripped is not known"):
-        latches.check()
+        latches.check("lab.toml")
     with pytest.raises(FlowlabError, match="flood tripped COULD NOT BE RECORDED in"):
         latches.latch("flood", "the cell leaks")
 
@@ -62,7 +64,7 @@ def test_on_a_full_disk_it_is_latched_without_its_reason(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     with pytest.raises(LatchedError, match="flood tripped at .*: for a reason that cannot be read"):
-        latches.check()
+        latches.check("lab.toml")
 
 
 def test_those_that_trip_at_once_are_all_latched(tmp_path):
