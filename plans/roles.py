@@ -114,7 +114,7 @@ class Spectrometer(Readable[Any], Triggerable, Protocol):
     shutter_open: Shutter
 
     def spectrum_s(self) -> float:
-        """Exposure of one spectrum, in seconds."""
+        """Exposure of one spectrum at most, in seconds."""
         ...
 
 
