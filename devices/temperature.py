@@ -17,13 +17,21 @@ from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
 
 
+def _silence_s(baudrate: int) -> float:
+    """Silence between two messages: 3.5 characters of 11 bits, 1.75 ms above 19200 baud.
+
+    Source: Modbus over serial line V1.02, 2.5.1.1.
+    """
+    return max(3.5 * 11 / baudrate, 1.75e-3)
+
+
 class TemperatureSettings(LineSettings):
     """What is allowed of a heater, and when it counts as settled."""
 
     quiet_s: Annotated[float, Field(ge=0)] = Field(
-        default=0.004,
-        description="real seconds of silence between a reply and the next request: 3.5 characters at 9600 baud "
-        "(Modbus over serial line V1.02, 2.5.1.1); a second copy of a reply is so noticed, not taken for the next one",
+        default_factory=lambda settings: _silence_s(settings["baudrate"]),
+        description="real seconds of silence between a reply and the next request: 3.5 characters by default, 4 ms at "
+        "9600 baud; a second copy of a reply is so noticed, not taken for the next one",
     )
     lowest_c: float = 0.0
     highest_c: float = Field(description="highest set point that is ever sent")

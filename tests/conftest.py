@@ -29,6 +29,11 @@ settings.load_profile("flowlab")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs come first: each takes long, and what is left for the end is short."""
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
 def _open_things() -> set[str]:
     """Threads, child processes, sockets and files that are open now."""
     threads = [t for t in threading.enumerate() if not t.name.startswith("pytest_timeout ")]

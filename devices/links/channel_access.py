@@ -20,11 +20,14 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import ophyd
+from caproto import CaprotoError
 from caproto.threading.client import Context, SharedBroadcaster, VirtualCircuitManager
 from ophyd import _caproto_shim as shim
 
 #: How long units and limits of a variable are waited for aside; when they are needed, they are asked for again.
 METADATA_WITHIN_S = 2.0
+#: How long a server that is found but cannot be connected to is left alone; it answers for a moment while it ends.
+_REST_S = 0.1
 #: Guards ophyd's own global while it is exchanged.
 _EXCHANGING = threading.RLock()
 _log = logging.getLogger(__name__)
@@ -113,6 +116,19 @@ class _Client(Context):
             lost.user_callback_executor.shutdown(wait=False)
             self._circuits.discard(lost)
         return circuit
+
+    def _process_search_results_loop(self) -> None:
+        """Connect to what was found; a server that is gone again by then, as one that restarts, is looked for anew.
+
+        caproto's thread ends with that error, and nothing would ever be found again.
+        """
+        while not self._close_event.is_set():
+            try:
+                super()._process_search_results_loop()
+            except (OSError, CaprotoError) as error:
+                _log.warning("a server was found, but cannot be connected to: %s", error)
+                self._close_event.wait(_REST_S)
+                self.reconnect([key for key, variable in list(self.pvs.items()) if not variable.circuit_ready.is_set()])
 
     def close(self) -> None:
         """End all circuits and threads."""

@@ -38,7 +38,7 @@ Decode = Callable[[bytes], T | None]
 class LineSettings(Model):
     """How the line is set up; ``socket://`` ignores speed and framing."""
 
-    baudrate: int = 9600
+    baudrate: Annotated[int, Field(gt=0)] = 9600
     bytesize: Literal[7, 8] = 8
     parity: Literal["N", "E", "O"] = "N"
     stopbits: Literal[1, 2] = 1

@@ -52,7 +52,8 @@ def explain(error: ValidationError, where: str, key: Sequence[str | int] = ()) -
         where: the file, or what else the values came from.
         key: the path of keys above the values that were checked.
     """
-    complaints = error.errors(include_url=False)
+    # A default that follows from a value that is wrong is no second complaint.
+    complaints = [c for c in error.errors(include_url=False) if c["type"] != "default_factory_not_called"]
     first = _first(complaints)
     path = ".".join(str(part) for part in (*key, *first["loc"]))
     message = first["msg"].removeprefix("Value error, ")

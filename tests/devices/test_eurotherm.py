@@ -15,7 +15,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from devices.errors import DeviceError, InstrumentFaultError, NotReachedError, RefusedError
-from devices.eurotherm import Eurotherm3216
+from devices.eurotherm import Eurotherm3216, EurothermSettings
 from flowlab.bench import Bench
 from tests.devices.conftest import bench_at
 from tests.simulators.benches import Served, place
@@ -92,6 +92,12 @@ class Tap:
 
 def known(lab: Served) -> dict:
     return lab.ask(truth=True)["instruments"][NAME]
+
+
+@pytest.mark.parametrize(("baudrate", "quiet_s"), [(9600, 4.01e-3), (19200, 2.005e-3), (115200, 1.75e-3)])
+def test_between_two_messages_it_is_silent_for_3_5_characters_but_1_75_ms_at_least(baudrate, quiet_s):
+    settings = EurothermSettings(unit=1, decimals=1, highest_c=360.0, baudrate=baudrate)
+    assert settings.quiet_s == pytest.approx(quiet_s, rel=1e-3)
 
 
 def test_a_ramp_writes_only_the_remote_set_point_and_never_what_wears_out(free_lab):

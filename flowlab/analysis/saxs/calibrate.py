@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from flowlab.analysis.saxs.bragg import BraggPeak, find_peaks
 from flowlab.analysis.saxs.curve import Array, Curve
 from flowlab.analysis.saxs.geometry import Geometry, Mask, geometry
-from flowlab.analysis.saxs.poni import Poni, detector, integrator, pyfai
+from flowlab.analysis.saxs.poni import Poni, for_pyfai, integrator, pyfai
 from flowlab.errors import BadInputError
 
 #: Silver behenate, d001 in nm: Huang et al., J. Appl. Cryst. 26 (1993) 180; Blanton et al., Powder Diffr. 10 (1995) 91.
@@ -234,14 +234,7 @@ def _refined(place: Poni, points: _Points, spacing_nm: float, tilt: bool) -> Cal
         # pyFAI counts rings from 0
         np.stack([points.row, points.column, points.order - 1.0, weight / weight.max()], axis=1),
         calibrant,
-        dist=place.distance_m,
-        poni1=place.poni1_m,
-        poni2=place.poni2_m,
-        rot1=place.rot1_rad,
-        rot2=place.rot2_rad,
-        rot3=place.rot3_rad,
-        detector=detector(place),
-        wavelength=place.wavelength_m,
+        **for_pyfai(place),
     )
     free = _FREE + (_TILTS if tilt else ())
     by_pyfai.refine3(fix=[name for name in (*_FREE, *_TILTS, "rot3", "wavelength") if name not in free])

@@ -162,16 +162,21 @@ def detector(poni: Poni) -> Any:
 
 def integrator(poni: Poni) -> Any:
     """PyFAI's azimuthal integrator at this place."""
-    return pyfai("pyFAI.integrator.azimuthal").AzimuthalIntegrator(
-        dist=poni.distance_m,
-        poni1=poni.poni1_m,
-        poni2=poni.poni2_m,
-        rot1=poni.rot1_rad,
-        rot2=poni.rot2_rad,
-        rot3=poni.rot3_rad,
-        detector=detector(poni),
-        wavelength=poni.wavelength_m,
-    )
+    return pyfai("pyFAI.integrator.azimuthal").AzimuthalIntegrator(**for_pyfai(poni))
+
+
+def for_pyfai(poni: Poni) -> dict[str, Any]:
+    """The place as pyFAI's classes take it."""
+    return {
+        "dist": poni.distance_m,
+        "poni1": poni.poni1_m,
+        "poni2": poni.poni2_m,
+        "rot1": poni.rot1_rad,
+        "rot2": poni.rot2_rad,
+        "rot3": poni.rot3_rad,
+        "detector": detector(poni),
+        "wavelength": poni.wavelength_m,
+    }
 
 
 def pyfai(module: str) -> Any:

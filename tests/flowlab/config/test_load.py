@@ -92,6 +92,13 @@ def test_real_hardware_may_not_run_fast(edited, tmp_path):
         load_instrument(path)
 
 
+def test_a_default_that_follows_from_a_wrong_value_is_no_second_complaint(edited):
+    path = edited("baudrate = 19200", "baudrate = 0")
+    message = r"devices.nucleation_heater.settings.baudrate = 0: input should be greater than 0$"
+    with pytest.raises(BadInputError, match=message), Bench(load_instrument(str(path)), str(path)):
+        pass
+
+
 def test_values_that_do_not_go_together_are_told_with_the_table_they_stand_in(edited):
     path = edited("lowest_c = 15.0", "lowest_c = 25.0")
     message = "edited.toml: devices.nucleation_heater.settings: lowest_c 25 ≤ safe_c 20 ≤ highest_c 360 does not hold"

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from scipy.integrate import quad, trapezoid
 from scipy.signal import find_peaks
 
-from flowlab.config import FlowPath
 from simulators.plant.chemistry import FAMILIES_NM, UNITS, CadmiumSelenide
 from simulators.plant.fluidics import FlowReactor
 from simulators.plant.parts import PlugHistory, Populations
@@ -19,19 +18,8 @@ from simulators.plant.scattering import (
     spheres,
 )
 from simulators.plant.standards import glassy_carbon, kapton, silver_behenate, water
+from tests.simulators.plant.paths import PATH
 
-PATH = FlowPath(
-    mixer_ml=0.002,
-    nucleation_ml=0.030,
-    growth_ml=0.368,
-    transfer_ml=0.038,
-    cell_ml=0.020,
-    optical_path_mm=1.0,
-    tubing_inner_diameter_mm=0.5,
-    xray_transfer_ml=0.030,
-    xray_cell_ml=0.020,
-    xray_path_mm=1.0,
-)
 CENTRE_ML = PATH.total_ml + 0.030 + 0.010
 Q = np.arange(0.05, 6.0, 0.002)
 SCATTERING = CadmiumSelenideScattering(CadmiumSelenide())

@@ -23,19 +23,8 @@ from simulators.plant.ring import Ring
 from simulators.plant.scattering import CadmiumSelenideScattering, Spheres
 from simulators.plant.syringe import SyringeDrive
 from simulators.plant.xray import ENERGY_KEV, SLOTS_MM, Endstation, XrayProperties
+from tests.simulators.plant.paths import PATH
 
-PATH = FlowPath(
-    mixer_ml=0.002,
-    nucleation_ml=0.030,
-    growth_ml=0.368,
-    transfer_ml=0.038,
-    cell_ml=0.020,
-    optical_path_mm=1.0,
-    tubing_inner_diameter_mm=0.5,
-    xray_transfer_ml=0.030,
-    xray_cell_ml=0.020,
-    xray_path_mm=1.0,
-)
 EIGER, PILATUS = "eiger2-500k", "pilatus-300k"
 STEADY = {"beam_drift": 0.0, "bubbles_per_ml": 0.0}
 
