@@ -18,8 +18,8 @@ from tests.instruments import with_fluorometer
 from tests.simulators.benches import served
 from tests.support import is_safe
 
-SPEED = 400.0
-SCAN = {"temperatures_c": [40.0], "residence_times_s": [4.5, 8.0], "steady": SteadyCriterion(flush_volumes=1.2)}
+SPEED = 200.0
+SCAN = {"temperatures_c": [40.0], "residence_times_s": [14.0, 20.0], "steady": SteadyCriterion(flush_volumes=1.2)}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_scan_takes_emission_beside_absorption_and_each_event_tells_the_plug_i
     dark, lit = events(documents, "emission_dark"), events(documents, "emission")
     assert (len(dark), len(lit), len(events(documents, "primary"))) == (3, 2, 2)
     assert [d["led_is_on"] for d in dark + lit] == [False] * 3 + [True] * 2
-    assert [d["reactor_residence_time_s"] for d in lit] == pytest.approx([4.5, 8.0], rel=1e-3)
+    assert [d["reactor_residence_time_s"] for d in lit] == pytest.approx([14.0, 20.0], rel=1e-3)
     for data, truth in zip(lit, truths, strict=True):
         assert data["reactor_optical_plug_why"] == ""
         assert data["reactor_optical_plug_residence_s"] == pytest.approx(truth["residence_s"], rel=0.03)
@@ -149,7 +149,7 @@ def test_a_scan_takes_emission_beside_absorption_and_each_event_tells_the_plug_i
 
 
 def test_no_light_of_the_lamp_is_in_the_spectra_and_the_leds_is_in_the_lit_ones_only(run, devices):
-    documents = run(residence_times_s=[4.5], detectors=["pl"])
+    documents = run(residence_times_s=[14.0], detectors=["pl"])
     axis = devices[2].wavelength_nm.get()
     led, lamp = (axis > 400) & (axis < 410), (axis > 580) & (axis < 620)
     fluorometer = devices[2]
