@@ -4,10 +4,13 @@ import contextlib
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin  # noqa: F401  frames are compressed
+import numpy as np
 
 from flowlab.config.paths import shipped_config
 from flowlab.daemon.session import Session
@@ -61,12 +64,33 @@ def streams(messages: list[Message]) -> list[tuple[str, dict[str, Any]]]:
     return [(names[m.doc["descriptor"]], m.doc["data"]) for m in messages if m.name == "event"]
 
 
-def spectra_in_file(folder: Path, wanted: int, limit_s: float = 30.0) -> int:
+def spectra_in_file(folder: Path, wanted: int) -> int:
     """How many spectra the NeXus file of a run has, once it has as many as are wanted: the writer may be behind."""
+    return _in_file(folder, wanted, lambda file: len(file["entry/data/absorbance"]))
+
+
+def frames_in_file(folder: Path, stream: str, wanted: int) -> int:
+    """The same of frames of a stream, in the files it names; a server that was cut off has its own still open."""
+
+    def readable(file: h5py.File) -> int:
+        groups = [group for name, group in file["entry/frames"].items() if name.startswith(f"{stream}_0")]
+        paths = [group["uri"].asstr()[()].removeprefix("file://localhost") for group in groups]
+        return sum(image.max() > 0 for path in paths for image in images(path))
+
+    return _in_file(folder, wanted, readable)
+
+
+def images(path: str) -> Any:
+    """The frames of a detector's file, which may be open for writing; shape (frames, rows, columns)."""
+    with h5py.File(path, swmr=True) as file:
+        return np.asarray(file["/entry/data/data"])
+
+
+def _in_file(folder: Path, wanted: int, count: Callable[[h5py.File], int], limit_s: float = 30.0) -> int:
     end = time.monotonic() + limit_s
     found = -1
     while found < wanted and time.monotonic() < end:
         with contextlib.suppress(OSError, KeyError), h5py.File(folder / "run.nxs") as file:  # it is being written
-            found = len(file["entry/data/absorbance"])
+            found = count(file)
         threading.Event().wait(0.02)
     return found

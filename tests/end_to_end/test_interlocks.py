@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
-import hdf5plugin  # noqa: F401  frames are compressed
-import numpy as np
 import pytest
 
 from flowlab.daemon.latches import LatchedError, Latches
 from flowlab.daemon.session import Session, Watcher
 from flowlab.process import ChildFailedError
 from flowlab.stream import Message
-from tests.end_to_end.labs import SPEED, lab, lab_file, newest_run, streams, unsafe
+from tests.end_to_end.labs import SPEED, images, lab, lab_file, newest_run, streams, unsafe
 from tests.flowlab.cli.test_cli import flowlab
 from tests.simulators.benches import Served
 
@@ -214,8 +211,3 @@ def check_held(session: Session, dump: Dump) -> None:
         assert [pump["rate_ml_min"] for pump in plant["pumps"].values()] == pytest.approx([0.857] * 2, rel=1e-3)
         assert [heater["temperature_c"] for heater in plant["heaters"].values()] == pytest.approx([60.0] * 2, abs=1.0)
     assert len({plant["instruments"]["pilatus"]["frames"] for plant in dump.during}) <= 2  # the one under way ended
-
-
-def images(path: str) -> Any:
-    with h5py.File(path, swmr=True) as file:
-        return np.asarray(file["/entry/data/data"])

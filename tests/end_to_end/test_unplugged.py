@@ -11,7 +11,7 @@ from flowlab.daemon.latches import Latches
 from flowlab.daemon.session import Session
 from flowlab.process import ChildFailedError
 from flowlab.stream import Message
-from tests.end_to_end.labs import lab, lab_file, newest_run, spectra_in_file, streams, unsafe
+from tests.end_to_end.labs import frames_in_file, lab, lab_file, newest_run, spectra_in_file, streams, unsafe
 from tests.end_to_end.test_interlocks import SCAN, when
 
 #: A pump whose line is dead runs on: at this speed its syringe is not empty before it is plugged in again.
@@ -140,5 +140,8 @@ def test_what_a_scan_of_frames_uses_ends_it_when_it_is_unplugged(tmp_path):
         ):
             failure, messages = check_unplugged(session, device, "nucleation_scan", FRAMES, "saxs", lost)
             check_stopped(messages, lost)
+            folder, _ = newest_run(session)
+            frames = sum(stream == "saxs" for stream, _ in streams(messages))
+            assert frames_in_file(folder, "saxs", frames) >= frames >= 1
             if device == "ring":
                 assert "NOT SAFE: beam_shutter: " in str(failure)
