@@ -204,12 +204,12 @@ def _abscissae(block: _Block, marks: list[tuple[float, int]], count: int) -> Arr
     factor = _factor(block, "XFACTOR")
     first, last, step = (_field(block, name) for name in ("FIRSTX", "LASTX", "DELTAX"))
     if first is not None and last is not None and first != last:
-        x = np.linspace(first, last, count) / factor
+        x = np.linspace(first, last, count, dtype=np.float64) / factor
     elif first is not None and step:
-        x = (first + step * np.arange(count)) / factor
+        x = (first + step * np.arange(count, dtype=np.float64)) / factor
     elif len(marks) > 1 and marks[-1][1] > marks[0][1]:
         width = (marks[-1][0] - marks[0][0]) / (marks[-1][1] - marks[0][1])
-        x = marks[0][0] + width * np.arange(float(count))
+        x = marks[0][0] + width * np.arange(count, dtype=np.float64)
     else:
         raise ValueError("it does not tell its first and last abscissa")
     width = abs(float(x[1] - x[0]))

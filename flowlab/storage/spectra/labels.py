@@ -39,7 +39,8 @@ def coordinates_of(labels: Sequence[str]) -> Coordinates:
     """Coordinates of spectra from their labels.
 
     Numbers with one unit in all labels are the coordinate, seconds, minutes and hours being one; of several such the
-    one that varies. Otherwise the only number of each label, or of several the only one that varies. Otherwise the order.
+    one that varies. Otherwise the only number of each label, or of several the only one that varies. Otherwise the
+    order.
     """
     return _with_units(labels) or _plain(labels) or _order(labels)
 

@@ -90,7 +90,7 @@ def series(source: str, wavelength_nm: Array, spectra: list[Spectrum], warnings:
         said.append(f"{_rows(twice)} with a wavelength that occurs before left out")
     if len(order) < LEAST_PIXELS:
         raise BadInputError(
-            f"{source}: holds {len(order)} wavelengths between {low:g} and {high:g} nm; at least {LEAST_PIXELS} are needed"
+            f"{source}: holds {len(order)} wavelengths between {low:g} and {high:g} nm; {LEAST_PIXELS} are needed"
         )
     axis = wavelength_nm[order]
     taken = [replace(s, absorbance=s.absorbance[order], err=None if s.err is None else s.err[order]) for s in spectra]

@@ -149,7 +149,7 @@ def _first_row(numbers: list[list[float | None]], is_row: list[bool]) -> int | N
 
 
 def _trimmed(row: list[float | None], width: int) -> list[float | None]:
-    """A row without the empty cells that a trailing separator makes; short rows are filled, what is no number is none."""
+    """A row without the empty cells that separators at its end make."""
     while len(row) > width and (row[-1] is None or np.isnan(row[-1])):
         row = row[:-1]
     return row
