@@ -12,6 +12,9 @@ from flowlab.analysis.verdict import judge_panel
 Array = NDArray[np.float64]
 
 _LEAST_KNOWN = 0.5
+_LEAST_RANGE = 1e-9
+#: Both sides of the smoothing of a band in the middle.
+_LEAST_SPAN_NM = 50.0
 
 
 class SeriesAnalysis(ScanAnalysis):
@@ -47,10 +50,15 @@ class SeriesAnalysis(ScanAnalysis):
 
     def _taken(self, value: Array, err: Array | None) -> Absorbance | str:
         """A spectrum that can be searched, or why it cannot."""
+        span_nm = float(self.axis.wavelength_nm[-1] - self.axis.wavelength_nm[0])
+        if span_nm < _LEAST_SPAN_NM:
+            return (
+                f"it spans {span_nm:.0f} nm; a band is not told from what is beneath it in less than {_LEAST_SPAN_NM:g}"
+            )
         filled, usable = bridged(value)
         if usable.mean() < _LEAST_KNOWN:
             return f"only {int(usable.sum())} of {len(value)} pixels can be used"
-        if np.ptp(filled[usable]) == 0:
+        if np.ptp(filled[usable]) < _LEAST_RANGE:
             return "the same value at every pixel"
         if err is None:
             noise = estimated_noise(filled, usable, float(np.median(self.axis.step_nm)))

@@ -25,7 +25,7 @@ def _spectrum(one: Analysed, number: int, first_spectrum: int, first_track: int)
     found = one.run.spectra[number]
     columns = ("wavelength_nm", "wavelength_err_nm", "fwhm_nm", "height", "snr")
     rows = zip(*(np.asarray(found[f"feature_{key}"]).tolist() for key in columns), strict=True)
-    features = [dict(zip(columns, map(_number, row), strict=True)) for row in rows]
+    features: list[dict[str, Any]] = [dict(zip(columns, map(_number, row), strict=True)) for row in rows]
     for feature, track in zip(features, np.asarray(found["feature_track"]).tolist(), strict=True):
         feature["track"] = first_track + int(track)
     return {

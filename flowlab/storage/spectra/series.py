@@ -20,6 +20,7 @@ _LONGEST_GAP_PIXELS = 500
 _UNEVEN = 1.35
 #: Two files are on one axis when their wavelengths differ by less: exports are rounded.
 _SAME_AXIS_NM = 0.02
+_MOST_ABSORBANCE = 100.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,10 @@ def series(source: str, wavelength_nm: Array, spectra: list[Spectrum], warnings:
             f"{source}: holds {len(order)} wavelengths between {low:g} and {high:g} nm; {LEAST_PIXELS} are needed"
         )
     axis = wavelength_nm[order]
+    # More than 100 is no absorbance that anything measures, but a word for none.
+    spectra = [
+        replace(s, absorbance=np.where(np.abs(s.absorbance) < _MOST_ABSORBANCE, s.absorbance, np.nan)) for s in spectra
+    ]
     taken = [replace(s, absorbance=s.absorbance[order], err=None if s.err is None else s.err[order]) for s in spectra]
     axis, taken, more = _even(axis, taken)
     return Series(source, axis, tuple(taken), warnings=(*said, *more))

@@ -30,14 +30,14 @@ class Table:
         values: shape (rows, columns); nan where a row has no number, or a word for a missing one.
         bad_rows: how many lines among and below the rows are no rows of numbers, empty lines included.
         first_bad: the first of them that is not empty, as the file has it; None when all are empty.
-        below: whether lines of text follow the last row, as some programs write their settings.
+        bad_cells: how many cells of the rows are words, but none for a missing value.
     """
 
     above: list[list[str]]
     values: Array
     bad_rows: int
     first_bad: str | None
-    below: bool
+    bad_cells: int
 
 
 def read_table(path: Path, lines: list[str]) -> Table:
@@ -57,22 +57,23 @@ def read_table(path: Path, lines: list[str]) -> Table:
     if first is None:
         raise BadInputError(f"{path}: holds no table of numbers with a wavelength and at least one value in each row")
     last = len(rows) - 1 - next(i for i, found in enumerate(reversed(is_row)) if found)
-    width = int(np.median([len(row) for row, found in zip(numbers[first:], is_row[first:], strict=True) if found]))
+    width = _width([row for row, found in zip(numbers[first:], is_row[first:], strict=True) if found])
     if width * sum(is_row) > MOST_VALUES:
         raise BadInputError(f"{path}: holds {width * sum(is_row)} numbers; at most {MOST_VALUES} are read")
-    taken = [i for i in range(first, last + 1) if is_row[i] and len(_trimmed(numbers[i], width)) == width]
+    taken = [i for i in range(first, last + 1) if is_row[i] and _length(numbers[i]) <= width <= len(numbers[i])]
     if len(taken) < LEAST_PIXELS:
         raise BadInputError(
             f"{path}: {len(taken)} of its rows hold {width} numbers; at least {LEAST_PIXELS} must"
             + _hint(separator, decimal)
         )
-    values = np.array([[np.nan if v is None else v for v in _trimmed(numbers[i], width)] for i in taken])
+    cells = [numbers[i][:width] for i in taken]
+    bad_cells = sum(cell is None for row in cells for cell in row)
+    values = np.array([[np.nan if cell is None else cell for cell in row] for row in cells])
     kept = set(taken)
     bad = [i for i in range(first, last + 1) if i not in kept]
     shown = next((lines[i].strip() for i in bad if lines[i].strip(" \t,;")), None)
     above = [row for row in rows[:first] if any(cell.strip() for cell in row)]
-    below = any(line.strip() for line in lines[last + 1 :])
-    return Table(above, values, len(bad), shown, below)
+    return Table(above, values, len(bad), shown, bad_cells)
 
 
 _NONE = "none"
@@ -148,11 +149,15 @@ def _first_row(numbers: list[list[float | None]], is_row: list[bool]) -> int | N
     return found[0]
 
 
-def _trimmed(row: list[float | None], width: int) -> list[float | None]:
-    """A row without the empty cells that separators at its end make."""
-    while len(row) > width and (row[-1] is None or np.isnan(row[-1])):
-        row = row[:-1]
-    return row
+def _length(row: list[float | None]) -> int:
+    """Cells of a row without the empty ones at its end, which separators there make."""
+    return max((i + 1 for i, cell in enumerate(row) if cell is not None and not np.isnan(cell)), default=0)
+
+
+def _width(rows: list[list[float | None]]) -> int:
+    """Columns of a table: so many as one row in a hundred has, or three; the last may be empty in the others."""
+    lengths = sorted((_length(row) for row in rows), reverse=True)
+    return lengths[min(max(2, len(lengths) // 100), len(lengths) - 1)]
 
 
 def _hint(separator: str | None, decimal: str) -> str:

@@ -84,10 +84,11 @@ def placed(found: Series) -> Series:
 
 
 def _bad_rows(table: Table) -> list[str]:
+    cells = [f"{table.bad_cells} cells that are no numbers were left out"] * bool(table.bad_cells)
     if not table.bad_rows:
-        return []
+        return cells
     shown = f", the first of them {table.first_bad[:40]!r}" if table.first_bad else ", all of them empty"
-    return [f"{table.bad_rows} rows that are no numbers were left out{shown}"]
+    return [*cells, f"{table.bad_rows} rows that are no numbers were left out{shown}"]
 
 
 def _headers(table: Table) -> list[str]:
