@@ -5,19 +5,19 @@ import html
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import flowlab
-from flowlab.analysis.quantities import Quantity
 from flowlab.config import Material
 from flowlab.errors import BadInputError
 from flowlab.report.files import Analysed
 from flowlab.report.files_figures import draw
-from flowlab.report.files_words import answers, details
+from flowlab.report.files_words import answers, details, what
 from flowlab.report.page import STYLE, unbroken
-from flowlab.report.particles import Particles, particles, sized
+from flowlab.report.particles import Particles, diameter, particles, sized, with_errors
 
 _CAPTIONS = {
     "spectra": "Absorption spectra. A shaded band marks a cluster, dots the first exciton.",
@@ -78,7 +78,7 @@ def _section(one: Analysed, material: Material, path_mm: float | None, titled: b
         (f"<h2>{html.escape(one.source)}</h2>" if titled else "")
         + pictures
         + f"<h2>What was found</h2><ul>{found or '<li>nothing was decided</li>'}</ul>"
-        + "".join(_table(one, particles(one, track, material, path)) for track in one.run.tracks if sized(track))
+        + "".join(_table(one, track, particles(one, track, material, path)) for track in one.run.tracks if sized(track))
         + (f"<h2>What was left out, mended or assumed</h2><ul>{said}</ul>" if said else "")
     )
 
@@ -89,33 +89,23 @@ def _png(figure: Figure) -> str:
     return base64.b64encode(data.getvalue()).decode()
 
 
-def _table(one: Analysed, found: list[Particles]) -> str:
+def _table(one: Analysed, track: dict[str, Any], found: list[Particles]) -> str:
     name, unit, _ = one.axis
     head = f"<th>{html.escape(f'{name} / {unit}' if unit else name)}</th><th>band / nm</th><th>diameter / nm</th>"
     head += "<th>formula units</th><th>concentration / µmol/L</th><th></th>"
     rows = "".join(
-        f"<tr><td>{p.coordinate:g}</td><td>{p.wavelength_nm:.1f}</td><td>{_diameter(p)}</td>"
-        f"<td>{_quantity(p.units, 1.0, 0)}</td><td>{_quantity(p.molar, 1e6, 3)}</td>"
-        f"<td>{html.escape(_why(p))}</td></tr>"
+        f"<tr><td>{p.coordinate:g}</td><td>{p.wavelength_nm:.1f}</td>"
+        + "".join(
+            f"<td>{'–' if found is None else with_errors(found, factor)}</td>"
+            for found, factor in ((diameter(p.size), 1.0), (p.units, 1.0), (p.molar, 1e6))
+        )
+        + f"<td>{html.escape(_why(p))}</td></tr>"
         for p in found
     )
     return (
-        f"<details open><summary>Particles; errors are one sigma, of the fit and of the sizing curve</summary>"
-        f"<table><tr>{head}</tr>{rows}</table></details>"
+        f"<details open><summary>Particles: {html.escape(what(track))}; errors are one sigma, of the fit and of the sizing "
+        f"curve, the latter common to all</summary><table><tr>{head}</tr>{rows}</table></details>"
     )
-
-
-def _diameter(p: Particles) -> str:
-    if p.size.diameter_nm is None:
-        return "–"
-    return f"{p.size.diameter_nm:.2f} ± {p.size.fit_err_nm:.2f} ± {p.size.curve_err_nm:.2f}"
-
-
-def _quantity(quantity: Quantity | None, factor: float, digits: int) -> str:
-    if quantity is None:
-        return "–"
-    values = (factor * v for v in (quantity.value, quantity.fit_err, quantity.curve_err))
-    return " ± ".join(f"{v:.{digits}f}" for v in values)
 
 
 def _why(p: Particles) -> str:
@@ -123,7 +113,8 @@ def _why(p: Particles) -> str:
 
 
 def _sources(material: Material) -> list[str]:
-    sources = [f"{told.name}: {told.source}" for told in (material.sizing, material.extinction) if told is not None]
+    curves = {"diameters": material.sizing, "concentrations": material.extinction}
+    sources = [f"{name} by {told.name}: {told.source}" for name, told in curves.items() if told is not None]
     sources += [f"{family.name}: {family.source}" for family in material.families]
     missing = (material.no_sizing, material.no_families)
     return [*sources, *(reason for reason in missing if reason is not None)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from flowlab.config import Material
 from flowlab.report.files import Analysed
-from flowlab.report.particles import Particles, particles, sized
+from flowlab.report.particles import Particles, diameter, particles, sized, with_errors
 from flowlab.report.words import answer
 
 _LEAST = 3  # sightings; of what was seen less often there is nothing to say
@@ -37,7 +37,7 @@ def details(one: Analysed, material: Material, path_mm: float | None) -> list[st
         if len(track["spectrum"]) < _LEAST:
             continue
         first, last = (f"{track['coordinate'][i]:g}" for i in (0, -1))
-        sentence = f"{_what(track)}: {track['why']}; {name} {first} to {last} {unit}".rstrip()
+        sentence = f"{what(track)}: {track['why']}; {name} {first} to {last} {unit}".rstrip()
         sentence += f" ({100 * track['probability']:.0f} %)"
         sentences.append(f"panel {track['panel']:g}: {sentence}" if several else sentence)
         if sized(track):
@@ -50,7 +50,8 @@ def details(one: Analysed, material: Material, path_mm: float | None) -> list[st
     return sentences
 
 
-def _what(track: dict[str, Any]) -> str:
+def what(track: dict[str, Any]) -> str:
+    """What a track is, in a few words."""
     if track["kind"] == "msc":
         which = track["family"] or "a cluster of no known family"
         return which if track["transition"] == "E1" else f"a higher transition of {which}"
@@ -65,21 +66,12 @@ def _sizes(found: list[Particles]) -> list[str]:
     if not known:
         return [f"no diameter: {found[-1].size.why}"] if found[-1].size.why else []
     it = known[-1]
-    size = it.size
-    text = (
-        f"diameter at {it.wavelength_nm:.1f} nm: {size.diameter_nm:.2f} nm, ± {size.fit_err_nm:.2f} from the fit, "
-        f"± {size.curve_err_nm:.2f} from the curve ({size.why})"
-    )
-    sentences = [text if len(known) == len(found) else f"{text}; {len(known)} of {len(found)} are in its range"]
-    if it.units is not None:
-        u = it.units
-        sentences.append(
-            f"formula units in each: {u.value:.0f}, ± {u.fit_err:.0f} from the fit, ± {u.curve_err:.0f} from the curve"
-        )
-    if it.molar is not None:
-        c = it.molar
-        sentences.append(
-            f"concentration: {1e6 * c.value:.3g} µmol/L, ± {1e6 * c.fit_err:.2g} from the fit, "
-            f"± {1e6 * c.curve_err:.2g} from the sizing curve"
-        )
+    quantities = {
+        f"diameter at {it.wavelength_nm:.1f} nm, in nm, by {it.size.why}": (diameter(it.size), 1.0),
+        "formula units in each": (it.units, 1.0),
+        "concentration in µmol/L": (it.molar, 1e6),
+    }
+    sentences = [f"{name}: {with_errors(found, by)}" for name, (found, by) in quantities.items() if found is not None]
+    if len(known) < len(found):
+        sentences.append(f"{len(known)} of {len(found)} are in the range of the curve")
     return sentences

@@ -77,9 +77,16 @@ def _molar(
     return found, None if found is not None else "nothing is absorbed there"
 
 
-def significant(value: float, err: float) -> str:
-    """A value with the digits that its error leaves it."""
-    if not (math.isfinite(value) and math.isfinite(err)) or err <= 0:
-        return f"{value:.3g}"
-    digits = max(0, 1 - math.floor(math.log10(err)))
-    return f"{value:.{min(digits, 6)}f}"
+def with_errors(quantity: Quantity, factor: float = 1.0) -> str:
+    """A quantity with its errors, ``61 ± 0.4 (fit) ± 18 (curve)``: as many digits as the smaller error leaves it."""
+    value, fit, curve = (factor * v for v in (quantity.value, quantity.fit_err, quantity.curve_err))
+    least = min(err for err in (fit, curve, abs(value)) if err > 0)
+    digits = min(max(0, -math.floor(math.log10(least))), 6)
+    return f"{value:.{digits}f} ± {fit:.{digits}f} (fit) ± {curve:.{digits}f} (curve)"
+
+
+def diameter(size: Size) -> Quantity | None:
+    """The diameter with its errors; None where there is none."""
+    if size.diameter_nm is None or size.fit_err_nm is None or size.curve_err_nm is None:
+        return None
+    return Quantity(size.diameter_nm, size.fit_err_nm, size.curve_err_nm)
