@@ -37,15 +37,15 @@ def estimated_noise(value: Array, known: NDArray[np.bool_], step_nm: float) -> A
         scale = max(scale, _FLOOR * float(np.quantile(value[known], 0.98) - np.quantile(value[known], 0.02)))
     noise = np.full(len(value), max(scale, np.finfo(float).tiny))
     most = int(np.clip(round(_WIDEST_NM / step_nm), 1, _MOST_PIXELS))
-    for pixels in sorted({1, 2, 3, *(round(most * share) for share in (0.4, 0.7, 1.0))}):
-        if 1 <= pixels <= max(most, 3) and len(value) > 5 * pixels + _LEAST_IN_BLOCK // 2:
+    for pixels in sorted({1, 3, max(3, round(0.6 * most)), max(3, most)}):
+        if len(value) > 5 * pixels + _LEAST_IN_BLOCK // 2:
             noise = np.maximum(noise, _at_scale(value, known, pixels))
     return noise
 
 
 def _at_scale(value: Array, known: NDArray[np.bool_], pixels: int) -> Array:
-    average = np.convolve(value, np.full(pixels, 1 / pixels), mode="valid")
-    whole = np.convolve(known.astype(float), np.full(pixels, 1 / pixels), mode="valid") > 1 - 0.5 / pixels
+    average = _averages(value, pixels)
+    whole = _averages(known.astype(float), pixels) > 1 - 0.5 / pixels
     reach = 4 * pixels
     difference = np.zeros(len(average) - reach)
     usable = np.ones(len(difference), dtype=bool)
@@ -62,6 +62,12 @@ def _at_scale(value: Array, known: NDArray[np.bool_], pixels: int) -> Array:
             places.append(float(centre[block].mean()))
             levels.append(_NORMAL * float(np.median(np.abs(difference[block]))) * float(np.sqrt(pixels)) / _FOURTH)
     return np.interp(np.arange(len(value)), places, levels) if places else np.zeros(len(value))
+
+
+def _averages(value: Array, pixels: int) -> Array:
+    """Of so many pixels from each on."""
+    total = np.concatenate([[0.0], np.cumsum(value)])
+    return (total[pixels:] - total[:-pixels]) / pixels
 
 
 def _quantum(value: Array) -> float:

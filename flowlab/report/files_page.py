@@ -103,8 +103,8 @@ def _table(one: Analysed, track: dict[str, Any], found: list[Particles]) -> str:
         for p in found
     )
     return (
-        f"<details open><summary>Particles: {html.escape(what(track))}; errors are one sigma, of the fit and of the sizing "
-        f"curve, the latter common to all</summary><table><tr>{head}</tr>{rows}</table></details>"
+        f"<details open><summary>Particles: {html.escape(what(track))}; errors are one sigma, of the fit and of the "
+        f"sizing curve, the latter common to all</summary><table><tr>{head}</tr>{rows}</table></details>"
     )
 
 

@@ -125,8 +125,10 @@ def load_journal(journal: Path, material: Material) -> RunData:
         if run.start["analysis"]["kind"] != "absorbance" or not len(run.absorbance):
             raise BadInputError(f"{journal}: holds no run with absorption spectra")
         _take_results(run, _anew(messages, material))
-    except (JournalError, CodecError) as error:
+    except JournalError as error:
         raise BadInputError(str(error)) from None
+    except CodecError as error:
+        raise BadInputError(f"{journal}: {error}") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         # Journals come from outside, too: one that is whole may still hold documents that nobody of ours wrote.
         raise BadInputError(f"{journal}: its documents make no sense: {type(error).__name__} {error}") from None
