@@ -164,7 +164,9 @@ class Plant:
         """
         if self.luminescence is None:
             raise ValueError("this plant has no second light path")
-        return self.luminescence.expose(self.plug_in_cell(), integration_ms, bubble=self.light.bubble)
+        return self.luminescence.expose(
+            self.plug_in_cell(), integration_ms, bubble=self.light.bubble, lamp_level=self.light.lamp_level
+        )
 
     def measurable(self) -> dict[str, float]:
         """What instruments could tell now if they were perfect, by ``device.quantity``; always the same names."""
