@@ -51,7 +51,7 @@ def analyze(
     for one in analysed:
         for warning in one.warnings:
             sys.stderr.write(f"flowlab: {one.source}: {warning}\n")
-    text = json.dumps(as_json(analysed, known.name), ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(as_json(analysed, known.name), allow_nan=False) + "\n"
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")

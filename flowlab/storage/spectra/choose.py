@@ -9,7 +9,7 @@ import numpy as np
 
 from flowlab.errors import BadInputError
 from flowlab.storage.spectra import jcamp, nexus, ocean, wide
-from flowlab.storage.spectra.labels import coordinates_of
+from flowlab.storage.spectra.labels import ORDER, PLAIN, Coordinates, coordinates_of
 from flowlab.storage.spectra.series import Series, same_axis
 from flowlab.storage.spectra.text import lines_of, read_bytes
 
@@ -68,9 +68,9 @@ def _joined(single: list[Series]) -> Series:
     said = [f"{Path(s.source).name}: {w}" if len(single) > 1 else w for s in single for w in s.warnings]
     names = [_name(s) for s in single]
     labels = [s.spectra[0].label for s in single]
+    if _tells(coordinates_of(labels)) > _tells(coordinates_of(names)):
+        names = labels
     coordinates = coordinates_of(names)
-    if coordinates.why and labels != names and not coordinates_of(labels).why:
-        coordinates, names = coordinates_of(labels), labels
     said += [coordinates.why] if coordinates.why else []
     values = np.array(coordinates.values)
     order = np.argsort(values, kind="stable")
@@ -81,6 +81,11 @@ def _joined(single: list[Series]) -> Series:
     source = first.source if len(single) == 1 else ", ".join(Path(single[i].source).name for i in order)
     path_mm = first.path_mm if all(s.path_mm == first.path_mm for s in single) else None
     return Series(source, first.wavelength_nm, spectra, coordinates.axis, path_mm=path_mm, warnings=tuple(said))
+
+
+def _tells(coordinates: Coordinates) -> int:
+    """How much labels tell: a number with its unit more than a number, that more than nothing."""
+    return {ORDER: 0, PLAIN: 1}.get(coordinates.axis, 2)
 
 
 def _name(found: Series) -> str:

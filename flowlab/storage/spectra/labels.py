@@ -17,7 +17,7 @@ _WITH_UNIT = re.compile(
 )
 _PLAIN = re.compile(rf"(?<![\d.,])(?<![\d.,]-)({_NUMBER.replace('[-+]?', '')})(?![\d.,]*\d)")
 _SECONDS = {"time_s": 1.0, "time_min": 60.0, "time_h": 3600.0}
-ORDER = "spectrum_number"
+ORDER, PLAIN = "spectrum_number", "coordinate"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _plain(labels: Sequence[str]) -> Coordinates | None:
     chosen = varying if len(labels) > 1 else columns
     if len(chosen) != 1:
         return None
-    return Coordinates(list(chosen[0]), "coordinate")
+    return Coordinates(list(chosen[0]), PLAIN)
 
 
 def _float(text: str) -> float:

@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 
 _X = (
     (re.compile(r"cm\s*\^?\s*[-−⁻]\s*[1¹]|1\s*/\s*cm|wave\s*number|kayser", re.IGNORECASE), "per cm"),
-    (re.compile(r"micro\s*m|µm|μm|\bum\b|micron", re.IGNORECASE), "µm"),
+    (re.compile(r"[Mm]icro\s*m|MICRO\s*M|µm|μm|\bum\b"), "µm"),
     (re.compile(r"nm\b|nano\s*m", re.IGNORECASE), "nm"),
     (re.compile(r"angstr|ångstr|\bÅ", re.IGNORECASE), "Å"),
     (re.compile(r"\beV\b|electron\s*volt"), "eV"),
@@ -59,7 +59,7 @@ def y_kind(text: str) -> str | None:
         return "milli"
     if re.search(r"abs|\ba\.?u\.?\b|\bod\b|optical dens|extinction", low) or low in ("a", "e"):
         return "absorbance"
-    if re.search(r"trans|%\s*t\b|\bt\s*[\[(/]?\s*%", low):
+    if re.search(r"transmi|%\s*t\b|\bt\s*[\[(/]?\s*%", low):
         return "percent" if "%" in low or "percent" in low else "transmittance"
     if re.search(r"refle|%\s*r\b|counts|intensity|irradiance|emission|fluoresc|scope|kubelka|epsilon", low):
         return "other"

@@ -114,7 +114,7 @@ def _spread(cells: list[str]) -> list[str]:
 def _columns(table: Table, headers: list[str], kinds: list[str | None]) -> tuple[list[int], list[str]]:
     """Columns that are spectra, and what is to be said of the others."""
     values, said = table.values, list[str]()
-    kept: list[int] = []
+    kept: dict[bytes, int] = {}
     axes = 0
     for column in range(1, values.shape[1]):
         numbers = np.isfinite(values[:, column])
@@ -125,13 +125,13 @@ def _columns(table: Table, headers: list[str], kinds: list[str | None]) -> tuple
             said.append(f"{name} is no absorbance: left out")
         elif numbers.mean() < _LEAST_NUMBERS:
             said.append(f"{name} holds {int(numbers.sum())} numbers in {len(numbers)} rows: left out")
-        elif any(np.array_equal(values[:, column], values[:, k], equal_nan=True) for k in kept):
+        elif (numbers_of := values[:, column].tobytes()) in kept:
             said.append(f"{name} is the same as one before: left out")
         else:
-            kept.append(column)
+            kept[numbers_of] = column
     if axes:
         said.append(f"the wavelengths are repeated in {axes} more column{'s' if axes > 1 else ''}")
-    return kept, said
+    return list(kept.values()), said
 
 
 def _why(said: list[str]) -> str:
@@ -147,7 +147,8 @@ def _is_axis(values: Array, column: int) -> bool:
 
 def _axis_unit(path: Path, table: Table, headers: list[str]) -> str | None:
     try:
-        for text in (headers[0], *(row[0] for row in reversed(table.above) if row and len(row) > 1)):
+        likely = (row[0] for row in reversed(table.above) if 2 * len(row) > len(headers))  # no remark of the sample
+        for text in (headers[0], *likely):
             if (unit := x_unit(text)) is not None:
                 return unit
     except ValueError as error:

@@ -121,6 +121,22 @@ def test_transmittance_milli_units_and_other_axes_become_absorbance_over_nm(tmp_
     assert np.allclose(read(tmp_path, numbers).wavelength_nm, NM, atol=0.02)
 
 
+def test_remarks_and_names_that_look_like_units_are_none(tmp_path):
+    remarks = "Concentration (µM),5\nsample,transferred\n"
+    found = read(
+        tmp_path, remarks + files.wide(["Wavelength (nm)", "trans-CdSe 1", "trans-CdSe 2", "trans-CdSe 3"], ROWS)
+    )
+    holds_the_rows(found)
+    assert coordinates(found) == [1.0, 2.0, 3.0]
+
+
+def test_the_header_of_an_only_column_tells_its_coordinate_when_the_file_s_name_does_not(tmp_path):
+    for name, expected in (("growth.csv", 20.0), ("scan0007.csv", 20.0), ("growth 40 s.csv", 40.0)):
+        (tmp_path / name).write_text(files.wide(HEADER[:2], ROWS[:1]), encoding="utf-8")
+        (found,) = read_files([tmp_path / name])
+        assert coordinates(found) == [expected]
+
+
 def test_columns_that_are_no_absorbance_are_left_out(tmp_path):
     # Avantes AvaSoft 8: counts of sample, dark and reference beside the result.
     lines = ["Wave   ;Sample   ;Dark     ;Absorbance", "[nm]   ;[counts] ;[counts] ;[A.U.]", ""]
