@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.errors import BadInputError
-from flowlab.storage.spectra.series import LEAST_PIXELS, MOST_VALUES
+from flowlab.storage.spectra.series import LEAST_PIXELS, MOST_VALUES, WAVELENGTHS_NM
 from flowlab.storage.spectra.text import number
 
 Array = NDArray[np.float64]
@@ -138,14 +138,13 @@ def _is_row(row: list[float | None]) -> bool:
 
 
 def _first_row(numbers: list[list[float | None]], is_row: list[bool]) -> int | None:
-    """Where the table begins; a header of numbers alone, ``0,14,20``, is recognised by what its column goes on with."""
+    """Where the table begins; a header of numbers alone, ``0,14,20``, is known by what follows: wavelengths."""
     found = [i for i, row in enumerate(is_row) if row]
     if not found:
         return None
-    if len(found) > 2:
-        a, b, c = (float(numbers[i][0] or 0.0) for i in found[:3])
-        if abs(b - a) > 20 * abs(c - b) > 0:
-            return found[1]
+    rest = [float(numbers[i][0] or 0.0) for i in found[1:]]
+    if rest and float(numbers[found[0]][0] or 0.0) < WAVELENGTHS_NM[0] <= min(rest):
+        return found[1]
     return found[0]
 
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from flowlab.errors import BadInputError
 from flowlab.storage.series import read_series
@@ -203,3 +205,10 @@ def test_measured_series_are_read_as_the_playback_reads_them(measured_spectra):
         assert np.array_equal(found.wavelength_nm, other.wavelength_nm)
         assert coordinates(found) == list(other.time_s)
         assert np.array_equal(np.array([s.absorbance for s in found.spectra]), other.absorbance)
+
+
+@given(order=st.permutations(range(60)))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_order_of_rows_does_not_matter(tmp_path, order):
+    lines = files.wide(HEADER, ROWS[:, :60], wavelength=NM[:60]).splitlines()
+    holds_the_rows(read(tmp_path, "\n".join([lines[0], *(lines[1 + i] for i in order)])), ROWS[:, :60], NM[:60])
