@@ -94,10 +94,10 @@ class Plant:
         self.time_s = 0.0
         self._exposed_exciton_nm: deque[object] = deque(maxlen=self.REMEMBERED_EXPOSURES)
 
-    def advance_to(self, time_s: float) -> None:
-        """Move on to a time in plant seconds, in steps of :attr:`STEP_S`; what is left over waits."""
-        while time_s - self.time_s >= self.STEP_S:
-            self.advance(self.STEP_S)
+    def advance_to(self, time_s: float, step_s: float = STEP_S) -> None:
+        """Move on to a time in plant seconds, in steps; what is left over waits."""
+        while time_s - self.time_s >= step_s:
+            self.advance(step_s)
 
     def advance(self, dt_s: float) -> None:
         """Move on by one step."""
