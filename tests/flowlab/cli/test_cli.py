@@ -162,7 +162,11 @@ def test_a_series_that_cannot_be_played_back_is_refused_before_anything_is_start
         ("devices.ocean:OceanHdx", "wants_more:Spectrometer", "cannot be loaded: cannot import name 'nothing' from"),
         ("plans.temperature_scan:temperature_scan", "plans.scan:CELSIUS", "'plans.scan:CELSIUS' is no function"),
         ('"tcp://127.0.0.1:57357"', '"127.0.0.1:57357"', "is not of the form tcp://"),
-        ('material = "CdSe"', 'material = "CdX"', "CdX: there is no such file; materials that are shipped: CdS, CdSe, CdTe"),
+        (
+            'material = "CdSe"',
+            'material = "CdX"',
+            "CdX: there is no such file; materials that are shipped: CdS, CdSe, CdTe",
+        ),
     ],
 )
 def test_check_finds_mistakes_anywhere_in_an_instrument_file(tmp_path, old, new, message):
