@@ -9,7 +9,7 @@ from tests.flowlab.storage.spectra import files
 from tests.flowlab.storage.spectra.files import NM
 
 ROWS = files.growing(3)
-#: The same ten ordinates in each form, as the standard shows them: McDonald and Wilks 1988, 5.00, Table IV.
+#: The same ten ordinates in each form; the letters are those of McDonald and Wilks 1988.
 FORMS = {
     "fixed": "99 1 2 3 3 2 1 0 -1 -2 -3",
     "packed": "99+1+2+3+3+2+1+0-1-2-3",
