@@ -4,15 +4,39 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flowlab.analysis.axis import HC_EV_NM
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Energy of the first exciton in eV over the diameter D in nm: E = bulk + 1/(square·D² + linear·D)."""
+
+    bulk_ev: float
+    square: float
+    linear: float
+
 
 @dataclass(frozen=True)
 class SizingCurve:
-    """Diameter in nm as a polynomial in the wavelength in nm, highest power first."""
+    """Diameter in nm as a polynomial in the wavelength in nm, highest power first; or as it follows from a gap."""
 
     name: str
     coefficients: tuple[float, ...]
     valid_nm: tuple[float, float]
     relative_error: float
+    gap: Gap | None = None
+
+    def diameter_nm(self, wavelength_nm: float) -> float:
+        """Diameter of a crystal with its first exciton there."""
+        if self.gap is None:
+            return float(np.polyval(self.coefficients, wavelength_nm))
+        # The positive solution of square·D² + linear·D = 1/(E − bulk)
+        confined = 1 / (HC_EV_NM / wavelength_nm - self.gap.bulk_ev)
+        root = np.sqrt(self.gap.linear**2 + 4 * self.gap.square * confined)
+        return float((root - self.gap.linear) / (2 * self.gap.square))
+
+
+_STEP_NM = 0.01
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,6 @@ def size(wavelength_nm: float, wavelength_err_nm: float, curve: SizingCurve | No
     low, high = curve.valid_nm
     if not low <= wavelength_nm <= high:
         return Size(None, None, None, f"{curve.name} holds from {low:g} to {high:g} nm only")
-    diameter = float(np.polyval(curve.coefficients, wavelength_nm))
-    slope = float(np.polyval(np.polyder(np.array(curve.coefficients)), wavelength_nm))
+    diameter = curve.diameter_nm(wavelength_nm)
+    slope = (curve.diameter_nm(wavelength_nm + _STEP_NM) - curve.diameter_nm(wavelength_nm - _STEP_NM)) / (2 * _STEP_NM)
     return Size(diameter, abs(slope) * wavelength_err_nm, curve.relative_error * diameter, curve.name)

@@ -26,14 +26,43 @@ class Family(Model):
     source: str
 
 
+class Gap(Model):
+    """First exciton's energy in eV against the diameter D in nm: E = bulk + 1/(square·D² + linear·D)."""
+
+    bulk_ev: Annotated[float, Field(gt=0)]
+    square: Annotated[float, Field(gt=0)] = Field(description="in 1/(eV·nm²)")
+    linear: Annotated[float, Field(gt=0)] = Field(description="in 1/(eV·nm)")
+
+
 class SizingCurve(Model):
-    """Diameter in nm as a polynomial in the first exciton's wavelength in nm, highest power first."""
+    """Diameter against the first exciton, as the paper gives it: a polynomial in the wavelength, or a gap."""
 
     name: str
     source: str
-    coefficients: list[float] = Field(min_length=2)
+    coefficients: Annotated[list[float], Field(min_length=2)] | None = Field(
+        default=None, description="of a polynomial of the diameter in nm, in the wavelength in nm, highest power first"
+    )
+    gap: Gap | None = None
     valid_nm: Interval = Field(description="wavelengths within which the curve means anything")
     relative_error: Annotated[float, Field(gt=0, lt=1)] = Field(description="one sigma of the curve itself")
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> "SizingCurve":
+        if (self.coefficients is None) == (self.gap is None):
+            raise ValueError("must have either coefficients, of a polynomial, or a gap; one of the two")
+        return self
+
+
+class Extinction(Model):
+    """Molar extinction coefficient of particles, in L/(mol·cm): factor · D^exponent, D in nm."""
+
+    name: str
+    source: str
+    factor: Annotated[float, Field(gt=0)]
+    exponent: Annotated[float, Field(gt=0, lt=10)]
+    wavelength_nm: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="where the absorbance is taken; at the first exciton when not given"
+    )
 
 
 class Material(Model):
@@ -42,11 +71,21 @@ class Material(Model):
     schema_version: SchemaVersion = Field(alias="schema")
     name: str
     sizing: SizingCurve | None = None
+    no_sizing: str | None = Field(default=None, description="why there is no sizing curve")
+    extinction: Extinction | None = None
     units_per_nm3: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="formula units per volume of the crystal"
     )
     families: list[Family] = Field(default=[])
+    no_families: str | None = Field(default=None, description="why there are no families")
     accumulating_family: str | None = Field(default=None, description="the family whose window a report states")
+
+    @model_validator(mode="after")
+    def _what_is_there_needs_no_reason(self) -> "Material":
+        for key, there in (("sizing", self.sizing is not None), ("families", bool(self.families))):
+            if there and getattr(self, f"no_{key}") is not None:
+                raise ValueError(f"no_{key}: {key} are given, so there is no reason why there are none")
+        return self
 
     @model_validator(mode="after")
     def _families_are_told_apart(self) -> "Material":

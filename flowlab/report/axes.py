@@ -4,6 +4,12 @@ _AXES = {
     "nucleation_setpoint_c": ("nucleation temperature", "°C", "T_nuc"),
     "growth_setpoint_c": ("growth temperature", "°C", "T_growth"),
     "residence_time_s": ("residence time", "s", "t"),
+    # Of series from files; their coordinates are known by their units only.
+    "time_s": ("time", "s", "t"),
+    "time_min": ("time", "min", "t"),
+    "time_h": ("time", "h", "t"),
+    "temperature_c": ("temperature", "°C", "T"),
+    "spectrum_number": ("spectrum", "", "no."),
 }
 
 

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.analysis.absorbance import Baseline, Counts, absorbance, tidy
-from flowlab.config import load_material
+from flowlab.config import Material, load_material
 from flowlab.errors import BadInputError
 from flowlab.live import Analyzer
 from flowlab.live.analyzer import KINDS
 from flowlab.live.frames import FrameReader
-from flowlab.stream import Message, RunStore, StoredRun, read_journal
+from flowlab.live.series import analyse_series, start_of
+from flowlab.storage.spectra import Series
+from flowlab.stream import CodecError, JournalError, Message, RunStore, StoredRun, read_journal
 
 Array = NDArray[np.float64]
 
@@ -104,6 +107,56 @@ def results_of(stored: StoredRun) -> list[tuple[str, dict[str, Any]]]:
     if not starts or not _says_what_it_holds(starts[0].get("analysis")):
         raise BadInputError(f"{stored.journal}: holds no run with absorption spectra, SAXS frames or emission")
     return _results(stored, messages)
+
+
+def load_journal(journal: Path, material: Material) -> RunData:
+    """Read a journal of spectra, and analyse it anew as a material that is named.
+
+    Raises:
+        BadInputError: it cannot be read, or holds no run with absorption spectra.
+    """
+    try:
+        messages = list(read_journal(journal))
+        starts = [m.doc for m in messages if m.name == "start"]
+        if starts and "parent_run" in starts[0]:
+            raise BadInputError(f"{journal}: is the journal of an analysis; name that of the run, documents.journal")
+        if not starts or not _says_what_it_holds(starts[0].get("analysis")):
+            raise BadInputError(f"{journal}: holds no run with absorption spectra")
+        run = RunData(start=starts[0])
+        _take_documents(run, messages)
+        if run.start["analysis"]["kind"] != "absorbance" or not len(run.absorbance):
+            raise BadInputError(f"{journal}: holds no run with absorption spectra")
+        _take_results(run, _anew(messages, material))
+    except JournalError as error:
+        raise BadInputError(str(error)) from None
+    except CodecError as error:
+        raise BadInputError(f"{journal}: {error}") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        # Journals come from outside, too: one that is whole may still hold documents that nobody of ours wrote.
+        raise BadInputError(f"{journal}: its documents make no sense: {type(error).__name__} {error}") from None
+    if len(run.spectra) != len(run.absorbance):
+        reason = run.analysis_stop.get("reason") or "it gives no reason"
+        raise BadInputError(f"{journal}: its analysis ended after {len(run.spectra)} spectra: {reason}")
+    return run
+
+
+def _anew(messages: list[Message], material: Material) -> list[tuple[str, dict[str, Any]]]:
+    """Documents of an analysis of a run's spectra, its frames left alone."""
+    analyzer = Analyzer(lambda name: material)
+    documents = [(m.name, m.doc) for m in messages]
+    if documents[-1][0] != "stop":
+        documents.append(("stop", _end_of_what_there_is(messages)))
+    analysis = {key: value for key, value in messages[0].doc["analysis"].items() if key != "saxs"}
+    documents[0] = ("start", {**messages[0].doc, "analysis": analysis})
+    return [result for name, doc in documents for result in analyzer.take(name, doc)]
+
+
+def load_series(series: Series, material: Material) -> RunData:
+    """Analyse spectra from a file."""
+    run = RunData(start=start_of(series), stop={"exit_status": "success"}, wavelength_nm=series.wavelength_nm)
+    run.absorbance = np.array([spectrum.absorbance for spectrum in series.spectra])
+    _take_results(run, analyse_series(series, material))
+    return run
 
 
 def _says_what_it_holds(analysis: object) -> bool:

@@ -30,7 +30,8 @@ _CAPTIONS = {
     "{fast}, with one sigma of the noise. The response of the detector is not corrected for. Open: the first exciton.",
 }
 
-_STYLE = """
+#: Of every page.
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
 h1 { font-size: 1.3rem; margin-bottom: .2rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
 .answer { font-size: 1.35rem; margin: 1rem 0; padding: .8rem 1rem; background: #eef3f0;
@@ -75,14 +76,14 @@ def page(run: RunData, pictures: dict[str, Path]) -> str:
         f"<figcaption>{_CAPTIONS[name].format(slow=slow, fast=fast)}</figcaption></figure>"
         for name, path in sorted(pictures.items(), key=lambda item: list(_CAPTIONS).index(item[0]))
     )
-    found = "\n".join(f"<li>{_unbroken(sentence)}</li>" for sentence in details(run)) or "<li>nothing was decided</li>"
+    found = "\n".join(f"<li>{unbroken(sentence)}</li>" for sentence in details(run)) or "<li>nothing was decided</li>"
     rows = "\n".join(f"<tr><th>{k}</th><td>{html.escape(str(v))}</td></tr>" for k, v in _facts(run).items())
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{html.escape(answer(run))}</title><style>{_STYLE}</style></head>
+<html lang="en"><head><meta charset="utf-8"><title>{html.escape(answer(run))}</title><style>{STYLE}</style></head>
 <body>
 <h1>{html.escape(str(run.start.get("plan_name", "run")))} on {html.escape(str(run.start.get("instrument", "?")))}</h1>
 <p class="what">{when}, {_amount(run)}</p>
-<p class="answer">{_unbroken(answer(run))}</p>
+<p class="answer">{unbroken(answer(run))}</p>
 {figures}
 {_melting(run)}
 <h2>What was found</h2>
@@ -128,7 +129,7 @@ def _share(found: dict[str, Any], top: float) -> str:
     return f"{100 * found['height'] / top:.1f} ± {100 * found['height_err'] / top:.1f} %"
 
 
-def _unbroken(text: str) -> str:
+def unbroken(text: str) -> str:
     """Text in which no line ends between a number and its unit."""
     return re.sub(r"(?<=\d) (?=°C|nm|mm|s\b|%)", "&nbsp;", html.escape(text))
 

@@ -20,8 +20,8 @@ class SizingTable:
     """Wavelength of the first exciton from the diameter: a material's sizing curve, inverted on a table."""
 
     def __init__(self, material: Material):
-        if material.sizing is None:
-            raise ValueError(f"{material.name} has no sizing curve: its excitons cannot be simulated")
+        if material.sizing is None or material.sizing.coefficients is None:
+            raise ValueError(f"{material.name} has no sizing curve by wavelength: its excitons cannot be simulated")
         low, high = material.sizing.valid_nm
         # Beyond its range the curve is only continued far enough for the tails of a size distribution.
         self._wavelength_nm = np.linspace(low - 15, high + 15, 4000)

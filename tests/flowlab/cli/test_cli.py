@@ -162,7 +162,11 @@ def test_a_series_that_cannot_be_played_back_is_refused_before_anything_is_start
         ("devices.ocean:OceanHdx", "wants_more:Spectrometer", "cannot be loaded: cannot import name 'nothing' from"),
         ("plans.temperature_scan:temperature_scan", "plans.scan:CELSIUS", "'plans.scan:CELSIUS' is no function"),
         ('"tcp://127.0.0.1:57357"', '"127.0.0.1:57357"', "is not of the form tcp://"),
-        ('material = "CdSe"', 'material = "CdX"', "CdX: there is no such file; materials that are shipped: CdSe"),
+        (
+            'material = "CdSe"',
+            'material = "CdX"',
+            "CdX: there is no such file; materials that are shipped: CdS, CdSe, CdTe",
+        ),
     ],
 )
 def test_check_finds_mistakes_anywhere_in_an_instrument_file(tmp_path, old, new, message):
@@ -268,9 +272,9 @@ def test_output_that_finds_no_room_is_one_line_and_exit_code_1():
 def test_a_material_that_nobody_knows_is_bad_input_before_anything_is_started(tmp_path):
     text = Path(UV_VIS).read_text(encoding="utf-8")
     path = tmp_path / "my.toml"
-    path.write_text(text.replace('"CdSe"', '"CdTe"'), encoding="utf-8")
+    path.write_text(text.replace('"CdSe"', '"CdX"'), encoding="utf-8")
     result = flowlab("run", path, "residence_time_scan", json.dumps(SCAN), "--data", tmp_path / "data")
-    assert "CdTe: there is no such file; materials that are shipped: CdSe" in complaint(result)
+    assert "CdX: there is no such file; materials that are shipped: CdS, CdSe, CdTe" in complaint(result)
     assert result.returncode == 2
     assert not (tmp_path / "data").exists()
 

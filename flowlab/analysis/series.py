@@ -1,0 +1,70 @@
+"""A series of absorption spectra that somebody else computed: the same bands, tracks and verdicts as for counts."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowlab.analysis.absorbance import Absorbance, is_negative
+from flowlab.analysis.features import find_features
+from flowlab.analysis.noise import bridged, estimated_noise
+from flowlab.analysis.scan import ScanAnalysis, SpectrumResult
+from flowlab.analysis.verdict import judge_panel
+
+Array = NDArray[np.float64]
+
+_LEAST_KNOWN = 0.5
+_LEAST_RANGE = 1e-9
+#: Both sides of the smoothing of a band in the middle.
+_LEAST_SPAN_NM = 50.0
+
+
+class SeriesAnalysis(ScanAnalysis):
+    """A :class:`ScanAnalysis` that takes absorbance instead of counts."""
+
+    def absorbance(
+        self, panel: float, value: Array, err: Array | None = None, why: str | None = None
+    ) -> SpectrumResult:
+        """Take in the next spectrum.
+
+        Args:
+            panel: coordinate on the slow axis; a new one begins new tracks.
+            value: absorbance, nan where it is not known.
+            err: one sigma; estimated from the spectrum itself when it is None.
+            why: why it cannot be used, where that is known already.
+        """
+        index = self._count
+        self._count += 1
+        if not self.panels or self.panels[-1] != panel:
+            self.panels.append(panel)
+            self._usable_spectra.append(0)
+            self._tracker.begin_panel()
+        found = None if why is not None else self._taken(value, err)
+        if found is None or isinstance(found, str):
+            return SpectrumResult(index, False, why or found, None, [], [], [])
+        self._usable_spectra[-1] += 1
+        features = find_features(found, self.axis)
+        tracks = self._tracker.follow(index, features)
+        here = [track for track in self.tracks if track.panel == len(self.panels) - 1]
+        verdicts = judge_panel(here, self.knowledge.families)
+        judged = [verdicts[track.id] for track in tracks]
+        return SpectrumResult(index, True, None, found, features, [track.id for track in tracks], judged)
+
+    def _taken(self, value: Array, err: Array | None) -> Absorbance | str:
+        """A spectrum that can be searched, or why it cannot."""
+        span_nm = float(self.axis.wavelength_nm[-1] - self.axis.wavelength_nm[0])
+        if span_nm < _LEAST_SPAN_NM:
+            return (
+                f"it spans {span_nm:.0f} nm; a band is not told from what is beneath it in less than {_LEAST_SPAN_NM:g}"
+            )
+        filled, usable = bridged(value)
+        if usable.mean() < _LEAST_KNOWN:
+            return f"only {int(usable.sum())} of {len(value)} pixels can be used"
+        if np.ptp(filled[usable]) < _LEAST_RANGE:
+            return "the same value at every pixel"
+        if err is None:
+            noise = estimated_noise(filled, usable, float(np.median(self.axis.step_nm)))
+            return Absorbance(np.where(usable, filled, 0.0), np.where(usable, noise, np.inf), usable)
+        usable &= np.isfinite(err) & (err > 0)
+        found = Absorbance(np.where(usable, filled, 0.0), np.where(usable, err, np.inf), usable)
+        if not usable.any():
+            return "no pixel has an error"
+        return "it lets more light through than the reference: that was no blank" if is_negative(found) else found
