@@ -1,5 +1,6 @@
 """Raw counts to absorbance, with uncertainty, and which pixels can be trusted."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,3 +109,8 @@ def absorbance(sample: Counts, baseline: Baseline) -> Absorbance:
     if not usable.all():
         value[~usable], err[~usable] = 0.0, np.inf
     return Absorbance(value, err, usable)
+
+
+def total_absorbance(spectrum: Absorbance) -> float:
+    """Mean absorbance of the usable pixels: how much light the sample takes in all; nan when there is none."""
+    return float(spectrum.value[spectrum.usable].mean()) if spectrum.usable.any() else math.nan

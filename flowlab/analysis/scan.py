@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowlab.analysis.absorbance import Absorbance, Baseline, Counts, absorbance, is_negative, tidy
+from flowlab.analysis.absorbance import (
+    Absorbance,
+    Baseline,
+    Counts,
+    absorbance,
+    is_negative,
+    tidy,
+    total_absorbance,
+)
 from flowlab.analysis.axis import Axis
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
@@ -110,7 +118,7 @@ class ScanAnalysis:
             return SpectrumResult(index, False, self._baseline_why, None, [], [], [])
         self._usable_spectra[-1] += 1
         features = find_features(found, self.axis)
-        tracks = self._tracker.follow(index, features)
+        tracks = self._tracker.follow(index, features, total_absorbance(found))
         here = [track for track in self.tracks if track.panel == len(self.panels) - 1]
         verdicts = judge_panel(here, self.knowledge.families)
         return SpectrumResult(

@@ -1,0 +1,200 @@
+"""How right the analysis is on made-up series: its tracks and verdicts against what was put in."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.series import FAMILIES, KINDS, Band, Series, make_series
+from flowlab.analysis.scan import Knowledge, ScanAnalysis
+from flowlab.analysis.tracks import Track
+from flowlab.analysis.verdict import LEAST_SIGHTINGS, KnownFamily, Verdict
+
+#: A sighting this near a band that was put in is that band's.
+_SAME_NM = 5.0
+#: From these on a cluster must be found, and an exciton be placed well.
+LEAST_CLUSTER, LEAST_EXCITON, MOST_NOISE = 0.03, 0.1, 0.003
+#: Series in which no cluster may be found.
+WITHOUT = ("crossing", "blank", "artefact", "complex")
+_LEAST_SPECTRA = 4  # in which a cluster is high enough, or it need not be found
+_CALIBRATION_BINS = 10
+
+
+@dataclass
+class Marks:
+    """What the analysis got right and wrong, summed over series.
+
+    Attributes:
+        series: how many.
+        found, missed: clusters high enough to be found.
+        right, wrong: tracks called a cluster's.
+        false_series: for each kind of series without clusters, 1.0 where a cluster was claimed.
+        cluster_error_nm: of each cluster's median position.
+        exciton_error_nm: of each spectrum in which an exciton is followed.
+        exciton_spectra: how many spectra have an exciton high enough to be followed.
+        judged: probability of the likeliest kind, and whether it was right, for each track.
+        failures: in words, with the series' name and seed.
+    """
+
+    series: int = 0
+    found: int = 0
+    missed: int = 0
+    right: int = 0
+    wrong: int = 0
+    false_series: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    cluster_error_nm: list[float] = field(default_factory=list[float])
+    exciton_error_nm: list[float] = field(default_factory=list[float])
+    exciton_spectra: int = 0
+    judged: list[tuple[float, bool]] = field(default_factory=list[tuple[float, bool]])
+    failures: list[str] = field(default_factory=list[str])
+
+    @property
+    def recall(self) -> float:
+        """Share of the clusters high enough that were found."""
+        return self.found / max(self.found + self.missed, 1)
+
+    @property
+    def precision(self) -> float:
+        """Share of the tracks called a cluster's that are one's."""
+        return self.right / max(self.right + self.wrong, 1)
+
+    @property
+    def false_share(self) -> float:
+        """Share of the series without clusters in which one was claimed."""
+        return float(np.mean([claimed for kind in self.false_series.values() for claimed in kind]))
+
+    @property
+    def exciton_followed(self) -> float:
+        """Share of the spectra with a high enough exciton in which it was called one."""
+        return len(self.exciton_error_nm) / max(self.exciton_spectra, 1)
+
+    def calibration(self) -> list[tuple[float, float, int]]:
+        """Mean probability, share that was right, and number of the verdicts of each bin of probability."""
+        probability = np.array([p for p, _ in self.judged])
+        right = np.array([r for _, r in self.judged], dtype=float)
+        bins = np.minimum((probability * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
+        return [
+            (float(probability[bins == b].mean()), float(right[bins == b].mean()), int((bins == b).sum()))
+            for b in range(_CALIBRATION_BINS)
+            if (bins == b).any()
+        ]
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error: mean distance of probability and share that was right."""
+        bins = self.calibration()
+        return sum(abs(p - r) * n for p, r, n in bins) / max(sum(n for _, _, n in bins), 1)
+
+
+def knowledge_of(material: str) -> Knowledge:
+    """The published families, with the tolerance that ``config/materials`` gives them."""
+    families = [KnownFamily(name, nm, 3.0) for name, nm in FAMILIES[material].items()]
+    return Knowledge(material, families, None, None)
+
+
+def analysed(series: Series) -> ScanAnalysis:
+    """The series as a scan of one panel."""
+    scan = ScanAnalysis(series.wavelength_nm, knowledge_of(series.material))
+    scan.take_dark(series.dark)
+    scan.take_reference(series.reference)
+    for sample in series.samples:
+        scan.spectrum(0.0, sample)
+    return scan
+
+
+def suite(seed: int, each: int) -> Iterator[tuple[int, Series]]:
+    """So many series of each kind, with their seeds."""
+    for name in KINDS:
+        for i in range(each):
+            yield seed + i, make_series(name, seed + i)
+
+
+def mark(series: Iterable[tuple[int, Series]]) -> Marks:
+    """Analyse series and mark what comes out."""
+    marks = Marks()
+    for seed, one in series:
+        scan = analysed(one)
+        _mark_series(marks, one, scan.tracks, scan.verdicts(), f"{one.name} {seed}")
+    return marks
+
+
+def truths_of(track: Track, bands: list[Band]) -> list[Band]:
+    """The bands that most of a track's sightings lie near; two may lie in the same place."""
+    votes = [0] * len(bands)
+    for sighting in track.sightings:
+        for number, band in enumerate(bands):
+            distance = abs(band.wavelength_nm[sighting.index] - sighting.feature.wavelength_nm)
+            votes[number] += bool(distance <= _SAME_NM and band.height[sighting.index] > 0)
+    return [band for band, count in zip(bands, votes, strict=True) if count > 0.5 * len(track.sightings)]
+
+
+def _mark_series(marks: Marks, series: Series, tracks: list[Track], verdicts: dict[int, Verdict], label: str) -> None:
+    marks.series += 1
+    claimed = [(t, verdicts[t.id], truths_of(t, series.bands)) for t in tracks if verdicts[t.id].kind == "msc"]
+    for track, verdict, truths in claimed:
+        good = any(_is_claimed(band, verdict) for band in truths)
+        marks.right, marks.wrong = marks.right + good, marks.wrong + (not good)
+        if not good:
+            name = ", ".join(f"{b.kind} {b.transition} {b.family}" for b in truths) or "nothing"
+            at = np.median([s.feature.wavelength_nm for s in track.sightings])
+            marks.failures.append(
+                f"{label}: called {verdict.family} {verdict.transition} at {at:.1f} nm, is {name}: {verdict.why}"
+            )
+    if series.name in WITHOUT:
+        marks.false_series[series.name].append(float(bool(claimed)))
+    for band in series.bands:
+        if band.kind == "msc" and band.transition == "E1" and series.noise <= MOST_NOISE:
+            _mark_cluster(marks, band, claimed, label)
+        if band.kind == "nc":
+            _mark_exciton(marks, band, tracks, verdicts, label)
+    for track in tracks:
+        if len(track.sightings) >= LEAST_SIGHTINGS:
+            verdict = verdicts[track.id]
+            marks.judged.append((verdict.probability, _is_right(verdict, truths_of(track, series.bands))))
+
+
+def _mark_cluster(marks: Marks, band: Band, claimed: list[tuple[Track, Verdict, list[Band]]], label: str) -> None:
+    high = np.flatnonzero(band.height >= LEAST_CLUSTER)
+    if len(high) < _LEAST_SPECTRA:
+        return
+    mine = [track for track, verdict, truths in claimed if band in truths and verdict.transition == "E1"]
+    seen = {s.index: s.feature.wavelength_nm for track in mine for s in track.sightings}
+    if len([i for i in high if i in seen]) < 0.5 * len(high):
+        marks.missed += 1
+        marks.failures.append(
+            f"{label}: {band.family} missed, height {np.median(band.height[high]):.3f} in {len(high)} spectra"
+        )
+        return
+    marks.found += 1
+    marks.cluster_error_nm.append(float(abs(np.median(list(seen.values())) - band.wavelength_nm[0])))
+
+
+def _mark_exciton(marks: Marks, band: Band, tracks: list[Track], verdicts: dict[int, Verdict], label: str) -> None:
+    called = [t for t in tracks if (verdicts[t.id].kind, verdicts[t.id].transition) == ("nc", "E1")]
+    seen = {s.index: s.feature.wavelength_nm for track in called for s in track.sightings}
+    high = [int(i) for i in np.flatnonzero(band.height >= LEAST_EXCITON)]
+    errors = [abs(seen[i] - float(band.wavelength_nm[i])) for i in high if i in seen]
+    marks.exciton_spectra += len(high)
+    marks.exciton_error_nm += errors
+    if len(errors) < 0.9 * len(high) or (errors and max(errors) > 4.0):
+        worst = max(errors, default=float("nan"))
+        marks.failures.append(f"{label}: exciton followed in {len(errors)} of {len(high)}, off by up to {worst:.1f} nm")
+
+
+def _is_claimed(band: Band, verdict: Verdict) -> bool:
+    """Whether a band is the cluster's that a verdict claims; of a higher transition it need not say whose it is."""
+    of_family = band.family == verdict.family or (verdict.family is None and verdict.transition == "E2")
+    return band.kind == "msc" and band.transition == verdict.transition and of_family
+
+
+def _is_right(verdict: Verdict, truths: list[Band]) -> bool:
+    """Whether the likeliest kind is the truth's; what moves with an exciton moves, whichever transition it is."""
+    kinds = {band.kind for band in truths}
+    match verdict.likeliest:
+        case "msc" | "artefact" as kind:
+            return kind in kinds
+        case "nc":
+            return bool(kinds & {"nc", "other"})
+        case _:
+            return not kinds or "other" in kinds

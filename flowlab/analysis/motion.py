@@ -1,0 +1,146 @@
+"""How likely a track's positions are if its band stands, moves, or keeps its distance to another.
+
+Each hypothesis is a Gaussian process, and what counts is its marginal likelihood: a band that may move explains
+positions that stand, too, but less well than one that cannot.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowlab.analysis.axis import HC_EV_NM
+from flowlab.analysis.tracks import Track
+
+Array = NDArray[np.float64]
+
+# Scatter in nm beyond the errors of the fit: of a band that stands, of one that moves, of one that follows.
+_FIXED_NM, _FOLLOWING_NM = 0.4, 1.0
+#: What moves moves slowly or fast: slope and walk in nm per step of the scan, and scatter.
+_MOTIONS = ((1.0, 0.4, 0.4), (5.0, 2.0, 0.8))
+_ANYWHERE_NM = 100.0
+_STRAYS, _STRAY_NM = 0.03, 8.0  # share of sightings that are of something else, and how far off
+_USUAL_WIDTH_ERROR = 0.1  # relative, of one fitted width, beyond the noise
+#: Of a longer track as many sightings are looked at, evenly spread, so that a run of days costs no more than a scan.
+_MOST_SIGHTINGS = 48
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is known of a track, in columns; shape (sightings,) each.
+
+    Attributes:
+        steps: number of the spectrum within the panel.
+        positions_nm: of the band.
+        variance_nm2: of the positions, from noise and neighbours.
+        heights: of the band, absorbance.
+        fwhm_ev: its full width at half maximum.
+        fwhm_err: relative error of that, from the noise.
+        totals: absorbance of the whole spectrum; nan where that is not known.
+        misfits: how badly the shape of a band fits.
+    """
+
+    steps: Array
+    positions_nm: Array
+    variance_nm2: Array
+    heights: Array
+    fwhm_ev: Array
+    fwhm_err: Array
+    totals: Array
+    misfits: Array
+
+    @classmethod
+    def of(cls, track: Track) -> "Course":
+        """The course of a track."""
+        sightings = track.sightings
+        if len(sightings) > _MOST_SIGHTINGS:
+            apart = (len(sightings) - 1) / (_MOST_SIGHTINGS - 1)
+            sightings = [sightings[round(i * apart)] for i in range(_MOST_SIGHTINGS)]
+        columns = [
+            (
+                float(s.step),
+                s.feature.wavelength_nm,
+                s.feature.wavelength_err_nm**2 + s.feature.overlap_err_nm**2,
+                s.feature.height,
+                s.feature.fwhm_ev,
+                s.feature.fwhm_err_ev / s.feature.fwhm_ev,
+                s.total,
+                s.feature.misfit,
+            )
+            for s in sightings
+        ]
+        return cls(*np.array(columns).T)
+
+    @property
+    def width_ev(self) -> float:
+        """Usual full width at half maximum; the sure ones count most."""
+        weight = 1 / (self.fwhm_err**2 + _USUAL_WIDTH_ERROR**2)
+        return math.exp(float(np.average(np.log(self.fwhm_ev), weights=weight)))
+
+    @property
+    def width_err(self) -> float:
+        """Relative error of :attr:`width_ev`: from the noise, or from how it scatters where that is more."""
+        weight = 1 / (self.fwhm_err**2 + _USUAL_WIDTH_ERROR**2)
+        scatter = float(np.sqrt(np.average(np.log(self.fwhm_ev / self.width_ev) ** 2, weights=weight) / len(weight)))
+        return max(scatter, float(np.sqrt(1 / weight.sum())))
+
+    @property
+    def width_nm(self) -> float:
+        """The same in nm."""
+        return self.width_ev * float(np.median(self.positions_nm)) ** 2 / HC_EV_NM
+
+
+def stands(course: Course) -> float:
+    """Logarithm of the likelihood of one position and scatter; now and then a neighbour is taken for the band."""
+    variance = course.variance_nm2 + _FIXED_NM**2
+    square = (course.positions_nm - np.median(course.positions_nm)) ** 2
+    itself = math.log(1 - _STRAYS) - 0.5 * (square / variance + np.log(2 * math.pi * variance))
+    stray = math.log(_STRAYS) - 0.5 * (square / _STRAY_NM**2 + math.log(2 * math.pi * _STRAY_NM**2))
+    # The position is not known beforehand: that costs the ratio of what is known of it after and before.
+    known_better = 0.5 * math.log(1 / (1 + _ANYWHERE_NM**2 * float(np.sum(1 / variance))))
+    return float(np.logaddexp(itself, stray).sum()) + known_better
+
+
+def moves(course: Course) -> float:
+    """Logarithm of the likelihood of a slope and a random walk besides."""
+    t = course.steps - course.steps.mean()
+    walked = course.steps - course.steps[0]
+    slope, walk = np.outer(t, t), np.minimum(walked[:, None], walked[None, :])
+    each = [
+        _log_likelihood(
+            course.positions_nm, course.variance_nm2 + scatter_nm**2, slope_nm**2 * slope + walk_nm**2 * walk
+        )
+        for slope_nm, walk_nm, scatter_nm in _MOTIONS
+    ]
+    return float(np.logaddexp.reduce(each)) - math.log(len(_MOTIONS))
+
+
+def follows(course: Course, first: Course) -> float | None:
+    """Logarithm of the likelihood that a band keeps its distance in energy to a redder one; None if it cannot.
+
+    Args:
+        course: the band.
+        first: the redder one, which must have been seen in every spectrum that shows the other.
+    """
+    redder = dict(zip(first.steps, first.positions_nm, strict=True))
+    if not all(step in redder for step in course.steps):
+        return None
+    beside = np.array([redder[step] for step in course.steps])
+    if np.any(course.positions_nm >= beside):
+        return None
+    distance = HC_EV_NM / course.positions_nm - HC_EV_NM / beside
+    # Where the band would be if the distance were the same throughout; what is left is scatter.
+    expected = HC_EV_NM / (HC_EV_NM / beside + float(distance.mean()))
+    return _log_likelihood(course.positions_nm - expected, course.variance_nm2 + _FOLLOWING_NM**2)
+
+
+def _log_likelihood(positions: Array, variance: Array, motion: Array | None = None) -> float:
+    """Marginal likelihood of positions, their unknown level integrated out."""
+    residual = positions - positions.mean()
+    covariance: Array = np.diag(variance) + _ANYWHERE_NM**2
+    if motion is not None:
+        covariance = covariance + motion
+    log_determinant = float(np.linalg.slogdet(covariance).logabsdet)
+    quadratic = float(residual @ np.linalg.inv(covariance) @ residual)
+    return -0.5 * (quadratic + log_determinant + len(positions) * math.log(2 * math.pi))
