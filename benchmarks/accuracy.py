@@ -9,10 +9,10 @@ import numpy as np
 from benchmarks.series import FAMILIES, KINDS, Band, Series, make_series
 from flowlab.analysis.scan import Knowledge, ScanAnalysis
 from flowlab.analysis.tracks import Track
-from flowlab.analysis.verdict import LEAST_SIGHTINGS, KnownFamily, Verdict
+from flowlab.analysis.verdict import KnownFamily, Verdict
 
-#: A sighting this near a band that was put in is that band's.
-_SAME_NM = 5.0
+#: A sighting this near a band that was put in is that band's; a broad one may be off by this share of its width.
+_SAME_NM, _SAME_SHARE = 5.0, 0.25
 #: From these on a cluster must be found, and an exciton be placed well.
 LEAST_CLUSTER, LEAST_EXCITON, MOST_NOISE = 0.03, 0.1, 0.003
 #: Series in which no cluster may be found.
@@ -33,7 +33,7 @@ class Marks:
         cluster_error_nm: of each cluster's median position.
         exciton_error_nm: of each spectrum in which an exciton is followed.
         exciton_spectra: how many spectra have an exciton high enough to be followed.
-        judged: probability of the likeliest kind, and whether it was right, for each track.
+        judged: probability of the likeliest kind, and whether it was right, for each track seen often enough.
         failures: in words, with the series' name and seed.
     """
 
@@ -123,9 +123,10 @@ def truths_of(track: Track, bands: list[Band]) -> list[Band]:
     """The bands that most of a track's sightings lie near; two may lie in the same place."""
     votes = [0] * len(bands)
     for sighting in track.sightings:
+        reach = max(_SAME_NM, _SAME_SHARE * sighting.feature.fwhm_nm)
         for number, band in enumerate(bands):
             distance = abs(band.wavelength_nm[sighting.index] - sighting.feature.wavelength_nm)
-            votes[number] += bool(distance <= _SAME_NM and band.height[sighting.index] > 0)
+            votes[number] += bool(distance <= reach and band.height[sighting.index] > 0)
     return [band for band, count in zip(bands, votes, strict=True) if count > 0.5 * len(track.sightings)]
 
 
@@ -149,8 +150,8 @@ def _mark_series(marks: Marks, series: Series, tracks: list[Track], verdicts: di
         if band.kind == "nc":
             _mark_exciton(marks, band, tracks, verdicts, label)
     for track in tracks:
-        if len(track.sightings) >= LEAST_SIGHTINGS:
-            verdict = verdicts[track.id]
+        verdict = verdicts[track.id]
+        if verdict.likeliest != "unknown":
             marks.judged.append((verdict.probability, _is_right(verdict, truths_of(track, series.bands))))
 
 
@@ -189,7 +190,11 @@ def _is_claimed(band: Band, verdict: Verdict) -> bool:
 
 
 def _is_right(verdict: Verdict, truths: list[Band]) -> bool:
-    """Whether the likeliest kind is the truth's; what moves with an exciton moves, whichever transition it is."""
+    """Whether the likeliest kind is the truth's.
+
+    What moves with an exciton moves, whichever transition it is; ``other`` are bands that stand and are no cluster's
+    first.
+    """
     kinds = {band.kind for band in truths}
     match verdict.likeliest:
         case "msc" | "artefact" as kind:
@@ -197,4 +202,4 @@ def _is_right(verdict: Verdict, truths: list[Band]) -> bool:
         case "nc":
             return bool(kinds & {"nc", "other"})
         case _:
-            return not kinds or "other" in kinds
+            return not kinds or "other" in kinds or any(band.transition == "E2" for band in truths)

@@ -125,7 +125,11 @@ class _Mixture:
                 return np.where(inside, 1.0, 0.0)
 
     def crystal(self, first_nm: Array, strongest: float | None = None, fwhm_ev: float | None = None) -> None:
-        """A nanocrystal: first exciton, higher transitions that move with it, and the continuum above."""
+        """A nanocrystal: first exciton, higher transitions that move with it, and the continuum above.
+
+        Measured crystals (cdse-hot-injection) show hardly any structure beyond the first exciton; those made here
+        have a second transition that may be sharp, and a third that is broad.
+        """
         random, first = self.random, HC_EV_NM / first_nm
         strongest = random.uniform(0.1, 0.6) if strongest is None else strongest
         fwhm = random.uniform(0.13, 0.21) if fwhm_ev is None else fwhm_ev
@@ -137,8 +141,8 @@ class _Mixture:
         self._add("other", "E2", None, first + distance, fwhm * random.uniform(1.1, 1.7), share * height, 0.1)
         if random.random() < 0.6:
             distance += random.uniform(0.2, 0.35)
-            share = random.uniform(0.2, 0.7)
-            self._add("other", "E2", None, first + distance, fwhm * random.uniform(1.5, 2.5), share * height, 0.1)
+            share = random.uniform(0.1, 0.4)
+            self._add("other", "E2", None, first + distance, fwhm * random.uniform(1.8, 2.8), share * height, 0.1)
         if random.random() < 0.6:
             self._edge(first + random.uniform(0.0, 0.08), fwhm, random.uniform(0.2, 1.2) * height)
         self._continuum(first + 0.3, random.uniform(0.8, 2.0) * height)
@@ -167,6 +171,8 @@ class _Mixture:
         """Transitions too close to be seen apart: measured crystals often show a shoulder on a rise, and no valley."""
         sigma = fwhm_ev / 2.3548
         self.value += height[:, None] * ndtr((self.energy_ev[None, :] - onset_ev[:, None]) / sigma[:, None])
+        # Its curvature is highest one σ above the onset.
+        self.bands.append(Band("other", "E2", None, HC_EV_NM / (onset_ev + sigma), height))
 
     def _continuum(self, onset_ev: Array, height: Array) -> None:
         """A rise to the blue with a soft edge: the density of states of many transitions."""

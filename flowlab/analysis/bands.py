@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 PRIOR_SIGMA_EV, _PRIOR_LOG_SIGMA = 0.055, 1.0
 #: The centre is near the maximum of the curvature that gave rise to the band.
 _PRIOR_CENTRE_EV = 0.05
-_MOST_STEPS = 25
+_MOST_STEPS = 12  # what has not settled by then is ill determined, and better left near where it began
 _CONVERGED = 1e-3  # of the sum of squares
 #: Parameters of a band: centre, ln(σ), height, edge.
 PER_BAND = 4
@@ -96,7 +96,7 @@ def fit_bands(
     correlation: Array,
     smoothing_ev: float,
     start: Array,
-    edge: float,
+    edge: float | Array,
 ) -> Bands:
     """Fit bands to a curvature.
 
@@ -108,7 +108,7 @@ def fit_bands(
         correlation: of the noise, shape (points, points).
         smoothing_ev: σ of the smoothing.
         start: parameters to begin with, as in :class:`Bands`.
-        edge: usual height of an edge, as a share of its band's.
+        edge: usual height of an edge, as a share of its band's; of each band, or of all.
     """
     likely = start.copy()
     likely[:, 1], likely[:, 3] = np.log(PRIOR_SIGMA_EV), 0.0

@@ -33,8 +33,8 @@ EXCITON_PULL_NM = 1.0
 _FWHM = float(2 * np.sqrt(2 * np.log(2)))
 #: Bands are no Gaussians: a curvature may differ from the model's by this share of the highest.
 _SHAPE_ERROR = 0.02
-#: Edges behind bands, as a share of their height: as far as a band's place is not to be moved by it, and any.
-_EDGE, _FREE_EDGE = 0.01, 1.0
+#: Edges behind bands, as a share of their height: none to speak of, and any; only crystals have one, broad as they are.
+_EDGE, _FREE_EDGE, _LEAST_CRYSTAL_EV = 0.01, 1.0, 0.14
 #: The fit reaches so far to either side of the bands.
 _REACH_EV = 0.15
 #: Full width beyond which it is no band.
@@ -108,7 +108,8 @@ def _fitted(curvature: "_Curvature", found: dict[float, float]) -> list[Feature]
     fit = _fit(curvature, _strongest(found), _EDGE)
     if _hidden(curvature, fit):
         # What is left may be the edge of a crystal's continuum, or a band.
-        hidden = _hidden(curvature, _fit(curvature, _strongest(found), _FREE_EDGE))
+        broad = _FWHM * fit.bands.sigma_ev > _LEAST_CRYSTAL_EV
+        hidden = _hidden(curvature, _fit(curvature, _strongest(found), np.where(broad, _FREE_EDGE, _EDGE)))
         fit = _fit(curvature, _strongest(found | hidden), _EDGE) if hidden else fit
     return _features(curvature, fit)
 
@@ -174,7 +175,7 @@ class _Fit:
     left: Array
 
 
-def _fit(curvature: _Curvature, found: dict[float, float], edge: float) -> _Fit:
+def _fit(curvature: _Curvature, found: dict[float, float], edge: float | Array) -> _Fit:
     """Fit bands that begin at these energies."""
     kernels, centres = curvature.kernels, np.array(list(found))
     energy, smoothing = kernels.energy_ev, kernels.smoothing_ev

@@ -6,6 +6,8 @@ positions that stand, too, but less well than one that cannot.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,9 @@ from flowlab.analysis.tracks import Track
 Array = NDArray[np.float64]
 
 # Scatter in nm beyond the errors of the fit: of a band that stands, of one that moves, of one that follows.
-_FIXED_NM, _FOLLOWING_NM = 0.4, 1.0
+_FIXED_NM, _FOLLOWING_NM = 0.3, 1.0
+#: The broader a band, the farther what lies beneath it pulls it about: so much of its width.
+_PULLED = 0.03
 #: What moves moves slowly or fast: slope and walk in nm per step of the scan, and scatter.
 _MOTIONS = ((1.0, 0.4, 0.4), (5.0, 2.0, 0.8))
 _ANYWHERE_NM = 100.0
@@ -72,29 +76,56 @@ class Course:
         ]
         return cls(*np.array(columns).T)
 
-    @property
+    @cached_property
+    def position_nm(self) -> float:
+        """Usual position."""
+        return median(self.positions_nm.tolist())
+
+    @cached_property
+    def height(self) -> float:
+        """Usual height, absorbance."""
+        return median(self.heights.tolist())
+
+    @cached_property
+    def spread_nm(self) -> float:
+        """Standard deviation of the positions."""
+        return float(np.std(self.positions_nm))
+
+    @cached_property
     def width_ev(self) -> float:
         """Usual full width at half maximum; the sure ones count most."""
-        weight = 1 / (self.fwhm_err**2 + _USUAL_WIDTH_ERROR**2)
-        return math.exp(float(np.average(np.log(self.fwhm_ev), weights=weight)))
+        weight = self._width_weight
+        return math.exp(float(weight @ np.log(self.fwhm_ev)) / float(weight.sum()))
 
-    @property
+    @cached_property
     def width_err(self) -> float:
         """Relative error of :attr:`width_ev`: from the noise, or from how it scatters where that is more."""
-        weight = 1 / (self.fwhm_err**2 + _USUAL_WIDTH_ERROR**2)
-        scatter = float(np.sqrt(np.average(np.log(self.fwhm_ev / self.width_ev) ** 2, weights=weight) / len(weight)))
-        return max(scatter, float(np.sqrt(1 / weight.sum())))
+        weight = self._width_weight
+        square = float(weight @ np.log(self.fwhm_ev / self.width_ev) ** 2) / float(weight.sum())
+        return math.sqrt(max(square / len(weight), 1 / float(weight.sum())))
 
-    @property
+    @cached_property
     def width_nm(self) -> float:
-        """The same in nm."""
-        return self.width_ev * float(np.median(self.positions_nm)) ** 2 / HC_EV_NM
+        """The same as :attr:`width_ev` in nm."""
+        return self.width_ev * self.position_nm**2 / HC_EV_NM
+
+    @cached_property
+    def _width_weight(self) -> Array:
+        return 1 / (self.fwhm_err**2 + _USUAL_WIDTH_ERROR**2)
 
 
 def stands(course: Course) -> float:
-    """Logarithm of the likelihood of one position and scatter; now and then a neighbour is taken for the band."""
-    variance = course.variance_nm2 + _FIXED_NM**2
-    square = (course.positions_nm - np.median(course.positions_nm)) ** 2
+    """Logarithm of the likelihood of one position and scatter, of the fit or of neighbours' pull.
+
+    Now and then a neighbour is taken for the band.
+    """
+    each = [_stands(course, scatter_nm) for scatter_nm in (_FIXED_NM, _FIXED_NM + _PULLED * course.width_nm)]
+    return float(np.logaddexp(each[0], each[1])) - math.log(2)
+
+
+def _stands(course: Course, scatter_nm: float) -> float:
+    variance = course.variance_nm2 + scatter_nm**2
+    square = (course.positions_nm - course.position_nm) ** 2
     itself = math.log(1 - _STRAYS) - 0.5 * (square / variance + np.log(2 * math.pi * variance))
     stray = math.log(_STRAYS) - 0.5 * (square / _STRAY_NM**2 + math.log(2 * math.pi * _STRAY_NM**2))
     # The position is not known beforehand: that costs the ratio of what is known of it after and before.
@@ -141,6 +172,6 @@ def _log_likelihood(positions: Array, variance: Array, motion: Array | None = No
     covariance: Array = np.diag(variance) + _ANYWHERE_NM**2
     if motion is not None:
         covariance = covariance + motion
-    log_determinant = float(np.linalg.slogdet(covariance).logabsdet)
+    log_determinant = 2 * float(np.log(np.diag(np.linalg.cholesky(covariance))).sum())
     quadratic = float(residual @ np.linalg.inv(covariance) @ residual)
     return -0.5 * (quadratic + log_determinant + len(positions) * math.log(2 * math.pi))

@@ -21,7 +21,7 @@ from flowlab.analysis.axis import Axis
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
 from flowlab.analysis.tracks import Track, Tracker
-from flowlab.analysis.verdict import KnownFamily, Verdict, judge_panel
+from flowlab.analysis.verdict import Evidence, KnownFamily, Verdict, judge_panel
 from flowlab.analysis.window import Panel, Window, accumulation_window
 
 
@@ -88,6 +88,7 @@ class ScanAnalysis:
         self._usable_spectra: list[int] = []
         self._panels_at_reference = 0
         self._tracker = Tracker()
+        self._evidence: dict[int, Evidence] = {}
         self._count = 0
 
     @property
@@ -120,7 +121,7 @@ class ScanAnalysis:
         features = find_features(found, self.axis)
         tracks = self._tracker.follow(index, features, total_absorbance(found))
         here = [track for track in self.tracks if track.panel == len(self.panels) - 1]
-        verdicts = judge_panel(here, self.knowledge.families)
+        verdicts = judge_panel(here, self.knowledge.families, self._evidence)
         return SpectrumResult(
             index, True, None, found, features, [t.id for t in tracks], [verdicts[t.id] for t in tracks]
         )
@@ -160,7 +161,7 @@ class ScanAnalysis:
         result: dict[int, Verdict] = {}
         for panel in range(len(self.panels)):
             here = [track for track in self.tracks if track.panel == panel]
-            result |= judge_panel(here, self.knowledge.families)
+            result |= judge_panel(here, self.knowledge.families, self._evidence)
         return result
 
     def size(self, feature: Feature, verdict: Verdict) -> Size:

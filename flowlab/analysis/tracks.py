@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -18,7 +19,7 @@ _LONGEST_GAP = 2
 #: A band does not change its height more than by this factor from spectrum to spectrum.
 _LARGEST_STEP = 12.0
 #: Nor its width: the logarithm of the ratio weighs like a distance of this share of the reach.
-_WIDTH_STEP = 0.8
+_WIDTH_STEP = 0.55
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Track:
     @property
     def usual_fwhm_ev(self) -> float:
         """Median width of the newest sightings: a single one may be off."""
-        return float(np.median([sighting.feature.fwhm_ev for sighting in self.sightings[-5:]]))
+        return median(sighting.feature.fwhm_ev for sighting in self.sightings[-5:])
 
     def expected_nm(self, step: int) -> float:
         """Where the band should be at a step: it goes on at half its last speed."""

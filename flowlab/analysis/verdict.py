@@ -15,6 +15,7 @@ cluster's own higher transition. What the evidence does not decide is ``unknown`
 
 import math
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Literal
 
 import numpy as np
@@ -28,9 +29,10 @@ Kind = Literal["msc", "nc", "artefact", "other", "unknown"]
 
 #: Fewer sightings decide nothing.
 LEAST_SIGHTINGS = 3
+_LEAST_SHARE, _ENOUGH_SIGHTINGS = 0.3, 5
 #: A verdict needs this probability.
 DECIDED = 0.9
-_CERTAIN = 0.995  # no more than that is ever said
+_CERTAIN = 0.98  # no more than that is ever said: one in fifty is something nobody thought of
 
 # Full widths at half maximum, their logarithms' mean and σ: of clusters, of crystals, of broad bands, in eV.
 _CLUSTER_WIDTH, _CRYSTAL_WIDTH, _BROAD_WIDTH = (0.105, 0.22), (0.17, 0.25), (0.25, 0.30)
@@ -40,15 +42,16 @@ _WIDTH_ERROR = 0.05  # relative, of a fitted width, beyond its scatter
 _MOST_WIDTH_EVIDENCE = 6.0
 _NARROWEST_CLUSTER_NM = 6.0  # what is narrower is a line of the lamp, or an edge
 _BROADEST_CLUSTER_EV = 0.15  # what is broader and stands still may be crystals that do not grow
-#: Neighbours pull a weak band along as they move, smoothly: so much of scatter they may explain, or may not.
-_MOST_SPREAD_NM = 2.0
+#: Neighbours pull a weak band along as they move, smoothly: so much of scatter they may explain beyond the noise's, or
+#: may not, and so much is too much anyway.
+_PULLED_NM, _NOISE_SPREAD, _MOST_SPREAD_NM = 0.6, 1.5, 2.0
 _MOST_MISFIT = 0.35
 #: ln(height/total absorbance) scatters so much for an artefact, and for a species with a chemistry of its own.
 _TRACKS_TOTAL, _OWN_COURSE = 0.1, 0.4
 #: That a band tracks the total says little: a cluster that is only diluted does. That it does not says much.
 _FOR_ARTEFACT, _AGAINST_ARTEFACT = 1.0, -4.0
-#: What lies this near to a line, and is not that much higher, may be what the line's shape left.
-_BESIDE_LINE_NM, _MORE_THAN_LINE = 4.0, 1.5
+#: What lies this near to a line, and is not that much higher or stands in for it, may be what the line's shape left.
+_BESIDE_LINE_NM, _MORE_THAN_LINE = 6.0, 1.5
 # A cluster's higher transitions lie so far above its first one, and keep their share of its height.
 _COMPANION_EV = (0.25, 0.85)
 _LEAST_BROADER, _BROADEST_COMPANION_EV = 1.0, 0.3
@@ -102,39 +105,49 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class _Evidence:
+class Evidence:
     """A track, and how likely each explanation makes what was seen of it (logarithms)."""
 
     track: Track
+    sightings: int
     course: Course
     family: KnownFamily | None
     cluster: float
+    crystal: float
     exciton: float
     broad: float
     artefact: float
 
     @property
     def position_nm(self) -> float:
-        return float(np.median(self.course.positions_nm))
-
-    @property
-    def height(self) -> float:
-        return float(np.median(self.course.heights))
+        """Usual position of the band."""
+        return self.course.position_nm
 
     @property
     def surely_moves(self) -> bool:
+        """Whether it is no band that stands."""
         fixed = float(np.logaddexp.reduce([self.cluster, self.broad, self.artefact]))
         return self.exciton - fixed > math.log(DECIDED / (1 - DECIDED))
 
 
-def judge_panel(tracks: list[Track], families: list[KnownFamily]) -> dict[int, Verdict]:
+def judge_panel(
+    tracks: list[Track], families: list[KnownFamily], known: dict[int, Evidence] | None = None
+) -> dict[int, Verdict]:
     """Judge the tracks of one panel together.
+
+    Args:
+        tracks: of the panel.
+        families: clusters known of the material.
+        known: evidence by track id as of earlier calls, which is brought up to date: a track that was not seen again
+            is not gone through again.
 
     Returns:
         Verdicts by track id.
     """
-    verdicts = {track.id: _too_few(track) for track in tracks if len(track.sightings) < LEAST_SIGHTINGS}
-    evidence = [_evidence(track, families) for track in tracks if track.id not in verdicts]
+    known = {} if known is None else known
+    least = _least_sightings(tracks)
+    verdicts = {track.id: _too_few(track, least) for track in tracks if len(track.sightings) < least}
+    evidence = [_evidence(track, families, known) for track in tracks if track.id not in verdicts]
     first = _first_exciton(evidence)
     for one in evidence:
         verdicts[one.track.id] = _judge(one, first)
@@ -142,22 +155,37 @@ def judge_panel(tracks: list[Track], families: list[KnownFamily]) -> dict[int, V
     return verdicts | _companions(evidence, verdicts)
 
 
-def _too_few(track: Track) -> Verdict:
-    why = f"seen in {len(track.sightings)} of at least {LEAST_SIGHTINGS} spectra"
+def _least_sightings(tracks: list[Track]) -> int:
+    """In how many spectra a band must be seen: of a long series in more, for there more bands come by chance."""
+    spectra = max((track.last.step + 1 for track in tracks), default=0)
+    return min(max(LEAST_SIGHTINGS, round(_LEAST_SHARE * spectra)), _ENOUGH_SIGHTINGS)
+
+
+def _too_few(track: Track, least: int) -> Verdict:
+    why = f"seen in {len(track.sightings)} of at least {least} spectra"
     return Verdict("unknown", 0.5, None, None, why, "unknown", 0.5)
 
 
-def _evidence(track: Track, families: list[KnownFamily]) -> _Evidence:
+def _evidence(track: Track, families: list[KnownFamily], known: dict[int, Evidence]) -> Evidence:
+    before = known.get(track.id)
+    if before is None or before.sightings != len(track.sightings):
+        known[track.id] = _evidence_of(track, families)
+    return known[track.id]
+
+
+def _evidence_of(track: Track, families: list[KnownFamily]) -> Evidence:
     course = Course.of(track)
     fixed, moving = stands(course), moves(course)
-    family = _family(float(np.median(course.positions_nm)), families)
+    family = _family(course.position_nm, families)
     known = _FAMILY_EVIDENCE if family else _NO_FAMILY_EVIDENCE
     cluster, crystal, broad, artefact = _widths(course)
-    return _Evidence(
+    return Evidence(
         track,
+        len(track.sightings),
         course,
         family,
         cluster=fixed + cluster + (known if families else 0.0),
+        crystal=crystal,
         exciton=moving + crystal,
         broad=fixed + broad,
         artefact=fixed + artefact + _with_total(course),
@@ -195,23 +223,24 @@ def _with_total(course: Course) -> float:
     return min(max(odds, _AGAINST_ARTEFACT), _FOR_ARTEFACT)
 
 
-def _first_exciton(evidence: list[_Evidence]) -> _Evidence | None:
+def _first_exciton(evidence: list[Evidence]) -> Evidence | None:
     """The crystals' first exciton: of the bands that surely move, if not much more weakly than others, the reddest."""
     moving = [one for one in evidence if one.surely_moves]
     if not moving:
         return None
     most = max(len(one.track.sightings) for one in moving)
     often = [one for one in moving if len(one.track.sightings) >= 0.5 * most]
-    strongest = max(one.height for one in often)
-    return max((one for one in often if one.height >= _LEAST_EXCITON * strongest), key=lambda one: one.position_nm)
+    strongest = max(one.course.height for one in often)
+    return max(
+        (one for one in often if one.course.height >= _LEAST_EXCITON * strongest), key=lambda one: one.position_nm
+    )
 
 
-def _judge(one: _Evidence, first: _Evidence | None) -> Verdict:
+def _judge(one: Evidence, first: Evidence | None) -> Verdict:
     following = None if first is None or first is one else follows(one.course, first.course)
-    crystal = _widths(one.course)[1]
     explained = {
         "msc": one.cluster,
-        "nc": float(np.logaddexp(one.exciton, following + crystal)) if following is not None else one.exciton,
+        "nc": float(np.logaddexp(one.exciton, following + one.crystal)) if following is not None else one.exciton,
         "other": one.broad,
         "artefact": one.artefact,
     }
@@ -219,7 +248,7 @@ def _judge(one: _Evidence, first: _Evidence | None) -> Verdict:
     likeliest: Kind = max(explained, key=lambda kind: explained[kind])  # pyright: ignore[reportAssignmentType]
     probability = min(math.exp(explained[likeliest] - whole), _CERTAIN)
     standing = 1 - math.exp(explained["nc"] - whole)
-    course, spread = one.course, float(np.std(one.course.positions_nm))
+    course, spread = one.course, one.course.spread_nm
     nm = course.width_nm
     seen = f"over {len(one.track.sightings)} spectra; FWHM {nm:.0f} nm"
 
@@ -239,7 +268,7 @@ def _judge(one: _Evidence, first: _Evidence | None) -> Verdict:
             why = f"fixed within {spread:.1f} nm {seen}{_near(one.family)}"
             return Verdict("msc", probability, "E1", name, why, "msc", standing)
         case "nc":
-            if following is not None and following >= moves(course):
+            if following is not None and following + one.crystal >= one.exciton:
                 why = f"keeps its distance to the first exciton {seen}"
                 return Verdict("other", probability, "E2", None, why, "nc", standing)
             why = f"moves from {course.positions_nm[0]:.0f} to {course.positions_nm[-1]:.0f} nm {seen}"
@@ -249,7 +278,7 @@ def _judge(one: _Evidence, first: _Evidence | None) -> Verdict:
             return Verdict("artefact", probability, None, None, f"{why} {seen}", "artefact", standing)
 
 
-def _which_exciton(one: _Evidence, first: _Evidence | None) -> str | None:
+def _which_exciton(one: Evidence, first: Evidence | None) -> str | None:
     """E1 for the first exciton, and for what was it before or after it was lost from sight."""
     if first is None or first is one:
         return "E1"
@@ -262,14 +291,15 @@ def _doubt(course: Course, fwhm_nm: float, spread_nm: float) -> str | None:
         return "fixed, but narrower than any cluster's band"
     if course.width_ev > _BROADEST_CLUSTER_EV:
         return "fixed, but as broad as the exciton of crystals that do not grow"
-    if spread_nm > _MOST_SPREAD_NM:
+    noise_nm = math.sqrt(median(course.variance_nm2.tolist()))
+    if spread_nm > min(_PULLED_NM + _NOISE_SPREAD * noise_nm, _MOST_SPREAD_NM):
         return f"fixed only if its neighbours pull it about by {spread_nm:.1f} nm"
-    if float(np.median(course.misfits)) > _MOST_MISFIT:
+    if median(course.misfits.tolist()) > _MOST_MISFIT:
         return "fixed, but not of the shape of a band"
     return None
 
 
-def _beside_lines(evidence: list[_Evidence], verdicts: dict[int, Verdict]) -> dict[int, Verdict]:
+def _beside_lines(evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dict[int, Verdict]:
     """Verdicts on what seems a cluster, but lies where a line of the instrument does, and is hardly more than that."""
     changed: dict[int, Verdict] = {}
     lines = [one for one in evidence if one.course.width_nm < _NARROWEST_CLUSTER_NM]
@@ -279,16 +309,17 @@ def _beside_lines(evidence: list[_Evidence], verdicts: dict[int, Verdict]) -> di
             continue
         for line in lines:
             near = abs(line.position_nm - one.position_nm) < line.course.width_nm + _BESIDE_LINE_NM
-            if near and one.height < _MORE_THAN_LINE * line.height:
+            more = one.course.height > _MORE_THAN_LINE * line.course.height and _is_seen_with(one, line)
+            if near and not more:
                 why = f"{alone.why}; but a line of the instrument lies at {line.position_nm:.0f} nm"
                 changed[one.track.id] = replace(alone, kind="unknown", transition=None, family=None, why=why)
     return changed
 
 
-def _companions(evidence: list[_Evidence], verdicts: dict[int, Verdict]) -> dict[int, Verdict]:
+def _companions(evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dict[int, Verdict]:
     """Verdicts on those that stand beside a redder cluster's band, and may be its own higher transitions."""
     changed: dict[int, Verdict] = {}
-    firsts: list[_Evidence] = []
+    firsts: list[Evidence] = []
     for one in sorted(evidence, key=lambda one: -one.position_nm):
         alone = verdicts[one.track.id]
         if alone.likeliest not in ("msc", "other") or alone.standing < DECIDED:
@@ -309,23 +340,23 @@ def _companions(evidence: list[_Evidence], verdicts: dict[int, Verdict]) -> dict
     return changed
 
 
-def _is_far_enough(one: _Evidence, redder: _Evidence) -> bool:
+def _is_far_enough(one: Evidence, redder: Evidence) -> bool:
     """Whether a band lies where a higher transition of a redder one may."""
     distance = HC_EV_NM / one.position_nm - HC_EV_NM / redder.position_nm
     return _COMPANION_EV[0] < distance < _COMPANION_EV[1]
 
 
-def _is_broad_enough(one: _Evidence, redder: _Evidence) -> bool:
+def _is_broad_enough(one: Evidence, redder: Evidence) -> bool:
     """Whether a band is as broad as higher transitions are: broader than the first, which lives longest."""
     return _LEAST_BROADER * redder.course.width_ev < one.course.width_ev < _BROADEST_COMPANION_EV
 
 
-def _is_seen_with(one: _Evidence, redder: _Evidence) -> bool:
+def _is_seen_with(one: Evidence, redder: Evidence) -> bool:
     together = len({*one.course.steps} & {*redder.course.steps})
     return together >= max(2.0, _TOGETHER * len(one.course.steps))
 
 
-def _ratio_scatter(one: _Evidence, redder: _Evidence) -> float:
+def _ratio_scatter(one: Evidence, redder: Evidence) -> float:
     """σ of the logarithm of the ratio of heights; infinite where it is not always below one."""
     heights = dict(zip(redder.course.steps, redder.course.heights, strict=True))
     both = [(h, heights[step]) for step, h in zip(one.course.steps, one.course.heights, strict=True) if step in heights]
