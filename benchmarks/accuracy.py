@@ -1,5 +1,7 @@
 """How right the analysis is on made-up series: its tracks and verdicts against what was put in."""
 
+import argparse
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -7,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.series import FAMILIES, KINDS, Band, Series, make_series
+from benchmarks.table import Row, show
 from flowlab.analysis.scan import Knowledge, ScanAnalysis
 from flowlab.analysis.tracks import Track
 from flowlab.analysis.verdict import KnownFamily, Verdict
@@ -34,6 +37,8 @@ class Marks:
         exciton_error_nm: of each spectrum in which an exciton is followed.
         exciton_spectra: how many spectra have an exciton high enough to be followed.
         judged: probability of the likeliest kind, and whether it was right, for each track seen often enough.
+        seconds: of the processor, for the analysis of all series.
+        spectra: how many there were.
         failures: in words, with the series' name and seed.
     """
 
@@ -47,6 +52,8 @@ class Marks:
     exciton_error_nm: list[float] = field(default_factory=list[float])
     exciton_spectra: int = 0
     judged: list[tuple[float, bool]] = field(default_factory=list[tuple[float, bool]])
+    seconds: float = 0.0
+    spectra: int = 0
     failures: list[str] = field(default_factory=list[str])
 
     @property
@@ -63,6 +70,11 @@ class Marks:
     def false_share(self) -> float:
         """Share of the series without clusters in which one was claimed."""
         return float(np.mean([claimed for kind in self.false_series.values() for claimed in kind]))
+
+    @property
+    def ms_per_spectrum(self) -> float:
+        """Mean time, with what is computed once for each series."""
+        return 1e3 * self.seconds / max(self.spectra, 1)
 
     @property
     def exciton_followed(self) -> float:
@@ -114,7 +126,10 @@ def mark(series: Iterable[tuple[int, Series]]) -> Marks:
     """Analyse series and mark what comes out."""
     marks = Marks()
     for seed, one in series:
+        begin = time.process_time()
         scan = analysed(one)
+        marks.seconds += time.process_time() - begin
+        marks.spectra += len(one.samples)
         _mark_series(marks, one, scan.tracks, scan.verdicts(), f"{one.name} {seed}")
     return marks
 
@@ -203,3 +218,60 @@ def _is_right(verdict: Verdict, truths: list[Band]) -> bool:
             return bool(kinds & {"nc", "other"})
         case _:
             return not kinds or "other" in kinds or any(band.transition == "E2" for band in truths)
+
+
+def rows(seed: int = 1, each: int = 16) -> list[Row]:
+    """Figures on so many series of each of the thirteen kinds."""
+    return figures(mark(suite(seed, each)))
+
+
+def figures(marks: Marks) -> list[Row]:
+    """What was measured, with its bounds."""
+    exciton = np.array(marks.exciton_error_nm)
+    found = f"{marks.found + marks.missed} clusters, height ≥ 0.03, noise ≤ 0.003"
+    return [
+        Row("clusters found", marks.recall, "", f"≥ 0.98; {found}", higher_is_better=True),
+        Row("clusters claimed that are some", marks.precision, "", f"≥ 0.99; {marks.right + marks.wrong} claims"),
+        Row("clusters claimed: crossing, blank, artefact, complex", marks.false_share, "", "≤ 0.01 of the series"),
+        Row("cluster off, median", float(np.median(marks.cluster_error_nm)), "nm", "≤ 0.5 nm"),
+        Row("exciton off, median", float(np.median(exciton)), "nm", "≤ 1.5 nm where its height ≥ 0.1"),
+        Row("exciton off, 95 %", float(np.quantile(exciton, 0.95)), "nm", "≤ 4 nm"),
+        Row("exciton followed", marks.exciton_followed, "", f"of {marks.exciton_spectra} spectra"),
+        Row("expected calibration error", marks.calibration_error, "", f"≤ 0.05; {len(marks.judged)} tracks"),
+        Row("spectrum → tracks and verdicts, mean", marks.ms_per_spectrum, "ms", "≤ 2 ms, one core"),
+    ]
+
+
+def plot_reliability(marks: Marks, path: str) -> None:
+    """How often verdicts of each probability are right, as a picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    said, right, count = (np.array(column) for column in zip(*marks.calibration(), strict=True))
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    axes.errorbar(said, right, np.sqrt(right * (1 - right) / count + 0.25 / count**2), fmt="o", color="C0")
+    for x, y, n in zip(said, right, count, strict=True):
+        axes.annotate(f"{n}", (x, y), xytext=(6, -12), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="probability said", ylabel="share that was right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set_title(f"{marks.series} series, expected calibration error {marks.calibration_error:.3f}")
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Print the table."""
+    asked = argparse.ArgumentParser(description="How right the analysis is on made-up series.")
+    asked.add_argument("--seed", type=int, default=1, help="of the first series of each kind")
+    asked.add_argument("--each", type=int, default=16, help="series of each kind")
+    asked.add_argument("--plot", metavar="PNG", help="draw the reliability of the probabilities")
+    asked.add_argument("--failures", action="store_true", help="name each series that is not marked right")
+    wanted = asked.parse_args()
+    marks = mark(suite(wanted.seed, wanted.each))
+    print(f"{marks.series} series, seeds from {wanted.seed}\n")
+    show(figures(marks))
+    if wanted.failures:
+        print(*["", *marks.failures], sep="\n")
+    if wanted.plot:
+        plot_reliability(marks, wanted.plot)

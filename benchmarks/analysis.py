@@ -1,9 +1,13 @@
-"""Spectra to verdicts: each step, and the whole against the same fit by lmfit."""
+"""Spectra to verdicts: how right they are on made-up series, and how long each step takes.
+
+``python -m benchmarks.analysis [--seed N] [--each N] [--plot PNG] [--failures]`` prints how right they are.
+"""
 
 import numpy as np
 from lmfit.models import GaussianModel, QuadraticModel
 from scipy.signal import find_peaks, savgol_filter
 
+from benchmarks import accuracy
 from benchmarks.table import Row, alone, interleaved
 from flowlab.analysis.absorbance import Baseline, Counts, absorbance
 from flowlab.analysis.axis import Axis
@@ -89,4 +93,9 @@ def rows() -> list[Row]:
         ),
         Row("bands measured", fit, "µs", "≤ 1500 µs", fit_peer, lmfit),
         Row("whole spectrum → tracks and verdicts", whole / 20, "µs", "≤ 2000 µs, ≥ 20 ×", whole_peer, lmfit),
+        *accuracy.rows(),
     ]
+
+
+if __name__ == "__main__":
+    accuracy.main()

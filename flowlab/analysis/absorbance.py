@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 Array = NDArray[np.float64]
 
@@ -47,8 +48,7 @@ def smooth_errors(err: Array, window: int = 31) -> Array:
     """Errors estimated from a few scans, averaged over neighbours: noise varies slowly along the spectrum."""
     if len(err) <= window:
         return np.full(len(err), np.sqrt(np.mean(err**2)))
-    padded = np.pad(err**2, window // 2, mode="reflect")
-    return np.sqrt(np.convolve(padded, np.full(window, 1 / window), mode="valid"))
+    return np.sqrt(uniform_filter1d(err**2, window, mode="mirror"))
 
 
 def tidy(counts: Counts) -> Counts:

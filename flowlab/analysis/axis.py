@@ -21,12 +21,13 @@ FINE_EV, BROAD_EV = 0.022, 0.06
 #: Between these wavelengths curvatures are computed.
 RANGE_NM = (310.0, 760.0)
 _REACH = 3.5  # a kernel ends at so many σ
-_LEAST_PIXELS = 6  # in a kernel
+_LEAST_BINS = 6  # in a kernel
+_BIN_NM = 0.7
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """A smoothed −d²A/dE² at equidistant energies, as a matrix that multiplies the pixels.
+    """A smoothed −d²A/dE² at equidistant energies, as a matrix that multiplies binned pixels, see :meth:`Axis.binned`.
 
     Each row is a parabola fitted with Gaussian weights (Savitzky–Golay's idea, with weights that fade), which is the
     second derivative after a Gaussian smoothing where the pixels are small. Equal weights leave noise so rough that
@@ -35,31 +36,36 @@ class Kernels:
     Attributes:
         energy_ev: rising, shape (points,).
         smoothing_ev: σ of the Gaussian.
-        matrix: shape (points, pixels).
+        matrix: shape (points, bins).
         squared: the same with each element squared.
-        correlation: of the noise at two energies, shape (points, points).
-        begins: first pixel of each row.
-        ends: the pixel after its last.
+        begins: first bin of each row.
+        ends: the bin after its last.
     """
 
     energy_ev: Array
     smoothing_ev: float
     matrix: csr_array
     squared: csr_array
-    correlation: Array
     begins: NDArray[np.intp]
     ends: NDArray[np.intp]
+
+    @cached_property
+    def correlation(self) -> Array:
+        """Of the noise at two energies, where it is the same in all bins, shape (points, points)."""
+        covariance = (self.matrix @ self.matrix.T).toarray()
+        scale = np.sqrt(np.diag(covariance))
+        return covariance / np.outer(scale, scale)
 
     def curvature(self, value: Array) -> Array:
         """−d²A/dE² in eV⁻², shape (points,)."""
         return -(self.matrix @ value)
 
     def curvature_err(self, variance: Array) -> Array:
-        """One sigma of :meth:`curvature` for independent pixels of these variances: √(Σ c²·σ²)."""
+        """One sigma of :meth:`curvature` for independent bins of these variances: √(Σ c²·σ²)."""
         return np.sqrt(self.squared @ variance)
 
     def covered(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Energies whose whole kernel lies on usable pixels."""
+        """Energies whose whole kernel lies on usable bins."""
         unusable = np.concatenate([[0], np.cumsum(~usable)])
         return unusable[self.ends] == unusable[self.begins]
 
@@ -88,6 +94,16 @@ class Axis:
         return np.gradient(self.wavelength_nm)
 
     @cached_property
+    def pixels_per_bin(self) -> int:
+        """How many pixels can be averaged into one without losing what the smoothing leaves."""
+        return max(1, int(_BIN_NM / float(np.median(self.step_nm))))
+
+    def binned(self, value: Array) -> Array:
+        """Averages over bins of :attr:`pixels_per_bin` pixels; what is left over at the red end is dropped."""
+        size = self.pixels_per_bin
+        return value if size == 1 else value[: len(value) // size * size].reshape(-1, size).mean(axis=1)
+
+    @cached_property
     def fine(self) -> Kernels:
         """Kernels as narrow as clusters' bands need."""
         return self.kernels(FINE_EV)
@@ -98,31 +114,26 @@ class Axis:
         return self.kernels(BROAD_EV)
 
     def kernels(self, smoothing_ev: float) -> Kernels:
-        """Kernels of a smoothing; those that would reach beyond the axis, or hold too few pixels, are left out."""
-        low, high = max(self.wavelength_nm[0], RANGE_NM[0]), min(self.wavelength_nm[-1], RANGE_NM[1])
+        """Kernels of a smoothing; those that would reach beyond the axis, or hold too few bins, are left out."""
+        wavelength = self.binned(self.wavelength_nm)
+        low, high = max(wavelength[0], RANGE_NM[0]), min(wavelength[-1], RANGE_NM[1])
         reach = _REACH * smoothing_ev
         first, last = (HC_EV_NM / high + reach, HC_EV_NM / low - reach) if high > low > 0 else (1.0, 0.0)
         energy: Array = GRID_EV * np.arange(np.ceil(first / GRID_EV), np.floor(last / GRID_EV) + 1, dtype=np.float64)
-        begins = np.searchsorted(self.wavelength_nm, HC_EV_NM / (energy + reach))
-        ends = np.searchsorted(self.wavelength_nm, HC_EV_NM / (energy - reach), side="right")
-        kept = ends - begins >= _LEAST_PIXELS
+        begins = np.searchsorted(wavelength, HC_EV_NM / (energy + reach))
+        ends = np.searchsorted(wavelength, HC_EV_NM / (energy - reach), side="right")
+        kept = ends - begins >= _LEAST_BINS
         energy, begins, ends = energy[kept], begins[kept], ends[kept]
-        rows = [self._row(e, smoothing_ev, b, n) for e, b, n in zip(energy, begins, ends, strict=True)]
-        columns = [np.arange(int(b), int(n)) for b, n in zip(begins, ends, strict=True)]
-        pointers = np.concatenate([[0], np.cumsum(ends - begins)])
-        shape = (len(energy), len(self.wavelength_nm))
-        flat = (np.concatenate([*rows, np.empty(0)]), np.concatenate([*columns, np.empty(0, dtype=np.intp)]), pointers)
-        matrix = csr_array(flat, shape=shape)
-        squared = csr_array((flat[0] ** 2, flat[1], flat[2]), shape=shape)
-        covariance = (matrix @ matrix.T).toarray()
-        scale = np.sqrt(np.diag(covariance))
-        return Kernels(energy, smoothing_ev, matrix, squared, covariance / np.outer(scale, scale), begins, ends)
-
-    def _row(self, energy_ev: float, smoothing_ev: float, begin: int, end: int) -> Array:
-        wavelength = self.wavelength_nm[begin:end]
-        x = (HC_EV_NM / wavelength - energy_ev) / smoothing_ev
-        width = self.step_nm[begin:end] / wavelength**2  # of a pixel in energy: each energy counts alike
-        weight = np.exp(-0.25 * x * x) * np.sqrt(width)  # square root of the weight of a squared residual
-        powers = np.vander(x, 3, increasing=True)
-        # Row 2 of the weighted pseudo-inverse gives the coefficient of (x/σ)²; the derivative is 2!/σ² times that.
-        return np.linalg.pinv(powers * weight[:, None])[2] * weight * 2.0 / smoothing_ev**2
+        x = (HC_EV_NM / wavelength[None, :] - energy[:, None]) / smoothing_ev
+        inside = (np.arange(len(wavelength)) >= begins[:, None]) & (np.arange(len(wavelength)) < ends[:, None])
+        width = np.abs(np.gradient(HC_EV_NM / wavelength))  # of a bin: each energy counts alike
+        weight = np.where(inside, np.exp(-0.5 * x * x) * width, 0.0)
+        terms = [weight]
+        for _ in range(4):
+            terms.append(terms[-1] * x)
+        moments = np.array([term.sum(axis=1) for term in terms])
+        # The parabola's normal equations; row 2 of their inverse gives the coefficient of (x/σ)².
+        normal = np.array([[moments[i + j] for j in range(3)] for i in range(3)]).transpose(2, 0, 1)
+        third = np.linalg.inv(normal)[:, 2]
+        rows = np.sum([third[:, j, None] * terms[j] for j in range(3)], axis=0) * 2.0 / smoothing_ev**2
+        return Kernels(energy, smoothing_ev, csr_array(rows), csr_array(rows**2), begins, ends)

@@ -22,9 +22,7 @@ PRIOR_SIGMA_EV, _PRIOR_LOG_SIGMA = 0.055, 1.0
 #: The centre is near the maximum of the curvature that gave rise to the band.
 _PRIOR_CENTRE_EV = 0.05
 _MOST_STEPS = 12  # what has not settled by then is ill determined, and better left near where it began
-_CONVERGED = 1e-3  # of the sum of squares
-#: Parameters of a band: centre, ln(σ), height, edge.
-PER_BAND = 4
+_CONVERGED = 0.05  # of the sum of squares, in which 1 is one sigma
 _SQRT_2_PI = float(np.sqrt(2 * np.pi))
 
 
@@ -33,8 +31,8 @@ class Bands:
     """Bands as they fit best.
 
     Attributes:
-        parameters: centre in eV, ln(σ in eV), height and height of the edge, absorbance, shape (bands, 4).
-        covariance: of all of them, in that order, from the noise, shape (4·bands, 4·bands).
+        parameters: centre in eV, ln(σ in eV), height, and that of the edge if there are edges, shape (bands, 3 or 4).
+        covariance: of all of them, in that order, from the noise.
     """
 
     parameters: Array
@@ -57,35 +55,47 @@ class Bands:
 
     @property
     def errors(self) -> Array:
-        """One sigma of the parameters, shape (bands, 4)."""
+        """One sigma of each of the parameters."""
         return np.sqrt(np.diag(self.covariance)).reshape(self.parameters.shape)
 
 
 def curvature_of(energy_ev: Array, smoothing_ev: float, parameters: Array) -> tuple[Array, Array]:
     """Curvature of bands, and its derivatives by each of their parameters.
 
+    Args:
+        energy_ev: shape (points,).
+        smoothing_ev: σ of the smoothing.
+        parameters: as in :class:`Bands`.
+
     Returns:
-        Shapes (points,) and (4·bands, points).
+        Shapes (points,) and (3 or 4 · bands, points).
     """
-    centre, log_sigma, height, edge = parameters.T[:, :, None]
-    sigma = np.exp(log_sigma)
+    columns = parameters.T[:, :, None]
+    centre, sigma, height = columns[0], np.exp(columns[1]), columns[2]
     s = np.sqrt(sigma**2 + smoothing_ev**2)
     u = (energy_ev - centre) / s
     square = u * u
     gauss = np.exp(-0.5 * square)
     inside = 1 - square
     peak = gauss * (sigma / s**3)
-    per_height = peak * inside
-    per_edge = u * gauss / (_SQRT_2_PI * s**2)
-    slope = edge * inside * gauss / (_SQRT_2_PI * s**2)  # of the edge's curvature, by u
-    by_centre = (height * peak * u * (3 - square) - slope) / s
+    jacobian = np.empty((*parameters.shape, len(energy_ev)))
+    per_height = np.multiply(peak, inside, out=jacobian[:, 2])
+    outside = peak * (2 + inside)  # 3 − u²
+    by_u = outside * u * -height
+    by_s = -3 * height * per_height - u * by_u  # at one energy, u falls as s grows
+    value = (height * per_height).sum(axis=0)
+    if parameters.shape[1] == 4:
+        edge = columns[3]
+        per_edge = np.multiply(gauss, u / (_SQRT_2_PI * s**2), out=jacobian[:, 3])
+        edge_by_u = gauss * inside * (edge / (_SQRT_2_PI * s**2))
+        by_s -= 2 * edge * per_edge + u * edge_by_u
+        by_u += edge_by_u
+        value += (edge * per_edge).sum(axis=0)
+    np.multiply(by_u, -1 / s, out=jacobian[:, 0])
     # d ln(σ) moves σ itself, and s with it: ds/d ln σ = σ²/s
-    by_s = height * peak * (square * (3 - square) - 3 * inside) - 2 * edge * per_edge - u * slope
-    by_log_sigma = height * per_height + by_s * (sigma / s) ** 2
-    jacobian = np.empty((len(parameters), PER_BAND, len(energy_ev)))
-    jacobian[:, 0], jacobian[:, 1], jacobian[:, 2], jacobian[:, 3] = by_centre, by_log_sigma, per_height, per_edge
-    value = (height * per_height + edge * per_edge).sum(axis=0)
-    return value, jacobian.reshape(PER_BAND * len(parameters), -1)
+    np.multiply(by_s, (sigma / s) ** 2, out=jacobian[:, 1])
+    jacobian[:, 1] += height * per_height
+    return value, jacobian.reshape(parameters.size, -1)
 
 
 def fit_bands(
@@ -96,7 +106,7 @@ def fit_bands(
     correlation: Array,
     smoothing_ev: float,
     start: Array,
-    edge: float | Array,
+    edges: Array | None = None,
 ) -> Bands:
     """Fit bands to a curvature.
 
@@ -107,19 +117,21 @@ def fit_bands(
         noise: standard deviation of its noise.
         correlation: of the noise, shape (points, points).
         smoothing_ev: σ of the smoothing.
-        start: parameters to begin with, as in :class:`Bands`.
-        edge: usual height of an edge, as a share of its band's; of each band, or of all.
+        start: centre, ln(σ) and height to begin with, shape (bands, 3).
+        edges: usual height of each band's edge, as a share of its own; None for bands without edges.
     """
+    prior = np.tile([_PRIOR_CENTRE_EV**-2, _PRIOR_LOG_SIGMA**-2, 0.0], (len(start), 1))
     likely = start.copy()
-    likely[:, 1], likely[:, 3] = np.log(PRIOR_SIGMA_EV), 0.0
-    prior = np.zeros_like(start)
-    prior[:, 0], prior[:, 1] = _PRIOR_CENTRE_EV**-2, _PRIOR_LOG_SIGMA**-2
-    prior[:, 3] = 1 / (edge * start[:, 2]) ** 2
+    likely[:, 1] = np.log(PRIOR_SIGMA_EV)
+    if edges is not None:
+        prior = np.column_stack([prior, 1 / (edges * start[:, 2]) ** 2])
+        start, likely = (np.column_stack([each, np.zeros(len(start))]) for each in (start, likely))
+    shape = start.shape
     likely, prior, weight = likely.ravel(), prior.ravel(), 1 / err
     diagonal = np.arange(len(prior))
 
     def model(p: Array) -> tuple[Array, Array, float]:
-        value, jacobian = curvature_of(energy_ev, smoothing_ev, p.reshape(start.shape))
+        value, jacobian = curvature_of(energy_ev, smoothing_ev, p.reshape(shape))
         residual = (curvature - value) * weight
         off = p - likely
         return residual, jacobian * weight, float(residual @ residual + off @ (prior * off))
@@ -134,10 +146,10 @@ def fit_bands(
     for _ in range(_MOST_STEPS):
         gradient = jacobian @ residual - prior * (parameters - likely)
         step = np.linalg.solve(normal_of(jacobian, damping), gradient)
-        step[1::PER_BAND] = np.clip(step[1::PER_BAND], -0.7, 0.7)
+        step[1 :: shape[1]] = np.clip(step[1 :: shape[1]], -0.7, 0.7)
         tried = model(parameters + step)
         if tried[2] < chi2:
-            done = chi2 - tried[2] < _CONVERGED * chi2
+            done = chi2 - tried[2] < _CONVERGED
             parameters, (residual, jacobian, chi2) = parameters + step, tried
             damping *= 0.2
             if done:
@@ -148,4 +160,4 @@ def fit_bands(
                 break
     # What the noise makes of the parameters: p = N⁻¹·J·y, so that its covariance is N⁻¹·J·C·Jᵀ·N⁻¹.
     gain = np.linalg.solve(normal_of(jacobian, 0.0), jacobian * (weight * noise))
-    return Bands(parameters.reshape(start.shape), gain @ correlation @ gain.T)
+    return Bands(parameters.reshape(shape), gain @ correlation @ gain.T)

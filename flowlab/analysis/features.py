@@ -33,8 +33,8 @@ EXCITON_PULL_NM = 1.0
 _FWHM = float(2 * np.sqrt(2 * np.log(2)))
 #: Bands are no Gaussians: a curvature may differ from the model's by this share of the highest.
 _SHAPE_ERROR = 0.02
-#: Edges behind bands, as a share of their height: none to speak of, and any; only crystals have one, broad as they are.
-_EDGE, _FREE_EDGE, _LEAST_CRYSTAL_EV = 0.01, 1.0, 0.14
+#: Height of edges behind bands, as a share of theirs: only crystals have one, broad as they are.
+_EDGE, _NO_EDGE, _LEAST_CRYSTAL_EV = 1.0, 0.01, 0.14
 #: The fit reaches so far to either side of the bands.
 _REACH_EV = 0.15
 #: Full width beyond which it is no band.
@@ -88,13 +88,14 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
         spectrum: absorbance with errors.
         axis: its wavelengths.
     """
-    value, lines = take_lines(spectrum, axis)
-    variance = np.where(spectrum.usable, spectrum.err, 0.0) ** 2
-    fine = _Curvature.of(value, variance, spectrum.usable, axis.fine)
+    pixels, lines = take_lines(spectrum, axis)
+    value, usable = axis.binned(pixels), axis.binned(spectrum.usable.astype(float)) == 1.0
+    variance = axis.binned(np.where(spectrum.usable, spectrum.err, 0.0) ** 2) / axis.pixels_per_bin
+    fine = _Curvature.of(value, variance, usable, axis.fine)
     features = [_of_line(line) for line in lines if SEARCH_NM[0] <= line.wavelength_nm <= SEARCH_NM[1]]
     if fine.usable.any():
         found = _maxima(fine)
-        for energy, snr in _maxima(_Curvature.of(value, variance, spectrum.usable, axis.broad)).items():
+        for energy, snr in _maxima(_Curvature.of(value, variance, usable, axis.broad)).items():
             if all(abs(energy - other) > axis.broad.smoothing_ev for other in found):
                 found[energy] = snr
         if found:
@@ -105,12 +106,12 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
 
 def _fitted(curvature: "_Curvature", found: dict[float, float]) -> list[Feature]:
     """Bands that begin at these energies, and those that show when these are explained."""
-    fit = _fit(curvature, _strongest(found), _EDGE)
+    fit = _fit(curvature, _strongest(found))
     if _hidden(curvature, fit):
         # What is left may be the edge of a crystal's continuum, or a band.
         broad = _FWHM * fit.bands.sigma_ev > _LEAST_CRYSTAL_EV
-        hidden = _hidden(curvature, _fit(curvature, _strongest(found), np.where(broad, _FREE_EDGE, _EDGE)))
-        fit = _fit(curvature, _strongest(found | hidden), _EDGE) if hidden else fit
+        hidden = _hidden(curvature, _fit(curvature, _strongest(found), np.where(broad, _EDGE, _NO_EDGE)))
+        fit = _fit(curvature, _strongest(found | hidden)) if hidden else fit
     return _features(curvature, fit)
 
 
@@ -175,7 +176,7 @@ class _Fit:
     left: Array
 
 
-def _fit(curvature: _Curvature, found: dict[float, float], edge: float | Array) -> _Fit:
+def _fit(curvature: _Curvature, found: dict[float, float], edges: Array | None = None) -> _Fit:
     """Fit bands that begin at these energies."""
     kernels, centres = curvature.kernels, np.array(list(found))
     energy, smoothing = kernels.energy_ev, kernels.smoothing_ev
@@ -189,7 +190,7 @@ def _fit(curvature: _Curvature, found: dict[float, float], edge: float | Array) 
         kernels.correlation[np.ix_(near, near)],
         smoothing,
         _start(curvature, centres),
-        edge,
+        edges,
     )
     left = curvature.value - curvature_of(energy, smoothing, bands.parameters)[0]
     return _Fit(bands, np.array(list(found.values())), left)
@@ -256,7 +257,7 @@ def _start(curvature: _Curvature, centres: Array) -> Array:
     s = np.sqrt(3 * top / np.maximum(bend, 1e-12))
     sigma = np.clip(np.sqrt(np.maximum(s**2 - smoothing**2, 0.0)), 0.02, 0.12)
     height = top * (sigma**2 + smoothing**2) ** 1.5 / sigma
-    return np.column_stack([centres, np.log(sigma), height, np.zeros(len(centres))])
+    return np.column_stack([centres, np.log(sigma), height])
 
 
 def _with_overlap(features: list[Feature]) -> list[Feature]:

@@ -76,10 +76,12 @@ def take_lines(spectrum: Absorbance, axis: Axis) -> tuple[Array, list[Line]]:
     reach = most + beside
     at = [int(i) for i in peaks if reach <= i < len(value) - reach and spectrum.usable[i - reach : i + reach + 1].all()]
 
-    def bluntly(i: int) -> float:
-        return max(abs(float(blunt @ value[j - most : j + most + 1])) for j in (i - beside, i, i + beside))
+    def is_line(i: int) -> bool:
+        return all(
+            size[i] > _RATIO * abs(float(blunt @ value[j - most : j + most + 1])) for j in (i, i - beside, i + beside)
+        )
 
-    at = [i for i in at if size[i] > _RATIO * bluntly(i)]
+    at = [i for i in at if is_line(i)]
     if not at:
         return value, []
     value, lines = value.copy(), list[Line]()

@@ -138,12 +138,9 @@ def moves(course: Course) -> float:
     t = course.steps - course.steps.mean()
     walked = course.steps - course.steps[0]
     slope, walk = np.outer(t, t), np.minimum(walked[:, None], walked[None, :])
-    each = [
-        _log_likelihood(
-            course.positions_nm, course.variance_nm2 + scatter_nm**2, slope_nm**2 * slope + walk_nm**2 * walk
-        )
-        for slope_nm, walk_nm, scatter_nm in _MOTIONS
-    ]
+    slopes, walks, scatters = (np.array(column)[:, None, None] for column in zip(*_MOTIONS, strict=True))
+    noise = np.diag(course.variance_nm2) + scatters**2 * np.eye(len(t))
+    each = _log_likelihoods(course.positions_nm, noise + slopes**2 * slope + walks**2 * walk)
     return float(np.logaddexp.reduce(each)) - math.log(len(_MOTIONS))
 
 
@@ -163,15 +160,21 @@ def follows(course: Course, first: Course) -> float | None:
     distance = HC_EV_NM / course.positions_nm - HC_EV_NM / beside
     # Where the band would be if the distance were the same throughout; what is left is scatter.
     expected = HC_EV_NM / (HC_EV_NM / beside + float(distance.mean()))
-    return _log_likelihood(course.positions_nm - expected, course.variance_nm2 + _FOLLOWING_NM**2)
+    return _around(course.positions_nm - expected, course.variance_nm2 + _FOLLOWING_NM**2)
 
 
-def _log_likelihood(positions: Array, variance: Array, motion: Array | None = None) -> float:
-    """Marginal likelihood of positions, their unknown level integrated out."""
+def _around(positions: Array, variance: Array) -> float:
+    """Marginal likelihood of independent positions around an unknown level."""
+    weight = 1 / variance
+    spread = float(weight @ (positions - float(weight @ positions) / float(weight.sum())) ** 2)
+    known_better = math.log(1 + _ANYWHERE_NM**2 * float(weight.sum()))
+    return -0.5 * (spread + float(np.log(2 * math.pi * variance).sum()) + known_better)
+
+
+def _log_likelihoods(positions: Array, covariances: Array) -> Array:
+    """Marginal likelihood of positions around an unknown level, for each of several covariances."""
     residual = positions - positions.mean()
-    covariance: Array = np.diag(variance) + _ANYWHERE_NM**2
-    if motion is not None:
-        covariance = covariance + motion
-    log_determinant = 2 * float(np.log(np.diag(np.linalg.cholesky(covariance))).sum())
-    quadratic = float(residual @ np.linalg.inv(covariance) @ residual)
-    return -0.5 * (quadratic + log_determinant + len(positions) * math.log(2 * math.pi))
+    covariances = covariances + _ANYWHERE_NM**2
+    determinants = np.linalg.slogdet(covariances).logabsdet
+    quadratic = residual @ np.linalg.inv(covariances) @ residual
+    return -0.5 * (quadratic + determinants + len(positions) * math.log(2 * math.pi))

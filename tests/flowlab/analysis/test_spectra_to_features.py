@@ -43,7 +43,7 @@ def test_errors_are_averaged_over_neighbours():
 @pytest.mark.parametrize(("power", "curvature"), [(0, 0.0), (1, 0.0), (2, -2.0)])
 def test_a_kernel_gives_the_curvature_of_a_parabola_exactly(kernels, power, curvature):
     # E² about 2.5 eV, so that rounding of large numbers does not matter.
-    value = (HC / WAVELENGTH - 2.5) ** power
+    value = (HC / AXIS.binned(WAVELENGTH) - 2.5) ** power
     assert kernels.curvature(value) == pytest.approx(np.full(len(kernels.energy_ev), curvature), abs=1e-7)
 
 
@@ -53,16 +53,16 @@ def test_the_curvature_of_a_gaussian_is_that_of_a_broader_one(kernels):
     s = np.hypot(sigma, kernels.smoothing_ev)
     u = (kernels.energy_ev - centre) / s
     expected = sigma / s**3 * (1 - u**2) * np.exp(-(u**2) / 2)
-    found = kernels.curvature(np.exp(-0.5 * ((HC / WAVELENGTH - centre) / sigma) ** 2))
+    found = kernels.curvature(AXIS.binned(np.exp(-0.5 * ((HC / WAVELENGTH - centre) / sigma) ** 2)))
     assert found == pytest.approx(expected, abs=0.04 * expected.max())
 
 
 @pytest.mark.parametrize("kernels", [AXIS.fine, AXIS.broad])
 def test_the_error_of_a_curvature_is_its_scatter(kernels):
     random = np.random.default_rng(0)
-    noise = random.normal(0, 0.01, (400, len(WAVELENGTH)))
+    noise = [AXIS.binned(row) for row in random.normal(0, 0.01, (400, len(WAVELENGTH)))]
     scatter = np.std([kernels.curvature(row) for row in noise], axis=0)
-    expected = kernels.curvature_err(np.full(len(WAVELENGTH), 0.01**2))
+    expected = kernels.curvature_err(np.full(len(noise[0]), 0.01**2 / AXIS.pixels_per_bin))
     assert np.median(scatter / expected) == pytest.approx(1.0, abs=0.05)
     neighbours = np.corrcoef(np.array([kernels.curvature(row) for row in noise]).T)
     assert np.abs(neighbours - kernels.correlation).max() < 0.25
