@@ -96,14 +96,17 @@ class _Mixture:
         return (1 - lorentzian) * np.exp(-4 * np.log(2) * x**2) + lorentzian / (1 + 4 * x**2)
 
     def cluster(self, family: str, strongest: float | None = None, second_ev: float | None = None) -> None:
-        """A magic-size cluster: it comes or goes, and does not move; with its own second transition."""
+        """A magic-size cluster: it comes or goes, and does not move; with its own second transition.
+
+        That of CdSe-437 does not lie under CdSe-403, where nobody could tell the two apart.
+        """
         random, count = self.random, self.count
         nominal = FAMILIES[self.material][family] + random.normal(0.0, 0.5)
         first = np.full(count, HC_EV_NM / nominal)
         strongest = float(np.exp(random.uniform(np.log(0.035), np.log(0.3)))) if strongest is None else strongest
         height = strongest * self._history()
         self._add("msc", "E1", family, first, random.uniform(0.08, 0.13), height, random.uniform(0.0, 0.2))
-        second = first + (random.uniform(0.28, 0.6) if second_ev is None else second_ev)
+        second = first + (random.uniform(0.35, 0.6) if second_ev is None else second_ev)
         share = random.uniform(0.25, 0.7)
         self._add("msc", "E2", family, second, random.uniform(0.13, 0.25), share * height, 0.1)
         self._continuum(first + 0.45, random.uniform(0.3, 1.0) * height)

@@ -19,12 +19,14 @@ Array = NDArray[np.float64]
 
 # Scatter in nm beyond the errors of the fit: of a band that stands, of one that moves, of one that follows.
 _FIXED_NM, _FOLLOWING_NM = 0.3, 1.0
-#: The broader a band, the farther what lies beneath it pulls it about: so much of its width.
-_PULLED = 0.03
+#: The broader a band, the farther what lies beneath it pulls it about: so much of its width, here
+#: and there; and so far from one end of the track to the other, as they move themselves.
+_PULLED, _PULLED_ALONG_NM = 0.03, 0.8
 #: What moves moves slowly or fast: slope and walk in nm per step of the scan, and scatter.
 _MOTIONS = ((1.0, 0.4, 0.4), (5.0, 2.0, 0.8))
 _ANYWHERE_NM = 100.0
 _STRAYS, _STRAY_NM = 0.03, 8.0  # share of sightings that are of something else, and how far off
+_SIGMA_PER_MEDIAN = 1.4826
 _USUAL_WIDTH_ERROR = 0.1  # relative, of one fitted width, beyond the noise
 #: Of a longer track as many sightings are looked at, evenly spread, so that a run of days costs no more than a scan.
 _MOST_SIGHTINGS = 48
@@ -88,8 +90,8 @@ class Course:
 
     @cached_property
     def spread_nm(self) -> float:
-        """Standard deviation of the positions."""
-        return float(np.std(self.positions_nm))
+        """Standard deviation of the positions, were it not for some that are far off."""
+        return _SIGMA_PER_MEDIAN * median(np.abs(self.positions_nm - self.position_nm).tolist())
 
     @cached_property
     def width_ev(self) -> float:
@@ -114,13 +116,25 @@ class Course:
         return 1 / (self.fwhm_err**2 + _USUAL_WIDTH_ERROR**2)
 
 
-def stands(course: Course) -> float:
-    """Logarithm of the likelihood of one position and scatter, of the fit or of neighbours' pull.
+def stands_or_moves(course: Course) -> tuple[float, float]:
+    """Logarithms of the likelihoods that a band stands, and that it moves.
 
-    Now and then a neighbour is taken for the band.
+    What stands scatters as the fit does, or as its neighbours pull it about, or is pulled along a little as they
+    move; now and then a neighbour is taken for it. What moves has a slope and a random walk besides.
     """
-    each = [_stands(course, scatter_nm) for scatter_nm in (_FIXED_NM, _FIXED_NM + _PULLED * course.width_nm)]
-    return float(np.logaddexp(each[0], each[1])) - math.log(2)
+    t = course.steps - course.steps.mean()
+    walked = course.steps - course.steps[0]
+    slope, walk = np.outer(t, t), np.minimum(walked[:, None], walked[None, :])
+    pulled_along = _PULLED_ALONG_NM / float(walked[-1])
+    models = np.array([(pulled_along, 0.0, _FIXED_NM), *_MOTIONS])[:, :, None, None]
+    noise = np.diag(course.variance_nm2) + models[:, 2] ** 2 * np.eye(len(t))
+    along, *moving = _log_likelihoods(course.positions_nm, noise + models[:, 0] ** 2 * slope + models[:, 1] ** 2 * walk)
+    quiet, pulled = _stands(course, _FIXED_NM), _stands(course, _FIXED_NM + _PULLED * course.width_nm)
+    return _mean_of([quiet, pulled, float(along)]), _mean_of([float(each) for each in moving])
+
+
+def _mean_of(logarithms: list[float]) -> float:
+    return float(np.logaddexp.reduce(logarithms)) - math.log(len(logarithms))
 
 
 def _stands(course: Course, scatter_nm: float) -> float:
@@ -131,17 +145,6 @@ def _stands(course: Course, scatter_nm: float) -> float:
     # The position is not known beforehand: that costs the ratio of what is known of it after and before.
     known_better = 0.5 * math.log(1 / (1 + _ANYWHERE_NM**2 * float(np.sum(1 / variance))))
     return float(np.logaddexp(itself, stray).sum()) + known_better
-
-
-def moves(course: Course) -> float:
-    """Logarithm of the likelihood of a slope and a random walk besides."""
-    t = course.steps - course.steps.mean()
-    walked = course.steps - course.steps[0]
-    slope, walk = np.outer(t, t), np.minimum(walked[:, None], walked[None, :])
-    slopes, walks, scatters = (np.array(column)[:, None, None] for column in zip(*_MOTIONS, strict=True))
-    noise = np.diag(course.variance_nm2) + scatters**2 * np.eye(len(t))
-    each = _log_likelihoods(course.positions_nm, noise + slopes**2 * slope + walks**2 * walk)
-    return float(np.logaddexp.reduce(each)) - math.log(len(_MOTIONS))
 
 
 def follows(course: Course, first: Course) -> float | None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from flowlab.analysis.axis import HC_EV_NM
 from flowlab.analysis.features import EXCITON_PULL_NM, Feature
-from flowlab.analysis.motion import Course, follows, moves, stands
+from flowlab.analysis.motion import Course, follows, stands_or_moves
 from flowlab.analysis.tracks import Track
 
 Kind = Literal["msc", "nc", "artefact", "other", "unknown"]
@@ -51,10 +51,10 @@ _TRACKS_TOTAL, _OWN_COURSE = 0.1, 0.4
 #: That a band tracks the total says little: a cluster that is only diluted does. That it does not says much.
 _FOR_ARTEFACT, _AGAINST_ARTEFACT = 1.0, -4.0
 #: What lies this near to a line, and is not that much higher or stands in for it, may be what the line's shape left.
-_BESIDE_LINE_NM, _MORE_THAN_LINE = 6.0, 1.5
+_BESIDE_LINE_NM, _MORE_THAN_LINE, _MUCH_MORE_THAN_LINE = 6.0, 1.5, 3.0
 # A cluster's higher transitions lie so far above its first one, and keep their share of its height.
 _COMPANION_EV = (0.25, 0.85)
-_LEAST_BROADER, _BROADEST_COMPANION_EV = 1.0, 0.3
+_LEAST_BROADER, _LEAST_BROADER_IN_FAMILY, _BROADEST_COMPANION_EV = 1.0, 1.2, 0.3  # the first two: times its width
 _CONSTANT_RATIO = 0.4  # σ of the logarithm
 _TOGETHER = 0.75  # of the sightings of the one; a weak band beside it hides the other now and then
 _FAMILY_EVIDENCE, _NO_FAMILY_EVIDENCE = 1.5, -1.5
@@ -175,7 +175,7 @@ def _evidence(track: Track, families: list[KnownFamily], known: dict[int, Eviden
 
 def _evidence_of(track: Track, families: list[KnownFamily]) -> Evidence:
     course = Course.of(track)
-    fixed, moving = stands(course), moves(course)
+    fixed, moving = stands_or_moves(course)
     family = _family(course.position_nm, families)
     known = _FAMILY_EVIDENCE if family else _NO_FAMILY_EVIDENCE
     cluster, crystal, broad, artefact = _widths(course)
@@ -309,7 +309,8 @@ def _beside_lines(evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dic
             continue
         for line in lines:
             near = abs(line.position_nm - one.position_nm) < line.course.width_nm + _BESIDE_LINE_NM
-            more = one.course.height > _MORE_THAN_LINE * line.course.height and _is_seen_with(one, line)
+            ratio = one.course.height / line.course.height
+            more = ratio > _MUCH_MORE_THAN_LINE or (ratio > _MORE_THAN_LINE and _is_seen_with(one, line))
             if near and not more:
                 why = f"{alone.why}; but a line of the instrument lies at {line.position_nm:.0f} nm"
                 changed[one.track.id] = replace(alone, kind="unknown", transition=None, family=None, why=why)
@@ -347,8 +348,12 @@ def _is_far_enough(one: Evidence, redder: Evidence) -> bool:
 
 
 def _is_broad_enough(one: Evidence, redder: Evidence) -> bool:
-    """Whether a band is as broad as higher transitions are: broader than the first, which lives longest."""
-    return _LEAST_BROADER * redder.course.width_ev < one.course.width_ev < _BROADEST_COMPANION_EV
+    """Whether a band is as broad as higher transitions are: broader than the first, which lives longest.
+
+    Where a family is known it has to be so beyond doubt.
+    """
+    least = _LEAST_BROADER if one.family is None else _LEAST_BROADER_IN_FAMILY
+    return least * redder.course.width_ev < one.course.width_ev < _BROADEST_COMPANION_EV
 
 
 def _is_seen_with(one: Evidence, redder: Evidence) -> bool:
