@@ -54,7 +54,7 @@ _FOR_ARTEFACT, _AGAINST_ARTEFACT = 1.0, -4.0
 _BESIDE_LINE_NM, _MORE_THAN_LINE, _MUCH_MORE_THAN_LINE = 6.0, 1.5, 3.0
 # A cluster's higher transitions lie so far above its first one, and keep their share of its height.
 _COMPANION_EV = (0.25, 0.85)
-_LEAST_BROADER, _LEAST_BROADER_IN_FAMILY, _BROADEST_COMPANION_EV = 1.0, 1.2, 0.3  # the first two: times its width
+_LEAST_BROADER, _BROADEST_COMPANION_EV = 1.0, 0.3
 _CONSTANT_RATIO = 0.4  # σ of the logarithm
 _TOGETHER = 0.75  # of the sightings of the one; a weak band beside it hides the other now and then
 _FAMILY_EVIDENCE, _NO_FAMILY_EVIDENCE = 1.5, -1.5
@@ -310,7 +310,9 @@ def _beside_lines(evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dic
         for line in lines:
             near = abs(line.position_nm - one.position_nm) < line.course.width_nm + _BESIDE_LINE_NM
             ratio = one.course.height / line.course.height
-            more = ratio > _MUCH_MORE_THAN_LINE or (ratio > _MORE_THAN_LINE and _is_seen_with(one, line))
+            oftener = len(one.track.sightings) >= len(line.track.sightings)
+            more = ratio > (_MUCH_MORE_THAN_LINE if oftener else math.inf)
+            more |= ratio > _MORE_THAN_LINE and _is_seen_with(one, line)
             if near and not more:
                 why = f"{alone.why}; but a line of the instrument lies at {line.position_nm:.0f} nm"
                 changed[one.track.id] = replace(alone, kind="unknown", transition=None, family=None, why=why)
@@ -343,17 +345,19 @@ def _companions(evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dict[
 
 def _is_far_enough(one: Evidence, redder: Evidence) -> bool:
     """Whether a band lies where a higher transition of a redder one may."""
-    distance = HC_EV_NM / one.position_nm - HC_EV_NM / redder.position_nm
-    return _COMPANION_EV[0] < distance < _COMPANION_EV[1]
+    if one.family and redder.family:
+        # Where two families are known, it is their places that count, not where a neighbour has pulled them to.
+        return _COMPANION_EV[0] < _distance_ev(one.family.wavelength_nm, redder.family.wavelength_nm) < _COMPANION_EV[1]
+    return _COMPANION_EV[0] < _distance_ev(one.position_nm, redder.position_nm) < _COMPANION_EV[1]
+
+
+def _distance_ev(bluer_nm: float, redder_nm: float) -> float:
+    return HC_EV_NM / bluer_nm - HC_EV_NM / redder_nm
 
 
 def _is_broad_enough(one: Evidence, redder: Evidence) -> bool:
-    """Whether a band is as broad as higher transitions are: broader than the first, which lives longest.
-
-    Where a family is known it has to be so beyond doubt.
-    """
-    least = _LEAST_BROADER if one.family is None else _LEAST_BROADER_IN_FAMILY
-    return least * redder.course.width_ev < one.course.width_ev < _BROADEST_COMPANION_EV
+    """Whether a band is as broad as higher transitions are: broader than the first, which lives longest."""
+    return _LEAST_BROADER * redder.course.width_ev < one.course.width_ev < _BROADEST_COMPANION_EV
 
 
 def _is_seen_with(one: Evidence, redder: Evidence) -> bool:
