@@ -40,9 +40,8 @@ def report(found: Findings) -> None:
         print(f"{key:40}{count:8} not known, and said so")
     print(f"\nruns: {found.runs}, completed {found.completed}, ended in errors: ", end="")
     print(", ".join(f"{kind} {count}" for kind, count in found.ended.most_common()) or "none")
-    for title, lines in (("WRONG VALUE", found.audit.wrong), ("NONE OF OURS", found.foreign)):
-        for line in lines:
-            print(f"{title}: {line}")
+    for line in found.foreign:
+        print(f"NONE OF OURS: {line}")
     for line in found.unsafe:
         print(f"not safe on its bad wire: {line}")
 

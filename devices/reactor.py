@@ -383,9 +383,10 @@ class FlowReactor(Instrument):
     def _note(self) -> float:
         """Note flow and temperatures; return the volume pumped so far, in ml."""
         pumps = [*self.pumps, self._washer] if self._washer else self.pumps
+        asked_s = self.clock.now_s()
         counted_ml = [pump.ask_infused_ml() for pump in pumps]
-        now_s = self.clock.now_s()
-        self._log.note(now_s, counted_ml, self.ask_nucleation_c(), self.ask_growth_c())
+        counted_s = (asked_s + self.clock.now_s()) / 2
+        self._log.note(counted_s, counted_ml, self.ask_nucleation_c(), self.ask_growth_c())
         return self._log.pumped_ml
 
     def make_safe(self) -> None:

@@ -19,6 +19,9 @@ class Clock:
 
     #: The shortest pause between two looks at a condition, in real seconds: what a serial line can answer.
     SHORTEST_PAUSE_S = 0.002
+    #: The shortest time limit, in real seconds, where the plant runs faster than real time: a busy machine stands still
+    #: that long, while much happens in the plant.
+    SHORTEST_LIMIT_S = 1.0
 
     def __init__(self, speed: float = 1.0):
         if not speed > 0:
@@ -46,6 +49,8 @@ class Clock:
         self, condition: Callable[[], bool], *, every_s: float, limit_s: float, wake: Event | None = None
     ) -> bool:
         """Look at ``condition`` every ``every_s`` plant seconds; False when ``limit_s`` is over or ``wake`` set."""
+        if self.speed > 1:
+            limit_s = max(limit_s, self.SHORTEST_LIMIT_S * self.speed)
         end_s = self.now_s() + limit_s
         while not condition():
             if self.now_s() >= end_s or self.sleep(every_s, wake):

@@ -6,8 +6,9 @@ from bluesky.utils import MsgGenerator
 from pydantic import Field
 
 from flowlab.conditions import Conditions
+from plans.emission import Emission
 from plans.frames import DEFAULT_FRAMES, Frames, FrameSettings
-from plans.roles import Endstation, Reactor, Spectrometer
+from plans.roles import Endstation, Light, Reactor, Spectrometer
 from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, Measurement, scan
 from plans.spectra import DEFAULT_CRITERION, Spectra, SteadyCriterion
 
@@ -16,6 +17,8 @@ def nucleation_scan(
     reactor: Reactor,
     spectrometer: Spectrometer,
     xray: Endstation,
+    fluorometer: Spectrometer | None = None,
+    led: Light | None = None,
     *,
     nucleation_c: Annotated[
         list[float], Field(min_length=1, description="nucleation temperatures", json_schema_extra=CELSIUS)
@@ -25,7 +28,7 @@ def nucleation_scan(
         float, Field(gt=0, description="from the mixer to the end of the growth oven", json_schema_extra=SECONDS)
     ],
     detectors: Annotated[
-        list[Literal["uv-vis", "saxs"]], Field(min_length=1, description="what looks at each sample")
+        list[Literal["uv-vis", "saxs", "pl"]], Field(min_length=1, description="what looks at each sample")
     ] = ["uv-vis", "saxs"],  # noqa: B006  never changed
     steady: Annotated[SteadyCriterion, Field(description="when a sample counts as steady")] = DEFAULT_CRITERION,
     frames: Annotated[FrameSettings, Field(description="how SAXS frames are taken")] = DEFAULT_FRAMES,
@@ -35,8 +38,10 @@ def nucleation_scan(
 
     The plug of which the spectrum was taken is let on into the X-ray cell before its frames are; each event carries
     the age and the thermal history of the plugs in both cells. Without ``uv-vis`` the X-ray cell is flushed instead.
+    ``pl`` comes last: the emission of what has come to the optical cell meanwhile, at the same conditions.
 
     Raises:
+        ValueError: ``pl`` without a fluorometer.
         LimitError: a point is not allowed, or there is not enough reagent; nothing moved.
     """
     points = [Conditions(nucleation, growth_c, residence_time_s) for nucleation in nucleation_c]
@@ -45,6 +50,9 @@ def nucleation_scan(
     measurements: list[Measurement] = [Spectra(reactor, spectrometer, steady, blank)] if spectra else []
     if "saxs" in detectors:
         measurements.append(Frames(reactor, xray, frames, follow=spectra))
+    if "pl" in detectors:
+        flush_volumes = 0.0 if measurements else steady.flush_volumes
+        measurements.append(Emission(reactor, spectrometer, fluorometer, led, flush_volumes))
     metadata = {"plan_name": "nucleation_scan", "shape": [len(points)]}
     axes = [f"{reactor.name}_growth_setpoint_c", f"{reactor.name}_nucleation_setpoint_c"]
     yield from scan(reactor, points, axes, measurements, metadata)

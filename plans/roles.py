@@ -112,3 +112,11 @@ class Spectrometer(Readable[Any], Triggerable, Protocol):
     counts: Readable[Any]
     counts_err: Readable[Any]
     shutter_open: Shutter
+
+    def spectrum_s(self) -> float:
+        """Exposure of one spectrum at most, in seconds."""
+        ...
+
+
+class Light(Readable[Any], Movable[bool], Protocol):
+    """A light that excites: set it to True or False."""

@@ -188,6 +188,8 @@ class Spectra:
 
     def at_point(self) -> MsgGenerator[None]:
         """Flush, and take spectra until they agree."""
+        # Whoever else measures in this cell shuts the lamp out; a point that is begun anew may find it so.
+        yield from bps.mv(self._spectrometer.shutter_open, True)
         yield from take_when_steady(self._reactor, self._spectrometer, self._judgement, self._criterion)
 
     def finish(self) -> MsgGenerator[None]:

@@ -17,7 +17,8 @@ class OceanHdxSettings(OceanSettings):
 
     integration_ms: Annotated[float, Field(ge=6.0, lt=10000.0)]
     stale_reads: Annotated[int, Field(ge=0, le=10)] = Field(
-        default=2, description="scans thrown away after a change of integration time: the first ones are of the old one"
+        default=2,
+        description="scans thrown away after a change of integration time or light: they were under way before it",
     )
     saturated_counts: Annotated[int, Field(gt=0, le=65535)] = Field(
         default=65535, description="a pixel with so many counts is saturated"

@@ -8,6 +8,7 @@ from ophyd.status import Status
 from pydantic import Field
 
 from devices.base import Instrument, Quantity
+from devices.errors import DeviceError
 from devices.ocean.spectrometer import OceanSpectrometer
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry, Model
@@ -59,7 +60,10 @@ class LightSwitch(Instrument):
         Raises:
             DeviceError: it was refused, or it reads otherwise.
         """
-        self._spectrometer.switch(self._message, on=bool(value))
+        try:
+            self._spectrometer.switch(self._message, on=bool(value))
+        except DeviceError as error:
+            raise type(error)(f"{self.name}: {error}") from error
         return self.done()
 
     def ask_is_on(self) -> bool:

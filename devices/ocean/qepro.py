@@ -31,7 +31,8 @@ class OceanQeProSettings(OceanSettings):
 
     integration_ms: Annotated[float, Field(ge=8.0, lt=1_600_000.0)]
     stale_reads: Annotated[int, Field(ge=0, le=10)] = Field(
-        default=3, description="scans thrown away after a change of integration time: the first ones are of the old one"
+        default=3,
+        description="scans thrown away after a change of integration time or light: they were under way before it",
     )
     saturated_counts: Annotated[int, Field(gt=0, le=2**18 - 1)] = Field(
         default=200_000,
@@ -71,6 +72,7 @@ class OceanQePro(OceanSpectrometer):
     PIXELS = 1044
     INTEGRATION_LIMITS_MS = (8.0, 1_599_999.999)
     LIT = False
+    TAKES = "emission spectrum"
 
     detector_c = Cpt(Signal, value=float("nan"), kind=Kind.normal)
     detector_setpoint_c = Cpt(Signal, value=float("nan"), kind=Kind.normal)

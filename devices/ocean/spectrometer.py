@@ -47,6 +47,8 @@ class OceanSpectrometer(MeasuringInstrument):
     INTEGRATION_LIMITS_MS: ClassVar[tuple[float, float]]
     #: Whether the light is on from the beginning.
     LIT: ClassVar[bool]
+    #: What it takes, in the words of a preflight.
+    TAKES: ClassVar[str] = "spectrum"
     UNITS: ClassVar = {
         "counts": "counts",
         "counts_err": "counts",
@@ -80,6 +82,7 @@ class OceanSpectrometer(MeasuringInstrument):
         self.saturated_counts.put(settings.saturated_counts)
         self.shutter_open.put(self.LIT, force=True)
         self._lines: dict[int, bool] = {}  # what each line is to be, by the message that sets it
+        self._stale = False  # scans that are under way may be of another light
         self._lock = threading.RLock()
 
     # What the models differ in.
@@ -214,8 +217,7 @@ class OceanSpectrometer(MeasuringInstrument):
         self.integration_ms.put(value, force=True)
         # Scans that are under way still take the time they were begun with.
         self._link.expect_exposure(max(wanted_us, before_us) * 1e-6)
-        for _ in range(self.settings.stale_reads):
-            self._raw_scan()
+        self._throw_stale_away()
         self._link.expect_exposure(wanted_us * 1e-6)
 
     def set_shutter(self, *, is_open: bool) -> None:
@@ -251,6 +253,7 @@ class OceanSpectrometer(MeasuringInstrument):
             DeviceError: it was refused, or it reads otherwise.
         """
         with self._lock:
+            self._stale |= self._lines.get(message) != on
             if not on:  # even when it fails: what could not be made safe does not come back lit
                 self._lines[message] = False
             self._insist(lambda: self._switch_alone(message, on))
@@ -296,8 +299,12 @@ class OceanSpectrometer(MeasuringInstrument):
 
     def foresight(self) -> ExposureForesight:
         """An account of what it would take."""
-        settings = self.settings
-        return ExposureForesight("spectrum", 1e-3 * settings.integration_ms * settings.scans)
+        return ExposureForesight(self.TAKES, self.spectrum_s())
+
+    def spectrum_s(self) -> float:
+        """Exposure of one spectrum in seconds: its scans, and those thrown away where the light was changed."""
+        scans = int(cast("int", self.scans.get())) + self.settings.stale_reads
+        return 1e-3 * float(cast("float", self.integration_ms.get())) * scans
 
     def trigger(self) -> DeviceStatus:
         """Take one spectrum; done when it can be read."""
@@ -310,6 +317,8 @@ class OceanSpectrometer(MeasuringInstrument):
         self._come_back()
         self._be_ready()
         with self._lock:
+            if self._stale:
+                self._throw_stale_away()
             self._put(np.array(list(self._scans())))
 
     def _put(self, scans: Counts) -> None:
@@ -325,9 +334,19 @@ class OceanSpectrometer(MeasuringInstrument):
 
     def _scans(self) -> Iterator[Counts]:
         for _ in range(int(cast("int", self.scans.get()))):
-            if self._given_up.is_set():
-                raise NotReachedError(f"{self.name}: the exposure was given up")
+            self._check_not_given_up()
             yield self._scan()
+
+    def _throw_stale_away(self) -> None:
+        """Read what was under way, or kept, when the integration time or the light was changed."""
+        for _ in range(self.settings.stale_reads):
+            self._check_not_given_up()
+            self._raw_scan()
+        self._stale = False
+
+    def _check_not_given_up(self) -> None:
+        if self._given_up.is_set():
+            raise NotReachedError(f"{self.name}: the exposure was given up")
 
     def _raw_scan(self) -> bytes:
         """The payload of one scan, of whatever integration time."""

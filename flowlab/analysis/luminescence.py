@@ -29,6 +29,8 @@ _NEIGHBOURS = 15
 _NEAR_CEILING = 0.95
 #: The fit reaches so many half widths to either side.
 _REACH = 2.5
+#: Relative slope that the response of a silicon detector behind a grating may have, per nm, in the visible.
+_RESPONSE_PER_NM = 0.002
 #: Beside the mask the flank of a band beneath it may show; how far from its edge that is, and what it is compared with.
 _BESIDE_NM, _FARTHER_NM = 10.0, (40.0, 60.0)
 
@@ -80,20 +82,26 @@ class Band:
     Attributes:
         wavelength_nm: of its maximum.
         wavelength_err_nm: from the noise.
+        response_err_nm: how far the detector's response, which is not corrected for, may have moved the maximum.
         fwhm_nm: full width at half maximum.
         fwhm_err_nm: from the noise.
         height: counts above what lies beneath it.
         height_err: from the noise.
         snr: height over its error.
+        area: under the band, in counts·nm.
+        area_err: from the noise.
     """
 
     wavelength_nm: float
     wavelength_err_nm: float
+    response_err_nm: float
     fwhm_nm: float
     fwhm_err_nm: float
     height: float
     height_err: float
     snr: float
+    area: float
+    area_err: float
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,8 @@ class Luminescence:
         mask_nm: what was left out.
         scatter: counts of the LED's scattered light at its brightest, which tell that it was on.
         hot_pixels: how many were interpolated.
+        saturated_pixels: how many are saturated outside the LED's line.
+        emission: in which it was looked for.
     """
 
     band: Band | None
@@ -113,6 +123,8 @@ class Luminescence:
     mask_nm: tuple[float, float]
     scatter: float
     hot_pixels: int
+    saturated_pixels: int
+    emission: Emission
 
 
 def emission(sample: Counts, dark: Counts, axis: Axis, mask: Mask) -> Emission:
@@ -152,11 +164,14 @@ def find_emission(sample: Counts, dark: Counts, axis: Axis, mask: Mask, saturate
     """
     found = emission(sample, dark, axis, mask)
     scatter = float(found.value[found.masked].max(initial=0.0))
+    saturated = int(((sample.mean >= _NEAR_CEILING * saturated_counts) & ~found.masked).sum())
+
+    def told(band: Band | None, why: str | None) -> Luminescence:
+        return Luminescence(band, why, mask.edges_nm, scatter, int(found.hot.sum()), saturated, found)
 
     def unknown(why: str) -> Luminescence:
-        return Luminescence(None, why, mask.edges_nm, scatter, int(found.hot.sum()))
+        return told(None, why)
 
-    saturated = int(((sample.mean >= _NEAR_CEILING * saturated_counts) & ~found.masked).sum())
     if saturated:
         return unknown(f"{saturated} pixels outside the LED's line are saturated")
     if not scatter > _SIGNIFICANT * float(np.median(found.err)):
@@ -171,7 +186,7 @@ def find_emission(sample: Counts, dark: Counts, axis: Axis, mask: Mask, saturate
         return unknown("a band stands out, but its shape cannot be fitted")
     if band.wavelength_nm - band.fwhm_nm / 2 <= mask.edges_nm[1]:
         return unknown(f"the band at {band.wavelength_nm:.0f} nm runs into the LED's line")
-    return Luminescence(band, None, mask.edges_nm, scatter, int(found.hot.sum()))
+    return told(band, None)
 
 
 def _why_none(found: Emission, axis: Axis, mask: Mask) -> str:
@@ -217,16 +232,26 @@ def _fitted(found: Emission, usable: Flags, wavelength_nm: Array, start: Feature
         return None
     # σ² of the parameters, enlarged by χ² per degree of freedom where the shape does not fit
     enlarged = max(1.0, float(2 * fit.cost) / freedom)
-    height_err, position_err, width_err = np.sqrt(np.diag(np.linalg.inv(jacobian.T @ jacobian))[:3] * enlarged)
+    covariance = np.linalg.inv(jacobian.T @ jacobian)[:3, :3] * enlarged
+    height_err, position_err, width_err = np.sqrt(np.diag(covariance))
     height, position, width = (float(p) for p in fit.x[:3])
     peak_nm = HC_EV_NM / (centre + position * sigma)
     nm_per_ev = peak_nm**2 / HC_EV_NM
+    # ∫ h·exp(−(E − c)²/2s²) dλ with dλ = hc/E² dE: h·s·√2π·hc/c²·(1 + 3(s/c)² + …)
+    wide = width * sigma * peak_nm / HC_EV_NM
+    area = float(np.sqrt(2 * np.pi)) * height * width * sigma * nm_per_ev * (1 + 3 * wide**2)
+    # What the position adds is nothing beside height and width, which go against one another.
+    relative_variance = (height_err / height) ** 2 + (width_err / width) ** 2 + 2 * covariance[0, 2] / (height * width)
     return Band(
         wavelength_nm=peak_nm,
         wavelength_err_nm=float(position_err) * sigma * nm_per_ev,
+        # A Gaussian times a response of relative slope r is one whose maximum is σ²·r farther.
+        response_err_nm=(width * sigma * nm_per_ev) ** 2 * _RESPONSE_PER_NM,
         fwhm_nm=_FWHM * width * sigma * nm_per_ev,
         fwhm_err_nm=_FWHM * float(width_err) * sigma * nm_per_ev,
         height=height,
         height_err=float(height_err),
         snr=height / float(height_err),
+        area=area,
+        area_err=area * float(np.sqrt(relative_variance)),
     )

@@ -114,5 +114,5 @@ def _volumes(volumes_ml: Mapping[str, float]) -> str:
 
 
 def _taken(takes: Mapping[str, int]) -> str:
-    plurals = {"spectrum": "spectra"}
+    plurals = {"spectrum": "spectra", "emission spectrum": "emission spectra"}
     return ", ".join(f"{n} {what if n == 1 else plurals.get(what, what + 's')}" for what, n in takes.items())

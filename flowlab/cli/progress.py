@@ -9,6 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flowlab.stream import Message
 
+#: What results say of a point in words, by the kind of their run: the first kind of several counts the points.
+_WORDS = {"absorbance": "verdict", "saxs": "finding", "luminescence": "emission"}
+
 
 class RunProgress:
     """A progress bar on standard error; where that is no terminal, a line for each panel of the scan.
@@ -36,21 +39,21 @@ class RunProgress:
         self._panel: float | None = None
         self._last = ""
         self._done = self._of = 0
-        self._spectra = False
+        self._kind = ""
 
     def watch(self, message: Message) -> None:
         """Show what a document says."""
         doc = message.doc
         if message.name == "start" and "parent_run" not in doc:
             self._of = int(doc.get("num_points") or 0)
+            self._kind = str((doc.get("analysis") or {}).get("kind"))
             self._progress.update(self._task, description=str(doc.get("plan_name", "run")), total=self._of or None)
             if self._documents is not None:
                 sys.stderr.write(f"documents  {self._documents}\n")
-        elif message.name == "event" and "verdict" in doc["data"]:
-            self._spectra = True
-            self._result(doc["data"], doc["data"]["verdict"], counts=True)
-        elif message.name == "event" and "finding" in doc["data"]:  # of SAXS; beside spectra it is no other point
-            self._result(doc["data"], doc["data"]["finding"], counts=not self._spectra)
+        elif message.name == "event":
+            for kind, key in _WORDS.items():
+                if key in doc["data"]:
+                    self._result(doc["data"], doc["data"][key], counts=kind == self._kind)
 
     def _result(self, data: dict[str, Any], words: str, *, counts: bool) -> None:
         self._done += counts

@@ -1,8 +1,9 @@
 """Plans as a configuration names them: which parameters they take, checked before anything is done.
 
 A plan is a generator function. Its positional parameters are devices, bound to names by the
-configuration; its keyword-only parameters are what a person asks for. What does not go together it
-refuses with a ValueError, before it uses any device.
+configuration; one that has a default may be left out there. Its keyword-only parameters are what a person asks
+for. What does not go together, or needs a device that was left out, it refuses with a ValueError, before it uses
+any device.
 """
 
 import inspect
@@ -43,11 +44,13 @@ class Plan:
             signature = inspect.signature(self._function, eval_str=True)
         except (TypeError, ValueError):
             raise ConfigError(f"{source}: plans.{name}.function: {self._entry.function!r} is no function") from None
-        devices = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-        if set(devices) != set(self._entry.devices):
+        devices = [p for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        needed = {p.name for p in devices if p.default is p.empty}
+        if not needed <= set(self._entry.devices) <= {p.name for p in devices}:
+            taken = (p.name if p.name in needed else f"{p.name} (may be left out)" for p in devices)
             raise ConfigError(
                 f"{source}: plans.{name}.devices gives {', '.join(self._entry.devices) or 'none'}; "
-                f"the plan takes {', '.join(devices)}"
+                f"the plan takes {', '.join(taken)}"
             )
         fields: dict[str, Any] = {
             p.name: (p.annotation, ... if p.default is p.empty else p.default)

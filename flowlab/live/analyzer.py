@@ -10,10 +10,11 @@ from flowlab.config import Material
 from flowlab.live.absorbance import AbsorbanceAnalysis
 from flowlab.live.calibration import CalibrationAnalysis
 from flowlab.live.documents import AnalysisRun, Document
+from flowlab.live.luminescence import LuminescenceAnalysis
 from flowlab.live.references import ReadFrame, no_frames
 from flowlab.live.saxs import SaxsAnalysis
 
-KINDS = frozenset({"absorbance", "saxs", "calibration"})
+KINDS = frozenset({"absorbance", "saxs", "luminescence", "calibration"})
 
 
 class Analyzer:
@@ -88,7 +89,7 @@ class Part(Protocol):
 
 
 class RunAnalysis:
-    """The analysis of one run: of its spectra, of its frames, or of both."""
+    """The analysis of one run: of its spectra, of its frames, of its emission, or of several of them."""
 
     def __init__(self, start: dict[str, Any], material: Material, read_frame: ReadFrame):
         wanted = start["analysis"]
@@ -100,6 +101,8 @@ class RunAnalysis:
             self._parts.append(CalibrationAnalysis(start, composer, read_frame))
         elif wanted.get("saxs") is not None:
             self._parts.append(SaxsAnalysis(start, composer, read_frame))
+        if wanted.get("luminescence") is not None:
+            self._parts.append(LuminescenceAnalysis(start, composer))
         self._time = float(start["time"])
         self.ended = False
 

@@ -7,6 +7,7 @@ analyzer that is killed and started again, or that replays a journal, emits the 
 import hashlib
 import json
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import flowlab
@@ -78,6 +79,14 @@ class AnalysisRun:
                 "filled": {},
             },
         )
+
+    def result(
+        self, stream: str, data_keys: dict[str, dict[str, Any]], data: dict[str, Any], time: float
+    ) -> Iterator[Document]:
+        """Next event of a stream, behind its descriptor when it is the first."""
+        if stream not in self._counts:
+            yield self.describe(stream, data_keys, time)
+        yield self.event(stream, data, time)
 
     def stop(self, status: str, reason: str, time: float) -> Document:
         """End of the analysis."""

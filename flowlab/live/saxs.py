@@ -18,11 +18,11 @@ from flowlab.config.load import validate
 from flowlab.errors import BadInputError, FlowlabError
 from flowlab.live.documents import AnalysisRun, Document
 from flowlab.live.exposures import Exposure, Exposures
+from flowlab.live.readings import place_of, plug_data
 from flowlab.live.references import FrameError, ReadFrame
 from flowlab.live.saxs_documents import (
     CURVE_KEYS,
     MELTING_KEYS,
-    PLUG,
     POINT_KEYS,
     curve_data,
     melting_data,
@@ -97,7 +97,6 @@ class SaxsAnalysis:
         self._composer = composer
         self._read_frame = read_frame
         self._exposures = Exposures(str(self._keys["frames"]))
-        self._described: set[str] = set()
         self._primary: set[str] = set()
         self._spectra: list[_Spectrum] = []
         self._open: _OpenPoint | None = None
@@ -134,13 +133,7 @@ class SaxsAnalysis:
                     if where == panel and point.reduced.curve is not None
                 ]
                 for found in melting(series) if len(series) > 1 else []:
-                    yield from self._emit("saxs_melting", MELTING_KEYS, melting_data(panel, found), time)
-
-    def _emit(self, stream: str, keys: dict[str, Any], data: dict[str, Any], time: float) -> Iterator[Document]:
-        if stream not in self._described:
-            self._described.add(stream)
-            yield self._composer.describe(stream, keys, time)
-        yield self._composer.event(stream, data, time)
+                    yield from self._composer.result("saxs_melting", MELTING_KEYS, melting_data(panel, found), time)
 
     # Frames.
 
@@ -163,7 +156,7 @@ class SaxsAnalysis:
                     found = self._scan.frame(measured)
                     why = found.why
         data = self._curve_data(exposure, measured, found, why)
-        yield from self._emit("saxs_curves", CURVE_KEYS, data, exposure.event["time"])
+        yield from self._composer.result("saxs_curves", CURVE_KEYS, data, exposure.event["time"])
         if self._open is not None and exposure.stream == "saxs":
             self._open.frames.append(_Frame(measured, why, exposure.event))
             if len(self._open.frames) == (self._per_point or _MOST_FRAMES):
@@ -247,20 +240,16 @@ class SaxsAnalysis:
             **self._plug(first),
         }
         self._points.append((panel, coordinate, point))
-        yield from self._emit("saxs_points", POINT_KEYS, data, event["time"])
+        yield from self._composer.result("saxs_points", POINT_KEYS, data, event["time"])
 
     def _place(self, data: dict[str, Any]) -> tuple[float, float]:
-        values = (data.get(self._axes[0]), data.get(self._axes[-1]))
-        slow, fast = (float(value) if isinstance(value, int | float) else float("nan") for value in values)
-        return slow, fast
+        return place_of(data, self._axes)
 
     # Plugs.
 
     def _plug(self, data: dict[str, Any]) -> dict[str, Any]:
         """What the reactor told of the plug in the X-ray cell."""
-        prefix = self._plugs.get("xray", "")
-        found: dict[str, Any] = {f"plug_{name}": float(data.get(f"{prefix}_{name}", np.nan)) for name in PLUG}
-        return {**found, "plug_why": str(data.get(f"{prefix}_why", "the event does not tell"))}
+        return plug_data(data, self._plugs.get("xray", ""))
 
     def _note_spectrum(self, doc: dict[str, Any]) -> None:
         data = doc["data"]

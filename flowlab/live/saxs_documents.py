@@ -12,29 +12,26 @@ from flowlab.analysis.saxs.populations import Model, Population
 from flowlab.analysis.saxs.scan import Point
 from flowlab.analysis.saxs.sizes import Sizes
 from flowlab.live.documents import boolean, integers, number, numbers, or_nan, text
+from flowlab.live.readings import PLACE_KEYS, PLUG_KEYS
 
-#: What is known of the plug in the X-ray cell, by the endings of the reactor's data keys.
-PLUG = {"entered_ml": "mL", "age_s": "s", "residence_s": "s", "nucleation_c": "°C", "growth_c": "°C"}
-_PLUG_KEYS = {f"plug_{name}": number(units) for name, units in PLUG.items()} | {"plug_why": text()}
-_PLACE_KEYS = {"panel": number(), "coordinate": number()}
 _CURVE_KEYS = {"q_per_nm": numbers("1/nm"), "intensity": numbers(), "intensity_err": numbers(), "unit": text()}
 
 CURVE_KEYS = {
     "stream": text(),
     "frame_event": text(),
-    **_PLACE_KEYS,
+    **PLACE_KEYS,
     "usable": boolean(),
     "why": text(),
     "exposed_s": number("s"),
     "transmission": number(),
     "transmission_err": number(),
     **_CURVE_KEYS,
-    **_PLUG_KEYS,
+    **PLUG_KEYS,
 }
 _POPULATION = {"radius_nm": "nm", "radius_err_nm": "nm", "width": None, "width_err": None, "share": None}
 POINT_KEYS = {
     "point": {"dtype": "integer", "shape": []},
-    **_PLACE_KEYS,
+    **PLACE_KEYS,
     "usable": boolean(),
     "why": text(),
     "finding": text(),
@@ -76,7 +73,7 @@ POINT_KEYS = {
     "spectrum": {"dtype": "integer", "shape": []},
     "spectrum_event": text(),
     "spectrum_apart_ml": number("mL"),
-    **_PLUG_KEYS,
+    **PLUG_KEYS,
 }
 MELTING_KEYS = {
     "panel": number(),

@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from flowlab.report.axes import axis_name
+from flowlab.report.emission_figures import draw_emission
 from flowlab.report.load import RunData
 from flowlab.report.palette import COLOUR
 from flowlab.report.saxs_figures import draw_saxs
@@ -28,7 +29,7 @@ def draw_all(run: RunData) -> dict[str, Figure]:
             figures["excitons"] = excitons(run)
         if run.window is not None and len(run.panels) > 1:
             figures["map"] = cluster_map(run)
-        return {**figures, **draw_saxs(run)}
+        return {**figures, **draw_saxs(run), **draw_emission(run)}
 
 
 def save(figures: dict[str, Figure], beside: Path) -> dict[str, Path]:

@@ -34,6 +34,7 @@ class RunData:
         window: data of its window event.
         points: data of its events of SAXS points, one for each point of the scan.
         frames: how many SAXS frames were analysed.
+        emissions: data of its events of emission, one for each spectrum.
         melting: data of its events of melting, one for each temperature.
         calibration: data of its calibration event.
         analysis_start: start document of the analysis.
@@ -51,6 +52,7 @@ class RunData:
     window: dict[str, Any] | None = None
     points: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     frames: int = 0
+    emissions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     melting: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     calibration: dict[str, Any] | None = None
     analysis_start: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -75,7 +77,7 @@ def load_run(stored: StoredRun) -> RunData:
     messages = list(read_journal(stored.journal))
     starts = [m.doc for m in messages if m.name == "start"]
     if not starts or not _says_what_it_holds(starts[0].get("analysis")):
-        raise BadInputError(f"{stored.journal}: holds no run with absorption spectra or SAXS frames")
+        raise BadInputError(f"{stored.journal}: holds no run with absorption spectra, SAXS frames or emission")
     run = RunData(start=starts[0])
     _take_documents(run, messages)
     spectra = starts[0]["analysis"].get("kind") == "absorbance"
@@ -83,7 +85,7 @@ def load_run(stored: StoredRun) -> RunData:
         raise BadInputError(f"{stored.journal}: the run has no spectrum yet")
     results = _results(stored, messages)
     _take_results(run, results)
-    if (spectra and not run.spectra) or not (run.spectra or run.frames or run.calibration):
+    if (spectra and not run.spectra) or not (run.spectra or run.frames or run.emissions or run.calibration):
         reason = results[-1][1].get("reason") or "it gives no reason"
         raise BadInputError(
             f"{stored.journal}: its analysis ended without a {'spectrum' if spectra else 'result'}: {reason}"
@@ -100,7 +102,7 @@ def results_of(stored: StoredRun) -> list[tuple[str, dict[str, Any]]]:
     messages = list(read_journal(stored.journal))
     starts = [m.doc for m in messages if m.name == "start"]
     if not starts or not _says_what_it_holds(starts[0].get("analysis")):
-        raise BadInputError(f"{stored.journal}: holds no run with absorption spectra or SAXS frames")
+        raise BadInputError(f"{stored.journal}: holds no run with absorption spectra, SAXS frames or emission")
     return _results(stored, messages)
 
 
@@ -184,7 +186,13 @@ def _take_results(run: RunData, documents: Iterable[tuple[str, dict[str, Any]]])
 
 
 def _take_result(run: RunData, stream: str, data: dict[str, Any]) -> None:
-    many = {"spectra": run.spectra, "tracks": run.tracks, "saxs_points": run.points, "saxs_melting": run.melting}
+    many = {
+        "spectra": run.spectra,
+        "tracks": run.tracks,
+        "saxs_points": run.points,
+        "saxs_melting": run.melting,
+        "emission": run.emissions,
+    }
     if stream in many:
         many[stream].append(data)
     elif stream == "window":

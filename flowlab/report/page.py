@@ -26,6 +26,8 @@ _CAPTIONS = {
     "before. Triangles: Bragg peaks.",
     "radii": "Radius of spheres against {fast}, with one sigma. Open: whether there is one size or several, the curve "
     "does not tell. Grey: no radius.",
+    "emission": "Photoluminescence: counts above the dark ones to the red of the LED; and where the band is, against "
+    "{fast}, with one sigma of the noise. The response of the detector is not corrected for. Open: the first exciton.",
 }
 
 _STYLE = """
@@ -95,7 +97,12 @@ def page(run: RunData, pictures: dict[str, Path]) -> str:
 
 def _amount(run: RunData) -> str:
     """How much was measured."""
-    counted = {"spectra": len(run.spectra), "SAXS points": len(run.points), "SAXS frames": run.frames}
+    counted = {
+        "spectra": len(run.spectra),
+        "emission spectra": len(run.emissions),
+        "SAXS points": len(run.points),
+        "SAXS frames": run.frames,
+    }
     if run.calibration is not None:
         counted["frames of the standard"] = run.calibration["frames"]
     return ", ".join(f"{count} {name}" for name, count in counted.items() if count)

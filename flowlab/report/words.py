@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowlab.report.axes import axis_name
+from flowlab.report.emission_words import emission_answer, emission_details
 from flowlab.report.load import RunData
 from flowlab.report.saxs_words import saxs_answer, saxs_details
 
@@ -32,6 +33,8 @@ def _finding(run: RunData) -> str:
         found.append(_spectra(run))
     if run.points or (run.frames and not run.spectra):
         found.append(saxs_answer(run))
+    if run.emissions:
+        found.append(emission_answer(run))
     return " ".join(found)
 
 
@@ -113,6 +116,7 @@ def details(run: RunData) -> list[str]:
         slow, unit, _ = axis_name(run.start["analysis"]["axes"][0])
         sentences.append(f"no exciton was followed at a {slow} of {_listed(unfollowed, unit)}")
     sentences += saxs_details(run)
+    sentences += emission_details(run)
     unsteady = run.conditions.get("steady", []).count(False)
     if unsteady:
         sentences.append(f"{unsteady} of {len(run.spectra)} spectra were taken before the sample was steady")

@@ -1,4 +1,4 @@
-"""One run as NeXus: conditions, results and provenance; spectra (optical.py), and SAXS (saxs.py), where it has them.
+"""One run as NeXus: conditions, results, provenance; spectra (optical.py), emission (luminescence.py), SAXS (saxs.py).
 
 The file is opened for a moment whenever documents have come and is whole and closed in between, so that it can be
 read while the run goes on. A reader that has it open meanwhile, and with that locked, keeps what it has opened: the
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 import flowlab
+from flowlab.storage.luminescence import EmissionEntry
 from flowlab.storage.optical import OpticalEntry
 from flowlab.storage.saxs import FrameLinks, write_curve, write_results
-from flowlab.storage.tables import append, at, group, iso, put
+from flowlab.storage.tables import append_scalars, at, group, iso, put
 
 #: Streams of results that saxs.py writes.
 _OF_SAXS = frozenset({"saxs_curves", "saxs_points", "saxs_melting", "calibration"})
@@ -38,6 +38,8 @@ class NexusFile:
         self.path = path
         self._start = start
         self._optical = OpticalEntry(start["analysis"]) if start["analysis"].get("kind") == "absorbance" else None
+        keys = start["analysis"].get("luminescence")
+        self._emission = None if keys is None else EmissionEntry(keys)
         self._links = FrameLinks(path, frames)
         self._streams: dict[str, dict[str, Any]] = {}
         self._pending: list[tuple[str, dict[str, Any]]] = []
@@ -105,7 +107,7 @@ class NexusFile:
         program.attrs["version"] = flowlab.__version__
         sample = group(entry, "sample", "NXsample")
         material = str(start.get("material", "unknown"))
-        cell = "X-ray" if self._optical is None else "optical"
+        cell = "X-ray" if self._optical is None and self._emission is None else "optical"
         put(sample, "name", f"{material} in the {cell} flow cell")
         put(sample, "chemical_formula", material)
         put(sample, "physical_form", "liquid")
@@ -122,13 +124,17 @@ class NexusFile:
         group(entry, "conditions", "NXcollection")
         if self._optical is not None:
             self._optical.begin(entry)
+        if self._emission is not None:
+            self._emission.begin(entry, alone=self._optical is None)
 
     def _write(self, entry: h5py.Group, name: str, doc: dict[str, Any]) -> None:
         match name:
-            case "descriptor" if self._optical is not None:
-                self._optical.write_descriptor(entry, doc)
-            case "event" if self._optical is not None:
-                self._optical.write_event(entry, self._streams[doc["descriptor"]], doc)
+            case "descriptor":
+                for part in filter(None, (self._optical, self._emission)):
+                    part.write_descriptor(entry, doc)
+            case "event":
+                for part in filter(None, (self._optical, self._emission)):
+                    part.write_event(entry, self._streams[doc["descriptor"]], doc)
             case "stream_resource":
                 self._links.take_resource(doc)
             case "stream_datum":
@@ -157,11 +163,10 @@ class NexusFile:
                     write_results(results, descriptor["name"], doc["data"], keys)
                     if descriptor["name"] == "saxs_points":
                         self._write_curve(entry, doc)
+                elif descriptor["name"] == "emission":
+                    EmissionEntry.write_result(entry, doc["data"], keys)
                 elif descriptor["name"] == "spectra":
-                    place = group(results, "spectra", "NXcollection")
-                    for key, value in doc["data"].items():
-                        if np.ndim(value) == 0:
-                            append(place, key, [value], keys[key].get("units"))
+                    append_scalars(group(results, "spectra", "NXcollection"), doc["data"], keys)
                 else:
                     number = "" if descriptor["name"] == "window" else f"_{doc['data']['track']:03d}"
                     place = group(results, f"{descriptor['name'].removesuffix('s')}{number}", "NXcollection")
@@ -172,5 +177,5 @@ class NexusFile:
 
     def _write_curve(self, entry: h5py.Group, event: dict[str, Any]) -> None:
         curve = write_curve(entry.file, self._start, event["data"], event["time"])
-        if curve is not None and self._optical is None:
+        if curve is not None and self._optical is None and self._emission is None:
             entry.file.attrs["default"] = curve

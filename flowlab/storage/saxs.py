@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 import flowlab
-from flowlab.storage.tables import append, group, iso, put
+from flowlab.storage.tables import append_scalars, group, iso, put
 
 DEFINITION = "NXcanSAS"
 _VERSION = "1.1"
@@ -164,13 +164,7 @@ def write_results(results: h5py.Group, stream: str, data: dict[str, Any], keys: 
             place = group(results, stream, "NXcollection")
         case _:
             place = group(results, stream, "NXcollection")
-            _append_scalars(place, data, keys)
+            append_scalars(place, data, keys)
             return
     for key, value in data.items():
         put(place, key, value, keys[key].get("units"))
-
-
-def _append_scalars(place: h5py.Group, data: dict[str, Any], keys: dict[str, Any]) -> None:
-    for key, value in data.items():
-        if np.ndim(value) == 0:
-            append(place, key, [value], keys[key].get("units"))

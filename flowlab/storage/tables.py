@@ -1,5 +1,6 @@
 """Growing tables in HDF5: one dataset for each column, one row for each event."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,6 +63,13 @@ def append(parent: h5py.Group, name: str, rows: list[Any], units: str | None = N
     before = dataset.shape[0]
     dataset.resize(before + len(rows), axis=0)
     dataset[before:] = block
+
+
+def append_scalars(parent: h5py.Group, data: Mapping[str, Any], keys: Mapping[str, Any]) -> None:
+    """Append what is single of a document's data, each to the dataset of its name, with the units of its data key."""
+    for key, value in data.items():
+        if np.ndim(value) == 0:
+            append(parent, key, [value], keys[key].get("units"))
 
 
 def iso(time_s: float) -> str:

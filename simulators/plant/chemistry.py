@@ -21,7 +21,7 @@ Cadmium is conserved: F + P + M + Σ n_i C_i + n(NC) = 1.
 
 import tomllib
 from bisect import bisect_right
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -108,9 +108,13 @@ class Rates:
     def between(self, node: int, share: float) -> "Rates":
         """Rates between two neighbouring temperatures: ``share`` of the way from ``node`` to the next."""
         rates = object.__new__(Rates)
-        rates._table = (1 - share) * self._table[:, node] + share * self._table[:, node + 1]
+        rates._table = self._table[:, node] + share * self._steps[:, node]
         rates._name_rows()
         return rates
+
+    @cached_property
+    def _steps(self) -> NDArray[np.float64]:
+        return np.diff(self._table)
 
 
 def _stoichiometry() -> NDArray[np.float64]:
@@ -138,6 +142,9 @@ def _stoichiometry() -> NDArray[np.float64]:
 
 
 STOICHIOMETRY = _stoichiometry()
+_FAMILIES = np.arange(C.start, C.stop)
+_GROWTH, _DISSOLUTION = np.arange(4, 9), np.arange(9, 14)
+_MOMENTS, _MOMENTS_OF = np.arange(14, 17), np.arange(M0, M3)
 
 
 def derivative(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
@@ -155,10 +162,29 @@ def derivative(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
     return np.tensordot(STOICHIOMETRY, flux, 1) if y.ndim > 1 else STOICHIOMETRY @ flux
 
 
+def jacobian(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
+    """How the derivative of one state depends on that state, shape (12, 12); an integrator finds its way by it.
+
+    That crystals fade as they shrink is left out.
+    """
+    m, c = y[M], y[C]
+    undersaturated = np.maximum(1 - m / k.solubility, 0)
+    flux = np.zeros((17, SIZE))
+    flux[[0, 1], F] = k.prompt, k.binding
+    flux[[2, 3], P] = k.release, 2 * k.nucleation * y[P]
+    flux[_GROWTH, _FAMILIES] = k.growth * m
+    flux[4:9, M] = k.growth * c
+    flux[_DISSOLUTION, _FAMILIES] = k.dissolution * undersaturated
+    flux[9:14, M] = -k.dissolution * (undersaturated > 0) / k.solubility * c
+    flux[_MOMENTS, _MOMENTS_OF] = crystal_speed(y, k)
+    flux[14:17, M] = k.crystal_growth * y[M0:M3]
+    return STOICHIOMETRY @ flux
+
+
 def crystal_speed(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
     """Growth rate of the crystals' diameter, nm/s; negative while they dissolve."""
     speed = k.crystal_growth * (y[M] - k.crystal_solubility)
-    if not np.any(speed < 0):
+    if not (speed < 0).any():
         return speed
     mean_nm = y[M1] / np.maximum(y[M0], 1e-30)
     return np.where(speed < 0, speed * np.clip((mean_nm - SEED_NM) / _FADE_NM, 0, 1), speed)
@@ -206,12 +232,19 @@ class CadmiumSelenide:
         rates = Rates(self._parameters, np.array(temperature_c) + 273.15)
         last = len(times) - 2
 
-        def rhs(t: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        def rates_at(t: float) -> Rates:
             node = min(max(bisect_right(time_s, t) - 1, 0), last)
             step = time_s[node + 1] - time_s[node]
-            return derivative(y, rates.between(node, (t - time_s[node]) / step if step > 0 else 0.0))
+            return rates.between(node, (t - time_s[node]) / step if step > 0 else 0.0)
 
-        solution = solve_ivp(rhs, (times[0], times[-1]), fresh(), method="LSODA", rtol=1e-4, atol=1e-8)
+        def rhs(t: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
+            return derivative(y, rates_at(t))
+
+        def jac(t: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
+            return jacobian(y, rates_at(t))
+
+        span = times[0], times[-1]
+        solution = solve_ivp(rhs, span, fresh(), method="LSODA", jac=jac, rtol=1e-4, atol=1e-8)
         if not solution.success:
             raise ArithmeticError(f"the rate equations could not be integrated: {solution.message}")
         return solution.y[:, -1]

@@ -79,6 +79,11 @@ class LightPath:
         return float(self._bubbles.exponential(1 / rate)) if rate > 0 else float("inf")
 
     @property
+    def lamp_level(self) -> float:
+        """Light of the lamp that falls into the cell now, relative to when it was new."""
+        return 0.0 if self.lamp_out or not self.shutter_open else 1 - self._faded
+
+    @property
     def bubble(self) -> bool:
         """Whether a bubble is in the cell now."""
         return self.stuck_bubble or self._to_next_bubble_ml <= 0
@@ -109,11 +114,10 @@ class LightPath:
         if self.bubble:
             absorbance = absorbance + p.bubble_absorbance
         colour = 1 + self._drift + self._tilt * (self.wavelength_nm - 500) / 300
-        lamp = 0.0 if self.lamp_out else p.brightest_per_ms * (1 - self._faded)
-        light = lamp * integration_ms * self._lamp * colour
+        light = p.brightest_per_ms * self.lamp_level * integration_ms * self._lamp * colour
         passed = light * np.nan_to_num(10.0**-absorbance, nan=0.0)
         stray = p.stray_fraction * float(passed.mean())
-        counts = (passed + stray if self.shutter_open else 0.0) + p.dark_per_ms * integration_ms
+        counts = passed + stray + p.dark_per_ms * integration_ms
         self._exposures += 1
         noise = np.random.default_rng([self._seed, self._exposures])
         electrons = noise.poisson(np.clip(counts * p.electrons_per_count, 0, None) * np.ones_like(self._lamp))

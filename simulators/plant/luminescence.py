@@ -1,13 +1,15 @@
 """The second light path: a LED shines into the cell, a cooled detector sees what comes out at a right angle.
 
-That is emission, the LED's own light scattered by what is in the cell, and a faint background of solvent and fibre. The
-detector has hot pixels and a dark current that halves for every 6 °C of cooling (the usual rule for silicon).
+That is emission, the LED's own light scattered by what is in the cell, and a faint background of solvent and fibre; and
+as much of the light of the first path's lamp as the cell scatters, while its shutter is open. The detector has hot
+pixels and a dark current that halves for every 6 °C of cooling (the usual rule for silicon).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from simulators.plant.light import lamp_spectrum
 from simulators.plant.optics import HC_EV_NM, CadmiumSelenideAbsorption, band
 from simulators.plant.parts import Array, Emitter, PlugHistory
 
@@ -25,6 +27,7 @@ class LuminescenceProperties:
     scatter_per_ms: float = 350.0
     emission_per_ms: float = 5000.0  # of a band of EMISSION_FWHM_EV, were all light absorbed and emitted again
     background_per_ms: float = 0.6
+    lamp_per_ms: float = 40.0
     led_drift: float = 0.002  # σ of slow relative changes
     led_drift_s: float = 900.0
     dark_level: float = 1200.0
@@ -167,6 +170,7 @@ class LuminescencePath:
         self._dark[pixels.choice(len(wavelength_nm), int(p.hot_pixels), replace=False)] = p.hot_factor
         self._led = np.exp(-0.5 * ((wavelength_nm - p.led_nm) / (p.led_fwhm_nm / _FWHM)) ** 2)
         self._background = np.exp(-np.clip(wavelength_nm - p.led_nm, 0, None) / 120.0) * (wavelength_nm > p.led_nm)
+        self._lamp = lamp_spectrum(wavelength_nm)
         self._response = np.clip(np.exp(-(((wavelength_nm - 620) / 380) ** 2)), 0.05, None)
 
     @property
@@ -183,7 +187,7 @@ class LuminescencePath:
         self.cooler.advance(dt_s)
 
     def expose(
-        self, plug: PlugHistory, integration_ms: float, *, bubble: bool = False
+        self, plug: PlugHistory, integration_ms: float, *, bubble: bool = False, lamp_level: float = 0.0
     ) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
         """One scan.
 
@@ -191,16 +195,19 @@ class LuminescencePath:
             plug: what is in the cell.
             integration_ms: exposure.
             bubble: a bubble is in the cell: it scatters, and there is less that could emit.
+            lamp_level: light of the first path's lamp in the cell, relative to when it was new.
 
         Returns:
             ADC counts of each pixel.
         """
         p = self.properties
         emitted = p.emission_per_ms * self.emitter.emission(plug, self.wavelength_nm, p.led_nm) * self._response
-        light = p.scatter_per_ms * (6.0 if bubble else 1.0) * self._led + p.background_per_ms * self._background
+        scattering = 6.0 if bubble else 1.0
+        light = p.scatter_per_ms * scattering * self._led + p.background_per_ms * self._background
         light = light + emitted * (0.3 if bubble else 1.0)
+        lamp = p.lamp_per_ms * scattering * lamp_level * self._lamp
         dark = p.dark_per_ms * 2.0 ** ((self.cooler.temperature_c - 20.0) / p.halves_per_c) * self._dark
-        counts = (self.led_level * light + dark) * integration_ms
+        counts = (self.led_level * light + lamp + dark) * integration_ms
         self._exposures += 1
         noise = np.random.default_rng([self._seed, 2, self._exposures])
         # Beyond the ceiling nothing changes, and no generator draws such numbers.

@@ -94,10 +94,10 @@ class Plant:
         self.time_s = 0.0
         self._exposed_exciton_nm: deque[object] = deque(maxlen=self.REMEMBERED_EXPOSURES)
 
-    def advance_to(self, time_s: float) -> None:
-        """Move on to a time in plant seconds, in steps of :attr:`STEP_S`; what is left over waits."""
-        while time_s - self.time_s >= self.STEP_S:
-            self.advance(self.STEP_S)
+    def advance_to(self, time_s: float, step_s: float = STEP_S) -> None:
+        """Move on to a time in plant seconds, in steps; what is left over waits."""
+        while time_s - self.time_s >= step_s:
+            self.advance(step_s)
 
     def advance(self, dt_s: float) -> None:
         """Move on by one step."""
@@ -164,7 +164,9 @@ class Plant:
         """
         if self.luminescence is None:
             raise ValueError("this plant has no second light path")
-        return self.luminescence.expose(self.plug_in_cell(), integration_ms, bubble=self.light.bubble)
+        return self.luminescence.expose(
+            self.plug_in_cell(), integration_ms, bubble=self.light.bubble, lamp_level=self.light.lamp_level
+        )
 
     def measurable(self) -> dict[str, float]:
         """What instruments could tell now if they were perfect, by ``device.quantity``; always the same names."""

@@ -38,6 +38,10 @@ from simulators.wire.server import MakeServer, Server
 
 T = TypeVar("T")
 
+#: Real seconds of the shortest step: above 200 plant seconds per second steps are longer, or a busy machine that fell
+#: behind would never catch up.
+_SHORTEST_STEP_S = 5e-4
+
 
 class LoadedSyringe(BenchSettings):
     """Which syringe is on a pump, what it holds, and above which pressure the pump stalls."""
@@ -143,7 +147,7 @@ class Bench:
 
     def advance(self) -> None:
         """Bring the plant up to now, and let instruments say what they say by themselves."""
-        self.plant.advance_to(self._clock.now_s())
+        self.plant.advance_to(self._clock.now_s(), max(self.plant.STEP_S, _SHORTEST_STEP_S * self._clock.speed))
         self.ledger.keep()
         for server in self.servers:
             server.speak()

@@ -48,6 +48,7 @@ class OceanSettings(BenchSettings):
         tells_lines: whether a line can be read back.
         processes: whether it can average and smooth by itself.
         averaged_before: scans that it averages when it is switched on: another program left it so.
+        light_lags: whether the spectra that are under way when the light is switched are of the light before.
     """
 
     light_line: Literal["lamp", "single_strobe", "continuous_strobe"] = "lamp"
@@ -56,6 +57,7 @@ class OceanSettings(BenchSettings):
     tells_lines: bool = True
     processes: bool = True
     averaged_before: int = 1
+    light_lags: bool = False
 
 
 class RefusedError(Exception):
@@ -115,6 +117,7 @@ class OceanInstrument(Instrument):
         self._settings = bench_settings(OceanSettings, name, entry, config)
         self._integration_us = 10_000
         self._under_way_us = deque([self._integration_us] * self.UNDER_WAY)
+        self._before: deque[bool] = deque()  # light of the spectra that were under way when it was switched
         self._trigger_mode = 0
         self._averaged, self._boxcar = self._settings.averaged_before, 0
         #: Each line by the message that asks for it; the one of the light is the plant's.
@@ -211,7 +214,17 @@ class OceanInstrument(Instrument):
             raise RefusedError(NOT_READY)  # no trigger is wired: a spectrum would never come
         exposure_us = self._under_way_us.popleft()
         self._under_way_us.append(self._integration_us)
-        return Reply(lambda: encode(request.response(self._exposed(exposure_us))), takes_s=exposure_us * 1e-6)
+        exposed = self._exposed if not self._before else partial(self._exposed_before, self._before.popleft())
+        return Reply(lambda: encode(request.response(exposed(exposure_us))), takes_s=exposure_us * 1e-6)
+
+    def _exposed_before(self, lit: bool, exposure_us: int) -> bytes:
+        """A spectrum of the light that was before it was switched."""
+        now = self._lit
+        self._light(lit)
+        try:
+            return self._exposed(exposure_us)
+        finally:
+            self._light(now)
 
     def _set_integration(self, integration_us: int) -> None:
         if not self.SHORTEST_US <= integration_us <= self.LONGEST_US:
@@ -238,6 +251,8 @@ class OceanInstrument(Instrument):
         if payload[0] not in (0, 1):
             raise RefusedError(BAD_DATA)
         if kind == self._light_line:
+            if self._settings.light_lags and self._lit != (payload[0] == 1):
+                self._before.extend([self._lit] * (self.UNDER_WAY - len(self._before)))
             self._light(payload[0] == 1)
         else:
             self._lines[kind] = payload[0] == 1

@@ -99,6 +99,7 @@ class OceanQePro(OceanInstrument):
 
     def _empty_buffer(self) -> None:
         self._under_way_us = deque([self._integration_us] * self.UNDER_WAY)
+        self._before.clear()
 
     def _set_cooler(self, on: int) -> None:
         if on not in (0, 1):

@@ -103,6 +103,29 @@ def test_the_light_is_off_until_it_is_switched_on_and_off_when_it_is_safe(emissi
     assert not emission.shutter_open.get()
 
 
+@pytest.mark.parametrize("acquire", ["request", "buffer"])
+@pytest.mark.parametrize("light_lags", [False, True])
+def test_no_scan_that_was_under_way_when_the_light_was_switched_is_in_a_spectrum(serve, acquire, light_lags):
+    server = serve(light_lags=light_lags)
+    with build(server, settings={"acquire": acquire}) as bench:
+        emission, led = bench.devices["emission"], bench.devices["excitation"]
+        emission.connect()
+        for on in (False, True, False, True):
+            led.set(on).wait(WAIT_S)
+            assert bool(take(emission)[SCATTER].max() > 5000) is on
+            assert emission.counts_err.get()[SCATTER].max() < 200, "its scans are alike"
+
+
+def test_scans_that_lag_behind_the_light_are_in_a_spectrum_that_throws_none_away(serve):
+    server = serve(light_lags=True)
+    with build(server, settings={"stale_reads": 0}) as bench:
+        emission, led = bench.devices["emission"], bench.devices["excitation"]
+        emission.connect()
+        take(emission)
+        led.set(True).wait(WAIT_S)
+        assert take(emission)[SCATTER].max() < 1500
+
+
 def test_a_fresh_process_makes_it_safe_without_anything_else(server):
     server.plant.luminescence.led_on = True
     with build(server) as bench:

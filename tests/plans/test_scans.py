@@ -130,14 +130,17 @@ def test_a_residence_time_scan_sets_the_flow(run):
 
 
 def test_every_event_carries_the_history_of_the_plug_in_the_cell(run, lab):
-    """Against the plant's truth, asked while the flow runs: it may have gone on a little since."""
+    """Against the plant's truth, asked while the flow runs: it may have gone on a little since.
+
+    At this speed a busy machine needs plant seconds to ask a pump; slow plugs are told all the same within 3 %.
+    """
     seen = []
 
     def look(name, doc):
         if name == "event" and "steady" in doc["data"]:
             seen.append((doc["data"], lab.ask(truth=True)["cell"]))
 
-    run(residence_time_scan, look, temperatures_c=[60.0, 70.0], residence_times_s=[14.0], steady=QUICK)
+    run(residence_time_scan, look, temperatures_c=[60.0, 70.0], residence_times_s=[140.0], steady=QUICK)
     assert seen
     for told, truth in seen:
         assert told["reactor_optical_plug_why"] == ""

@@ -112,7 +112,10 @@ def campaign(
                     last = _run(session, points, watch, found)
                     storm.let_loose(loose=False)
                     ledger.take()
+                    known = len(found.audit.wrong)
                     _audit_new(session, ledger, found, seen)
+                    for wrong in found.audit.wrong[known:]:
+                        tell(f"WRONG VALUE: {wrong}")
                     for name in latches.all():
                         latches.acknowledge(name)
                     tell(

@@ -47,20 +47,32 @@ def test_a_band_is_found_where_it_is(at_nm, fwhm_nm):
     assert found.band.wavelength_nm == pytest.approx(at_nm, abs=0.5)
     assert found.band.fwhm_nm == pytest.approx(fwhm_nm, rel=0.05)
     assert found.band.height == pytest.approx(4000.0, rel=0.05)
+    alone = light(at_nm, 4000.0, fwhm_nm) - light(at_nm, 0.0, fwhm_nm)
+    assert found.band.area == pytest.approx(np.trapezoid(alone, AXIS.wavelength_nm), rel=0.03)
     assert found.mask_nm == (385.0, 425.0)
     assert found.scatter == pytest.approx(LED, rel=0.1)
 
 
 def test_the_errors_are_those_that_occur():
     bands = [seen(light(532.0, 300.0, 32.0), seed).band for seed in range(60)]
+    alone = light(532.0, 300.0, 32.0) - light(532.0, 0.0, 32.0)
     for value, err, true in (
         ([b.wavelength_nm for b in bands], [b.wavelength_err_nm for b in bands], 532.0),
         ([b.fwhm_nm for b in bands], [b.fwhm_err_nm for b in bands], 32.0),
         ([b.height for b in bands], [b.height_err for b in bands], 300.0),
+        ([b.area for b in bands], [b.area_err for b in bands], np.trapezoid(alone, AXIS.wavelength_nm)),
     ):
         pull = (np.array(value) - true) / np.array(err)
         assert 0.7 < pull.std() < 1.4
         assert abs(pull.mean()) < 0.8
+
+
+def test_what_an_unknown_response_does_to_the_position_is_part_of_its_error():
+    response = np.exp(0.0018 * (AXIS.wavelength_nm - 560.0))  # a steep one
+    for fwhm_nm in (25.0, 50.0):
+        band = seen(light(560.0, 40_000.0, fwhm_nm) * response).band
+        apart_nm = abs(band.wavelength_nm - 560.0)
+        assert 5 * band.wavelength_err_nm < apart_nm < band.response_err_nm + 3 * band.wavelength_err_nm
 
 
 def test_a_faint_band_is_told_from_nothing():

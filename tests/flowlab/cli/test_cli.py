@@ -99,6 +99,10 @@ def test_help_tells_every_command():
         (["run", UV_VIS, "temperature_scan", '{"a": 1, "a": 2}'], "have 'a' twice; each may be given once"),
         (["run", UV_VIS, "temperature_scan", "[]"], "the parameters are a list; give a JSON object"),
         (["run", UV_VIS, "temperature_scan", "{}"], "nucleation_c: this key is missing"),
+        (
+            ["run", UV_VIS, "residence_time_scan", json.dumps(SCAN | {"detectors": ["uv-vis", "pl"]})],
+            'detectors has "pl", but the instrument file gives this plan no fluorometer and led',
+        ),
         (["simulate", "nowhere"], "nowhere: there is no such file"),
         (["interlocks", "--ack", "flood"], "'flood' is not latched; latched are: none"),
         (["fault", "stall"], "stall at which device? give one: flowlab fault stall DEVICE"),

@@ -102,6 +102,41 @@ def test_devices_that_do_not_fit_the_plan_are_a_mistake_in_the_configuration():
         Plan(config, "temperature_scan", "x.toml")
 
 
+def test_a_device_that_a_plan_can_do_without_may_be_left_out_but_none_may_be_too_much():
+    entry = CONFIG.plans["residence_time_scan"]
+    assert "fluorometer" not in entry.devices
+    scan = {"temperatures_c": [40], "residence_times_s": [14]}
+    assert plan("residence_time_scan").check(scan)["detectors"] == ["uv-vis"]
+    more = entry.model_copy(update={"devices": entry.devices | {"xray": "reactor"}})
+    config = CONFIG.model_copy(update={"plans": {"residence_time_scan": more}})
+    taken = r"takes reactor, spectrometer, fluorometer \(may be left out\), led \(may be left out\)"
+    with pytest.raises(ConfigError, match=taken):
+        Plan(config, "residence_time_scan", "x.toml")
+
+
+@pytest.mark.parametrize("detectors", [["pl"], ["uv-vis", "pl"]])
+@pytest.mark.parametrize("given", [{}, {"fluorometer": "spectrometer"}, {"led": "reactor"}])
+def test_emission_without_a_fluorometer_and_its_led_is_bad_input_before_there_is_any_device(detectors, given):
+    entry = CONFIG.plans["residence_time_scan"]
+    entry = entry.model_copy(update={"devices": entry.devices | given})
+    config = CONFIG.model_copy(update={"plans": {"residence_time_scan": entry}})
+    scan = {"temperatures_c": [40], "residence_times_s": [14], "detectors": detectors}
+    with pytest.raises(BadInputError, match='^plan residence_time_scan: detectors has "pl", but .* no fluorometer'):
+        Plan(config, "residence_time_scan", "x.toml").check(scan)
+
+
+def test_the_scan_over_nucleation_refuses_emission_without_a_fluorometer_alike():
+    config = load_instrument("simulated-flow")
+    entry = config.plans["nucleation_scan"]
+    scan = {"nucleation_c": [200], "growth_c": 200, "residence_time_s": 14, "detectors": ["uv-vis", "saxs", "pl"]}
+    assert Plan(config, "nucleation_scan", "x.toml").check(scan)["detectors"] == ["uv-vis", "saxs", "pl"]
+    without = {role: name for role, name in entry.devices.items() if role not in ("fluorometer", "led")}
+    entry = entry.model_copy(update={"devices": without})
+    config = config.model_copy(update={"plans": {"nucleation_scan": entry}})
+    with pytest.raises(BadInputError, match='^plan nucleation_scan: detectors has "pl", but .* no fluorometer'):
+        Plan(config, "nucleation_scan", "x.toml").check(scan)
+
+
 @pytest.mark.parametrize("reference", ["plans.nowhere:scan", "plans.scan:nowhere"])
 def test_a_plan_that_cannot_be_loaded_is_told_with_its_place(reference):
     entry = CONFIG.plans["temperature_scan"].model_copy(update={"function": reference})

@@ -43,6 +43,27 @@ def test_reagent_and_time_are_those_of_flow_and_heaters():
     assert volumes * path.total_ml < sum(step.volumes_ml.values()) <= step.seconds * flow_ml_s
 
 
+def test_emission_is_two_spectra_at_each_point_and_the_flow_meanwhile():
+    config = load_instrument("simulated-flow")
+    fluorometer = config.devices["fluorometer"]
+    slow = fluorometer.model_copy(update={"settings": fluorometer.settings | {"integration_ms": 5000.0}})
+    slowly = config.model_copy(update={"devices": config.devices | {"fluorometer": slow}})
+    scan = {"temperatures_c": [60.0], "residence_times_s": [14.0, 8.0], "detectors": ["pl"]}
+    quick, long = (preflight(c, "simulated-flow", "residence_time_scan", scan).steps for c in (config, slowly))
+    assert [step.takes["emission spectrum"] for step in quick] == [1, 2, 2]  # a dark one comes first
+    scans = fluorometer.settings["scans"] + 3  # and those that are thrown away behind a change of light
+    for before, after in zip(quick[1:], long[1:], strict=True):
+        assert after.seconds - before.seconds == pytest.approx(2 * scans * (5.0 - 0.05))
+    whole = {
+        "nucleation_c": [200.0],
+        "growth_c": 200.0,
+        "residence_time_s": 14.0,
+        "detectors": ["uv-vis", "saxs", "pl"],
+    }
+    total = preflight(config, "simulated-flow", "nucleation_scan", whole).total
+    assert dict(total.takes) == {"spectrum": 10, "frame": 33, "emission spectrum": 3}
+
+
 def test_streams_share_what_flows():
     half = foretold("prime", {"streams": ["cadmium"], "volumes": 2.0})
     both = foretold("prime", {"volumes": 2.0})

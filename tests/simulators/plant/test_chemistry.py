@@ -21,6 +21,7 @@ from simulators.plant.chemistry import (
     cadmium,
     derivative,
     fresh,
+    jacobian,
     load_parameters,
 )
 from simulators.plant.parts import PlugHistory
@@ -52,6 +53,17 @@ def test_no_state_and_no_temperature_makes_or_loses_cadmium(y, temperature_c):
     k = Rates(load_parameters(), np.full(2, temperature_c + 273.15)).between(0, 0.5)
     rates = derivative(y, k)
     assert CONTENT @ rates == pytest.approx(0.0, abs=1e-9 * max(1.0, float(np.abs(CONTENT * rates).max())))
+
+
+@pytest.mark.parametrize("temperature_c", [200.0, 280.0, 340.0])
+def test_the_jacobian_is_that_of_the_derivative(temperature_c):
+    k = Rates(load_parameters(), np.full(2, temperature_c + 273.15)).between(0, 0.5)
+    y = CadmiumSelenide()._integrate((0.0, 4.0), (temperature_c, temperature_c))
+    step = 1e-7
+    numerical = np.array(
+        [(derivative(y + step * e, k) - derivative(y - step * e, k)) / (2 * step) for e in np.eye(12)]
+    ).T
+    assert jacobian(y, k) == pytest.approx(numerical, rel=1e-4, abs=1e-5 * np.abs(numerical).max())
 
 
 @settings(max_examples=15)
