@@ -57,6 +57,8 @@ _COMPANION_EV = (0.25, 0.85)
 _LEAST_BROADER, _BROADEST_COMPANION_EV = 1.0, 0.3
 _CONSTANT_RATIO = 0.4  # σ of the logarithm
 _TOGETHER = 0.75  # of the sightings of the one; a weak band beside it hides the other now and then
+#: A band seen again is so near to where it was, and the logarithm of its width, too.
+_AGAIN_NM, _AGAIN_WIDTH = 1.0, 0.25
 _FAMILY_EVIDENCE, _NO_FAMILY_EVIDENCE = 1.5, -1.5
 #: Beside the strongest band that moves, the first exciton has at least this share of its height.
 _LEAST_EXCITON = 0.25
@@ -152,7 +154,8 @@ def judge_panel(
     for one in evidence:
         verdicts[one.track.id] = _judge(one, first)
     verdicts |= _beside_lines(evidence, verdicts)
-    return verdicts | _companions(evidence, verdicts)
+    verdicts |= _companions(evidence, verdicts)
+    return verdicts | _seen_again(tracks, evidence, verdicts)
 
 
 def _least_sightings(tracks: list[Track]) -> int:
@@ -340,6 +343,22 @@ def _companions(evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dict[
             changed[one.track.id] = replace(alone, kind="unknown", transition=None, why=why)
         elif alone.kind == "msc":
             firsts.append(one)
+    return changed
+
+
+def _seen_again(tracks: list[Track], evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dict[int, Verdict]:
+    """Verdicts on bands seen too seldom to be judged, but like a cluster's that was lost from sight."""
+    changed: dict[int, Verdict] = {}
+    judged = {one.track.id for one in evidence}
+    for track in (track for track in tracks if track.id not in judged):
+        course = Course.of(track)
+        for one in evidence:
+            near = abs(one.position_nm - course.position_nm) < _AGAIN_NM
+            alike = abs(math.log(one.course.width_ev / course.width_ev)) < _AGAIN_WIDTH
+            apart = not {*one.course.steps} & {*course.steps}
+            if verdicts[one.track.id].kind == "msc" and near and alike and apart:
+                why = f"{verdicts[track.id].why}; as the band that was seen in {one.sightings} others"
+                changed[track.id] = replace(verdicts[one.track.id], why=why)
     return changed
 
 
