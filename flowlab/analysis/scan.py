@@ -18,10 +18,11 @@ from flowlab.analysis.absorbance import (
     total_absorbance,
 )
 from flowlab.analysis.axis import Axis
+from flowlab.analysis.evidence import Evidence
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
 from flowlab.analysis.tracks import Track, Tracker
-from flowlab.analysis.verdict import Evidence, KnownFamily, Verdict, judge_panel
+from flowlab.analysis.verdict import KnownFamily, Verdict, judge_panel
 from flowlab.analysis.window import Panel, Window, accumulation_window
 
 

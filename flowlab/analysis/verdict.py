@@ -1,7 +1,7 @@
 """Fixed cluster or shifting exciton: what a track is, with how much certainty, and why.
 
-Five explanations of a track are compared by how likely they make what was seen of it, its positions
-(:mod:`flowlab.analysis.motion`), its width, its shape and its height:
+Five explanations of a track are compared by how likely they make what was seen of it
+(:mod:`flowlab.analysis.evidence`), its positions, its width, its shape and its height:
 
 * a *cluster*: it stands, and is narrow. That a family is known there counts for it.
 * an *exciton*: it moves, and is broader. The reddest one that surely moves is the crystals' first.
@@ -21,8 +21,9 @@ from typing import Literal
 import numpy as np
 
 from flowlab.analysis.axis import HC_EV_NM
+from flowlab.analysis.evidence import DECIDED, Evidence, KnownFamily, evidence_of
 from flowlab.analysis.features import EXCITON_PULL_NM, Feature
-from flowlab.analysis.motion import Course, follows, stands_or_moves
+from flowlab.analysis.motion import Course, follows
 from flowlab.analysis.tracks import Track
 
 Kind = Literal["msc", "nc", "artefact", "other", "unknown"]
@@ -30,26 +31,14 @@ Kind = Literal["msc", "nc", "artefact", "other", "unknown"]
 #: Fewer sightings decide nothing.
 LEAST_SIGHTINGS = 3
 _LEAST_SHARE, _ENOUGH_SIGHTINGS = 0.3, 5
-#: A verdict needs this probability.
-DECIDED = 0.9
 _CERTAIN = 0.98  # no more than that is ever said: one in fifty is something nobody thought of
 
-# Full widths at half maximum, their logarithms' mean and σ: of clusters, of crystals, of broad bands, in eV.
-_CLUSTER_WIDTH, _CRYSTAL_WIDTH, _BROAD_WIDTH = (0.105, 0.22), (0.17, 0.25), (0.25, 0.30)
-#: Of what spectrometers and lamps show, in nm.
-_ARTEFACT_WIDTH_NM = (3.5, 0.40)
-_WIDTH_ERROR = 0.05  # relative, of a fitted width, beyond its scatter
-_MOST_WIDTH_EVIDENCE = 6.0
 _NARROWEST_CLUSTER_NM = 6.0  # what is narrower is a line of the lamp, or an edge
 _BROADEST_CLUSTER_EV = 0.15  # what is broader and stands still may be crystals that do not grow
 #: Neighbours pull a weak band along as they move, smoothly: so much of scatter they may explain beyond the noise's, or
 #: may not, and so much is too much anyway.
 _PULLED_NM, _NOISE_SPREAD, _MOST_SPREAD_NM = 0.6, 1.5, 2.0
 _MOST_MISFIT = 0.35
-#: ln(height/total absorbance) scatters so much for an artefact, and for a species with a chemistry of its own.
-_TRACKS_TOTAL, _OWN_COURSE = 0.1, 0.4
-#: That a band tracks the total says little: a cluster that is only diluted does. That it does not says much.
-_FOR_ARTEFACT, _AGAINST_ARTEFACT = 1.0, -4.0
 #: What lies this near to a line, and is not that much higher or stands in for it, may be what the line's shape left.
 _BESIDE_LINE_NM, _MORE_THAN_LINE, _MUCH_MORE_THAN_LINE = 6.0, 1.5, 3.0
 # A cluster's higher transitions lie so far above its first one, and keep their share of its height.
@@ -59,18 +48,8 @@ _CONSTANT_RATIO = 0.4  # σ of the logarithm
 _TOGETHER = 0.75  # of the sightings of the one; a weak band beside it hides the other now and then
 #: A band seen again is so near to where it was, and the logarithm of its width, too.
 _AGAIN_NM, _AGAIN_WIDTH = 1.0, 0.25
-_FAMILY_EVIDENCE, _NO_FAMILY_EVIDENCE = 1.5, -1.5
 #: Beside the strongest band that moves, the first exciton has at least this share of its height.
 _LEAST_EXCITON = 0.25
-
-
-@dataclass(frozen=True)
-class KnownFamily:
-    """A family of clusters to compare with."""
-
-    name: str
-    wavelength_nm: float
-    tolerance_nm: float
 
 
 @dataclass(frozen=True)
@@ -104,32 +83,6 @@ class Verdict:
     def is_cluster_of(self, family: str) -> bool:
         """Whether this is the lowest band of a family's clusters."""
         return self.kind == "msc" and self.transition == "E1" and self.family == family
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A track, and how likely each explanation makes what was seen of it (logarithms)."""
-
-    track: Track
-    sightings: int
-    course: Course
-    family: KnownFamily | None
-    cluster: float
-    crystal: float
-    exciton: float
-    broad: float
-    artefact: float
-
-    @property
-    def position_nm(self) -> float:
-        """Usual position of the band."""
-        return self.course.position_nm
-
-    @property
-    def surely_moves(self) -> bool:
-        """Whether it is no band that stands."""
-        fixed = float(np.logaddexp.reduce([self.cluster, self.broad, self.artefact]))
-        return self.exciton - fixed > math.log(DECIDED / (1 - DECIDED))
 
 
 def judge_panel(
@@ -172,58 +125,8 @@ def _too_few(track: Track, least: int) -> Verdict:
 def _evidence(track: Track, families: list[KnownFamily], known: dict[int, Evidence]) -> Evidence:
     before = known.get(track.id)
     if before is None or before.sightings != len(track.sightings):
-        known[track.id] = _evidence_of(track, families)
+        known[track.id] = evidence_of(track, families)
     return known[track.id]
-
-
-def _evidence_of(track: Track, families: list[KnownFamily]) -> Evidence:
-    course = Course.of(track)
-    fixed, moving = stands_or_moves(course)
-    family = _family(course.position_nm, families)
-    known = _FAMILY_EVIDENCE if family else _NO_FAMILY_EVIDENCE
-    cluster, crystal, broad, artefact = _widths(course)
-    return Evidence(
-        track,
-        len(track.sightings),
-        course,
-        family,
-        cluster=fixed + cluster + (known if families else 0.0),
-        crystal=crystal,
-        exciton=moving + crystal,
-        broad=fixed + broad,
-        artefact=fixed + artefact + _with_total(course),
-    )
-
-
-def _widths(course: Course) -> tuple[float, float, float, float]:
-    """How likely the width is for a cluster, a crystal, a broad band and an artefact (logarithms)."""
-    ev, nm = course.width_ev, course.width_nm
-    error = float(np.hypot(_WIDTH_ERROR, course.width_err))
-
-    def log_normal(width: float, usual: float, spread: float) -> float:
-        spread = float(np.hypot(spread, error))
-        return -0.5 * (math.log(width / usual) / spread) ** 2 - math.log(spread)
-
-    likely = [log_normal(ev, *_CLUSTER_WIDTH), log_normal(ev, *_CRYSTAL_WIDTH), log_normal(ev, *_BROAD_WIDTH)]
-    likely.append(log_normal(nm, *_ARTEFACT_WIDTH_NM))
-    cluster, crystal, broad, artefact = (max(one, max(likely) - _MOST_WIDTH_EVIDENCE) for one in likely)
-    return cluster, crystal, broad, artefact
-
-
-def _with_total(course: Course) -> float:
-    """How much the heights speak for an artefact, which is as high as the whole spectrum is."""
-    usable = np.isfinite(course.totals) & (course.totals > 0)
-    if usable.sum() < LEAST_SIGHTINGS:
-        return 0.0
-    share = np.log(course.heights[usable] / course.totals[usable])
-    square = float(np.sum((share - np.median(share)) ** 2))
-    degrees = int(usable.sum()) - 1
-
-    def log_normal(spread: float) -> float:
-        return -0.5 * square / spread**2 - degrees * math.log(spread)
-
-    odds = log_normal(_TRACKS_TOTAL) - log_normal(_OWN_COURSE)
-    return min(max(odds, _AGAINST_ARTEFACT), _FOR_ARTEFACT)
 
 
 def _first_exciton(evidence: list[Evidence]) -> Evidence | None:
@@ -394,8 +297,3 @@ def _ratio_scatter(one: Evidence, redder: Evidence) -> float:
 
 def _near(family: KnownFamily | None) -> str:
     return f"; {family.name} is known at {family.wavelength_nm:g} nm" if family else "; no family is known there"
-
-
-def _family(position_nm: float, families: list[KnownFamily]) -> KnownFamily | None:
-    near = [f for f in families if abs(f.wavelength_nm - position_nm) <= f.tolerance_nm]
-    return min(near, key=lambda f: abs(f.wavelength_nm - position_nm)) if near else None
