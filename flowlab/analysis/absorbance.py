@@ -1,9 +1,11 @@
 """Raw counts to absorbance, with uncertainty, and which pixels can be trusted."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 Array = NDArray[np.float64]
 
@@ -46,8 +48,7 @@ def smooth_errors(err: Array, window: int = 31) -> Array:
     """Errors estimated from a few scans, averaged over neighbours: noise varies slowly along the spectrum."""
     if len(err) <= window:
         return np.full(len(err), np.sqrt(np.mean(err**2)))
-    padded = np.pad(err**2, window // 2, mode="reflect")
-    return np.sqrt(np.convolve(padded, np.full(window, 1 / window), mode="valid"))
+    return np.sqrt(uniform_filter1d(err**2, window, mode="mirror"))
 
 
 def tidy(counts: Counts) -> Counts:
@@ -108,3 +109,8 @@ def absorbance(sample: Counts, baseline: Baseline) -> Absorbance:
     if not usable.all():
         value[~usable], err[~usable] = 0.0, np.inf
     return Absorbance(value, err, usable)
+
+
+def total_absorbance(spectrum: Absorbance) -> float:
+    """Mean absorbance of the usable pixels: how much light the sample takes in all; nan when there is none."""
+    return float(spectrum.value[spectrum.usable].mean()) if spectrum.usable.any() else math.nan

@@ -1,20 +1,73 @@
-"""What depends on the wavelength axis only, computed once: energies, and kernels of smoothed derivatives."""
+"""What depends on the wavelength axis only, computed once: energies, and kernels of the smoothed curvature.
+
+Bands have widths in energy, so the kernels have, too: each is a few hundredths of an eV wide everywhere, however
+wide the pixels are there.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 Array = NDArray[np.float64]
 
 HC_EV_NM = 1239.842
-#: σ of the Gaussian that smooths the derivatives: somewhat less than that of the narrowest band that is
-#: looked for, 7.6 nm (FWHM 18 nm).
-SMOOTHING_NM = 6.0
-_REACH = 4.0  # a kernel ends at so many σ
-_BINS_PER_SIGMA = 4.0
+#: Curvatures are computed at energies so far apart.
+GRID_EV = 0.01
+#: σ of the Gaussian that smooths: half that of the narrowest cluster's band, and that of a crystal's exciton.
+FINE_EV, BROAD_EV = 0.022, 0.06
+#: Between these wavelengths curvatures are computed.
+RANGE_NM = (310.0, 760.0)
+_REACH = 3.5  # a kernel ends at so many σ
+_LEAST_BINS = 6  # in a kernel
+_BIN_NM = 0.7
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """A smoothed −d²A/dE² at equidistant energies, as a matrix that multiplies binned pixels, see :meth:`Axis.binned`.
+
+    Each row is a parabola fitted with Gaussian weights (Savitzky–Golay's idea, with weights that fade), which is the
+    second derivative after a Gaussian smoothing where the pixels are small. Equal weights leave noise so rough that
+    one band shows several maxima.
+
+    Attributes:
+        energy_ev: rising, shape (points,).
+        smoothing_ev: σ of the Gaussian.
+        matrix: shape (points, bins).
+        squared: the same with each element squared.
+        begins: first bin of each row.
+        ends: the bin after its last.
+    """
+
+    energy_ev: Array
+    smoothing_ev: float
+    matrix: csr_array
+    squared: csr_array
+    begins: NDArray[np.intp]
+    ends: NDArray[np.intp]
+
+    @cached_property
+    def correlation(self) -> Array:
+        """Of the noise at two energies, where it is the same in all bins, shape (points, points)."""
+        covariance = (self.matrix @ self.matrix.T).toarray()
+        scale = np.sqrt(np.diag(covariance))
+        return covariance / np.outer(scale, scale)
+
+    def curvature(self, value: Array) -> Array:
+        """−d²A/dE² in eV⁻², shape (points,)."""
+        return -(self.matrix @ value)
+
+    def curvature_err(self, variance: Array) -> Array:
+        """One sigma of :meth:`curvature` for independent bins of these variances: √(Σ c²·σ²)."""
+        return np.sqrt(self.squared @ variance)
+
+    def covered(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Energies whose whole kernel lies on usable bins."""
+        unusable = np.concatenate([[0], np.cumsum(~usable)])
+        return unusable[self.ends] == unusable[self.begins]
 
 
 @dataclass(frozen=True)
@@ -43,12 +96,7 @@ class Axis:
     @cached_property
     def pixels_per_bin(self) -> int:
         """How many pixels can be averaged into one without losing what the smoothing leaves."""
-        return max(1, int(SMOOTHING_NM / _BINS_PER_SIGMA / float(np.median(self.step_nm))))
-
-    @cached_property
-    def coarse(self) -> "Axis":
-        """The axis of :meth:`binned` values: sixteen times less work where four pixels make a bin."""
-        return self if self.pixels_per_bin == 1 else Axis(self.binned(self.wavelength_nm))
+        return max(1, int(_BIN_NM / float(np.median(self.step_nm))))
 
     def binned(self, value: Array) -> Array:
         """Averages over bins of :attr:`pixels_per_bin` pixels; what is left over at the red end is dropped."""
@@ -56,70 +104,36 @@ class Axis:
         return value if size == 1 else value[: len(value) // size * size].reshape(-1, size).mean(axis=1)
 
     @cached_property
-    def half_kernel(self) -> int:
-        """Pixels on either side that a kernel covers."""
-        return max(4, round(_REACH * SMOOTHING_NM / float(np.median(self.step_nm))))
-
-    def kernel(self, order: int) -> Array:
-        """Kernel of a derivative, per pixel^order, shape (2·half_kernel + 1,).
-
-        A local polynomial fitted with Gaussian weights (Savitzky–Golay's idea, with weights that fade):
-        in the limit of small pixels the derivative of a Gaussian. Equal weights leave noise so rough that
-        one band shows several maxima.
-        """
-        return self._kernels[order]
+    def fine(self) -> Kernels:
+        """Kernels as narrow as clusters' bands need."""
+        return self.kernels(FINE_EV)
 
     @cached_property
-    def _kernels(self) -> dict[int, Array]:
-        sigma = SMOOTHING_NM / float(np.median(self.step_nm))
-        x = np.arange(-self.half_kernel, self.half_kernel + 1, dtype=float)
-        weight = np.exp(-0.25 * (x / sigma) ** 2)  # square root of the weight of a squared residual
-        kernels: dict[int, Array] = {}
-        for order in (2, 3, 4):
-            powers = np.vander(x / sigma, order + 1, increasing=True)
-            # Row n of the weighted pseudo-inverse gives the coefficient of (x/σ)ⁿ; the derivative is n!/σⁿ times that.
-            coefficient = np.linalg.pinv(powers * weight[:, None])[order] * weight
-            kernels[order] = coefficient * factorial(order) / sigma**order
-        return kernels
+    def broad(self) -> Kernels:
+        """Kernels that find a faint broad band where the narrow ones see noise."""
+        return self.kernels(BROAD_EV)
 
-    def derivative(self, value: Array, order: int) -> Array:
-        """dⁿ/dλⁿ of a smoothed spectrum, per nmⁿ; nan within half a kernel of either end."""
-        return self._filtered(value, self.kernel(order)) / self._step_powers[order]
-
-    def derivative_err(self, variance: Array, order: int) -> Array:
-        """One sigma of :meth:`derivative` for independent pixels of these variances: σ(dⁿ) = √(Σ c²·σ²)."""
-        return np.sqrt(self.derivative_covariance(variance, order, order))
-
-    def derivative_covariance(self, variance: Array, one: int, other: int) -> Array:
-        """Covariance of two derivatives at the same pixel: both are made from the same noise."""
-        return self._filtered(variance, self._products[one, other]) / self._step_powers[one + other]
-
-    @cached_property
-    def _products(self) -> dict[tuple[int, int], Array]:
-        return {(i, j): self._kernels[i] * self._kernels[j] for i in self._kernels for j in self._kernels}
-
-    @cached_property
-    def _step_powers(self) -> dict[int, Array]:
-        return {power: self.step_nm**power for power in range(2, 9)}
-
-    @cached_property
-    def smoothing_nm(self) -> Array:
-        """σ of the smoothing at each pixel: a kernel spans the same number of pixels everywhere."""
-        return SMOOTHING_NM * self.step_nm / float(np.median(self.step_nm))
-
-    def covered(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Pixels whose whole kernel lies on usable ones."""
-        unusable = np.concatenate([[0], np.cumsum(~usable)])
-        half, count = self.half_kernel, len(usable)
-        inside = np.zeros(count, dtype=bool)
-        if count > 2 * half:
-            middle = np.arange(half, count - half)
-            inside[middle] = unusable[middle + half + 1] == unusable[middle - half]
-        return inside
-
-    def _filtered(self, value: Array, kernel: Array) -> Array:
-        half = len(kernel) // 2
-        out = np.full(len(value), np.nan)
-        if len(value) >= len(kernel):
-            out[half : len(value) - half] = np.correlate(value, kernel, mode="valid")
-        return out
+    def kernels(self, smoothing_ev: float) -> Kernels:
+        """Kernels of a smoothing; those that would reach beyond the axis, or hold too few bins, are left out."""
+        wavelength = self.binned(self.wavelength_nm)
+        low, high = max(wavelength[0], RANGE_NM[0]), min(wavelength[-1], RANGE_NM[1])
+        reach = _REACH * smoothing_ev
+        first, last = (HC_EV_NM / high + reach, HC_EV_NM / low - reach) if high > low > 0 else (1.0, 0.0)
+        energy: Array = GRID_EV * np.arange(np.ceil(first / GRID_EV), np.floor(last / GRID_EV) + 1, dtype=np.float64)
+        begins = np.searchsorted(wavelength, HC_EV_NM / (energy + reach))
+        ends = np.searchsorted(wavelength, HC_EV_NM / (energy - reach), side="right")
+        kept = ends - begins >= _LEAST_BINS
+        energy, begins, ends = energy[kept], begins[kept], ends[kept]
+        x = (HC_EV_NM / wavelength[None, :] - energy[:, None]) / smoothing_ev
+        inside = (np.arange(len(wavelength)) >= begins[:, None]) & (np.arange(len(wavelength)) < ends[:, None])
+        width = np.abs(np.gradient(HC_EV_NM / wavelength))  # of a bin: each energy counts alike
+        weight = np.where(inside, np.exp(-0.5 * x * x) * width, 0.0)
+        terms = [weight]
+        for _ in range(4):
+            terms.append(terms[-1] * x)
+        moments = np.array([term.sum(axis=1) for term in terms])
+        # The parabola's normal equations; row 2 of their inverse gives the coefficient of (x/σ)².
+        normal = np.array([[moments[i + j] for j in range(3)] for i in range(3)]).transpose(2, 0, 1)
+        third = np.linalg.inv(normal)[:, 2]
+        rows = np.sum([third[:, j, None] * terms[j] for j in range(3)], axis=0) * 2.0 / smoothing_ev**2
+        return Kernels(energy, smoothing_ev, csr_array(rows), csr_array(rows**2), begins, ends)

@@ -1,38 +1,50 @@
-"""Bands in an absorption spectrum: found and measured by smoothed derivatives.
+"""Bands in an absorption spectrum: found by the smoothed curvature, measured by a fit to it.
 
-A band is found where −d²A/dλ² has a maximum higher than five times its own uncertainty (a threshold on
-height, not on prominence). A Gaussian band of σ and height h, smoothed by a Gaussian of σ_k, has with
-s² = σ² + σ_k² at its centre
-
-    −d² = h·σ/s³,   d⁴ = 3·h·σ/s⁵,   and d³ = 0,
-
-so that position, width and height follow from three derivatives, shoulders included, and their errors
-from those of the derivatives. What varies slowly underneath does not matter.
+A band is found where −d²A/dE² has a maximum higher than five times its own uncertainty (a threshold on
+height, not on prominence), shoulders included. All that are found in a spectrum are then fitted together
+(:mod:`flowlab.analysis.bands`). What varies slowly underneath does not matter.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from flowlab.analysis.absorbance import Absorbance
-from flowlab.analysis.axis import HC_EV_NM, SMOOTHING_NM, Axis
+from flowlab.analysis.axis import GRID_EV, HC_EV_NM, Axis, Kernels
+from flowlab.analysis.bands import Bands, curvature_of, fit_bands
+from flowlab.analysis.lines import Line, take_lines
 
 Array = NDArray[np.float64]
 
 THRESHOLD_SIGMA = 5.0
+#: Two maxima with a dip between them that is not this deep are one band with noise on its top.
+_DIP_SIGMA = 4.0
 #: Bands are looked for between these wavelengths.
 SEARCH_NM = (330.0, 720.0)
 _MOST_FEATURES = 16
 #: A band as strong as the strongest is pulled by its neighbours by about this much, a weaker one by more.
 OVERLAP_NM = 0.1
-_MOST_OVERLAP_NM = 5.0
+_MOST_OVERLAP_NM = 1.0
 #: A crystal's second transition pulls the maximum of its first exciton to the blue, by up to about this much: how
 #: much depends on a shape that is not known.
 EXCITON_PULL_NM = 1.0
 _FWHM = float(2 * np.sqrt(2 * np.log(2)))
-#: σ of a band; what comes out narrower than the spectrum can resolve is given the lower value.
-_NARROWEST_NM, _WIDEST_NM = 2.0, 60.0
+#: Bands are no Gaussians: a curvature may differ from the model's by this share of the highest.
+_SHAPE_ERROR = 0.02
+#: Height of edges behind bands, as a share of theirs: only crystals have one, broad as they are.
+_EDGE, _NO_EDGE, _LEAST_CRYSTAL_EV = 1.0, 0.01, 0.14
+#: The fit reaches so far to either side of the bands.
+_REACH_EV = 0.15
+#: Full width beyond which it is no band.
+_BROADEST_EV = 0.5
+#: What a fit leaves shows a hidden band when it is more than this share of the curvature nearby.
+_HIDDEN = 0.1
+#: What is less sure than this after the fit is none.
+_SIGNIFICANT = 3.0
+#: What is weaker than this share of a line, and as near to it, was left by it.
+_LEFT_OF_LINE, _BESIDE_LINE_NM = 0.5, 4.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,8 @@ class Feature:
         height: above what varies slowly beneath it, in absorbance.
         height_err: one sigma, from the noise.
         snr: height of −d²A over its uncertainty.
+        misfit: rms difference of the curvature from the fit around the band, as a share of the band's own.
+        fwhm_err_ev: one sigma of ``fwhm_ev``, from the noise.
     """
 
     wavelength_nm: float
@@ -58,6 +72,8 @@ class Feature:
     height: float
     height_err: float
     snr: float
+    misfit: float = 0.0
+    fwhm_err_ev: float = 0.0
 
     @property
     def position_err_nm(self) -> float:
@@ -72,49 +88,176 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
         spectrum: absorbance with errors.
         axis: its wavelengths.
     """
-    size, coarse = axis.pixels_per_bin, axis.coarse
-    value = axis.binned(spectrum.value)
-    variance = axis.binned(np.where(spectrum.usable, spectrum.err, 0.0) ** 2) / size
-    usable = axis.binned(spectrum.usable.astype(float)) == 1.0
-    curvature = -coarse.derivative(value, 2)
-    curvature_err = coarse.derivative_err(variance, 2)
-    peaks = _peaks(curvature, curvature_err, coarse, usable)
-    if not len(peaks):
-        return []
-    third, fourth = coarse.derivative(value, 3), coarse.derivative(value, 4)
-    third_err, fourth_err = coarse.derivative_err(variance, 3), coarse.derivative_err(variance, 4)
-    covariance = -coarse.derivative_covariance(variance, 2, 4)
+    pixels, lines = take_lines(spectrum, axis)
+    value, usable = axis.binned(pixels), axis.binned(spectrum.usable.astype(float)) == 1.0
+    variance = axis.binned(np.where(spectrum.usable, spectrum.err, 0.0) ** 2) / axis.pixels_per_bin
+    fine = _Curvature.of(value, variance, usable, axis.fine)
+    features = [_of_line(line) for line in lines if SEARCH_NM[0] <= line.wavelength_nm <= SEARCH_NM[1]]
+    if fine.usable.any():
+        found = _maxima(fine)
+        for energy, snr in _maxima(_Curvature.of(value, variance, usable, axis.broad)).items():
+            if all(abs(energy - other) > axis.broad.smoothing_ev for other in found):
+                found[energy] = snr
+        if found:
+            bands = _fitted(fine, found)
+            features += _with_overlap([band for band in bands if not any(_is_left_of(line, band) for line in lines)])
+    return sorted(features, key=lambda feature: feature.wavelength_nm)
+
+
+def _fitted(curvature: "_Curvature", found: dict[float, float]) -> list[Feature]:
+    """Bands that begin at these energies, and those that show when these are explained."""
+    fit = _fit(curvature, _strongest(found))
+    if _hidden(curvature, fit):
+        # What is left may be the edge of a crystal's continuum, or a band.
+        broad = _FWHM * fit.bands.sigma_ev > _LEAST_CRYSTAL_EV
+        hidden = _hidden(curvature, _fit(curvature, _strongest(found), np.where(broad, _EDGE, _NO_EDGE)))
+        fit = _fit(curvature, _strongest(found | hidden)) if hidden else fit
+    return _features(curvature, fit)
+
+
+def _is_left_of(line: Line, band: Feature) -> bool:
+    """Whether a band is what a line left in its place when it was taken away: no shape is described to the last."""
+    return abs(band.wavelength_nm - line.wavelength_nm) < line.fwhm_nm + _BESIDE_LINE_NM and (
+        band.height < _LEFT_OF_LINE * line.height
+    )
+
+
+def _of_line(line: Line) -> Feature:
+    nm_per_ev = line.wavelength_nm**2 / HC_EV_NM
+    err = line.fwhm_nm / line.snr
+    return Feature(
+        line.wavelength_nm, err, 0.0, line.fwhm_nm, line.fwhm_nm / nm_per_ev, line.height, line.height_err, line.snr
+    )
+
+
+def _strongest(found: dict[float, float]) -> dict[float, float]:
+    """Those of the bands found that stand out most, in the order of their energies."""
+    return dict(sorted(sorted(found.items(), key=lambda band: -band[1])[:_MOST_FEATURES]))
+
+
+@dataclass(frozen=True)
+class _Curvature:
+    """−d²A/dE² of a spectrum with its noise, and where it is known."""
+
+    kernels: Kernels
+    value: Array
+    noise: Array
+    usable: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, value: Array, variance: Array, usable: NDArray[np.bool_], kernels: Kernels) -> "_Curvature":
+        noise = np.maximum(kernels.curvature_err(variance), 1e-12)
+        return cls(kernels, kernels.curvature(value), noise, kernels.covered(usable))
+
+
+def _maxima(curvature: _Curvature) -> dict[float, float]:
+    """Energies of the maxima that stand out of the noise, and by how many σ."""
+    energy = curvature.kernels.energy_ev
+    y = np.where(curvature.usable, curvature.value, -np.inf)
+    searched = (energy >= HC_EV_NM / SEARCH_NM[1]) & (energy <= HC_EV_NM / SEARCH_NM[0])
+    inner = np.arange(1, len(y) - 1)
+    highest = (y[inner] >= y[inner - 1]) & (y[inner] > y[inner + 1]) & searched[inner]
+    highest &= np.isfinite(y[inner - 1]) & np.isfinite(y[inner + 1])
+    peaks = inner[highest & (y[inner] > THRESHOLD_SIGMA * curvature.noise[inner])]
+    kept: list[int] = []
+    for i in sorted(peaks, key=lambda i: -y[i]):
+        between = [y[min(i, k) : max(i, k) + 1].min() for k in kept]
+        if all(y[i] - lowest > _DIP_SIGMA * curvature.noise[i] for lowest in between):
+            kept.append(int(i))
+    return {float(energy[i]): float(y[i] / curvature.noise[i]) for i in kept}
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Bands fitted together, the σ by which each stands out, and what of the curvature they leave unexplained."""
+
+    bands: Bands
+    snr: Array
+    left: Array
+
+
+def _fit(curvature: _Curvature, found: dict[float, float], edges: Array | None = None) -> _Fit:
+    """Fit bands that begin at these energies."""
+    kernels, centres = curvature.kernels, np.array(list(found))
+    energy, smoothing = kernels.energy_ev, kernels.smoothing_ev
+    near = curvature.usable & (np.abs(energy[:, None] - centres[None, :]) < _REACH_EV).any(axis=1)
+    shape_error = _SHAPE_ERROR * float(np.abs(curvature.value[near]).max())
+    bands = fit_bands(
+        energy[near],
+        curvature.value[near],
+        np.hypot(curvature.noise[near], shape_error),
+        curvature.noise[near],
+        kernels.correlation[np.ix_(near, near)],
+        smoothing,
+        _start(curvature, centres),
+        edges,
+    )
+    left = curvature.value - curvature_of(energy, smoothing, bands.parameters)[0]
+    return _Fit(bands, np.array(list(found.values())), left)
+
+
+def _hidden(curvature: _Curvature, fit: _Fit) -> dict[float, float]:
+    """Bands without a maximum of their own: what the fit leaves has one, higher than the shapes of bands may differ."""
+    energy = curvature.kernels.energy_ev
+    explained = np.abs(curvature.value - fit.left)
+    width = round(_REACH_EV / GRID_EV)
+    around = maximum_filter1d(explained, 2 * width + 1)
+    near = (np.abs(energy[:, None] - fit.bands.centre_ev[None, :]) < _REACH_EV).any(axis=1)
+    return _maxima(replace(curvature, value=np.where(near & (fit.left > _HIDDEN * around), fit.left, 0.0)))
+
+
+def _features(curvature: _Curvature, fit: _Fit) -> list[Feature]:
+    """Those of the fitted bands that are bands."""
+    bands = fit.bands
+    errors = bands.errors
     features: list[Feature] = []
-    for i in peaks:
-        if fourth[i] <= 0:
-            continue  # the top of a ramp, not of a band
-        # s² = 3·(−d²)/d⁴ and h = (−d²)·s³/σ
-        s_nm = float(np.sqrt(3 * curvature[i] / fourth[i]))
-        resolved = s_nm**2 - float(coarse.smoothing_nm[i]) ** 2 > _NARROWEST_NM**2
-        sigma_nm = float(np.sqrt(s_nm**2 - coarse.smoothing_nm[i] ** 2)) if resolved else _NARROWEST_NM
-        if sigma_nm > _WIDEST_NM:
+    for i in np.argsort(-bands.centre_ev):
+        centre, sigma, height = float(bands.centre_ev[i]), float(bands.sigma_ev[i]), float(bands.height[i])
+        centre_err, height_err = float(errors[i, 0]), float(errors[i, 2])
+        if height < _SIGNIFICANT * height_err or height <= 0 or _FWHM * sigma > _BROADEST_EV:
             continue
-        height = float(curvature[i]) * s_nm**3 / sigma_nm
-        # The centre is where d³ passes zero, d³/d⁴ away from the pixel (d⁵ ≈ 0 there).
-        wavelength = float(coarse.wavelength_nm[i] - third[i] / fourth[i])
-        # d ln h = d ln(−d²) + (3 − s²/σ²)·½·(d ln(−d²) − d ln d⁴), where σ follows s as long as it is resolved
-        half = (3 - (s_nm / sigma_nm) ** 2 if resolved else 3) / 2
-        by_curvature, by_fourth = (1 + half) / curvature[i], -half / fourth[i]
-        relative_variance = (by_curvature * curvature_err[i]) ** 2 + (by_fourth * fourth_err[i]) ** 2
-        relative_variance += 2 * by_curvature * by_fourth * covariance[i]
+        wavelength = HC_EV_NM / centre
+        nm_per_ev = wavelength**2 / HC_EV_NM
         features.append(
             Feature(
                 wavelength_nm=wavelength,
-                wavelength_err_nm=float(third_err[i] / fourth[i]),
+                wavelength_err_nm=centre_err * nm_per_ev,
                 overlap_err_nm=0.0,
-                fwhm_nm=_FWHM * sigma_nm,
-                fwhm_ev=_FWHM * sigma_nm * HC_EV_NM / wavelength**2,
+                fwhm_nm=_FWHM * sigma * nm_per_ev,
+                fwhm_ev=_FWHM * sigma,
                 height=height,
-                height_err=height * float(np.sqrt(max(relative_variance, 0.0))),
-                snr=float(curvature[i] / curvature_err[i]),
+                height_err=height_err,
+                snr=float(fit.snr[i]),
+                misfit=_misfit(curvature, fit.left, centre, sigma, height),
+                fwhm_err_ev=_FWHM * sigma * float(errors[i, 1]),
             )
         )
-    return _with_overlap(features)
+    return features
+
+
+def _misfit(curvature: _Curvature, off: Array, centre_ev: float, sigma_ev: float, height: float) -> float:
+    """Rms of what the fit leaves around a band beyond noise, as a share of the band's own curvature."""
+    kernels = curvature.kernels
+    s = float(np.hypot(sigma_ev, kernels.smoothing_ev))
+    around = curvature.usable & (np.abs(kernels.energy_ev - centre_ev) < 2 * s)
+    if not around.any():
+        return 0.0
+    excess = float(np.mean(off[around] ** 2) - np.mean(curvature.noise[around] ** 2))
+    return float(np.sqrt(max(excess, 0.0))) / (height * sigma_ev / s**3)
+
+
+def _start(curvature: _Curvature, centres: Array) -> Array:
+    """Parameters of each band to begin the fit with: from the curvature's maximum, and how fast it falls off."""
+    energy, smoothing = curvature.kernels.energy_ev, curvature.kernels.smoothing_ev
+    at = np.clip(np.searchsorted(energy, centres - 1e-6), 2, len(energy) - 3)
+    y = curvature.value
+    top = np.maximum(y[at], curvature.noise[at])
+    bend = (2 * y[at] - y[at - 2] - y[at + 2]) / (energy[at + 2] - energy[at]) ** 2
+    # −d²A falls as 1 − 3/2·(E/s)²
+    s = np.sqrt(3 * top / np.maximum(bend, 1e-12))
+    sigma = np.clip(np.sqrt(np.maximum(s**2 - smoothing**2, 0.0)), 0.02, 0.12)
+    height = top * (sigma**2 + smoothing**2) ** 1.5 / sigma
+    return np.column_stack([centres, np.log(sigma), height])
 
 
 def _with_overlap(features: list[Feature]) -> list[Feature]:
@@ -123,22 +266,3 @@ def _with_overlap(features: list[Feature]) -> list[Feature]:
         replace(feature, overlap_err_nm=min(OVERLAP_NM * strongest / feature.height, _MOST_OVERLAP_NM))
         for feature in features
     ]
-
-
-def _peaks(curvature: Array, err: Array, axis: Axis, usable: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Pixels of the maxima of −d²A that stand out of the noise, from blue to red."""
-    wavelength = axis.wavelength_nm
-    searched = axis.covered(usable) & (wavelength >= SEARCH_NM[0]) & (wavelength <= SEARCH_NM[1])
-    y = np.where(searched, curvature, -np.inf)
-    inner = np.arange(1, len(y) - 1)
-    highest = (y[inner] >= y[inner - 1]) & (y[inner] > y[inner + 1]) & searched[inner - 1] & searched[inner + 1]
-    peaks = inner[highest]
-    snr = y[peaks] / np.maximum(err[peaks], 1e-300)
-    kept: list[int] = []
-    for i in np.argsort(-snr, kind="stable"):
-        if snr[i] <= THRESHOLD_SIGMA or len(kept) == _MOST_FEATURES:
-            break
-        # Two maxima closer than the smoothing are one band with noise on its top.
-        if all(abs(wavelength[peaks[i]] - wavelength[k]) > SMOOTHING_NM for k in kept):
-            kept.append(int(peaks[i]))
-    return np.array(sorted(kept), dtype=np.intp)

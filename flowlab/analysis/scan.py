@@ -8,8 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowlab.analysis.absorbance import Absorbance, Baseline, Counts, absorbance, is_negative, tidy
+from flowlab.analysis.absorbance import (
+    Absorbance,
+    Baseline,
+    Counts,
+    absorbance,
+    is_negative,
+    tidy,
+    total_absorbance,
+)
 from flowlab.analysis.axis import Axis
+from flowlab.analysis.evidence import Evidence
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
 from flowlab.analysis.tracks import Track, Tracker
@@ -80,6 +89,7 @@ class ScanAnalysis:
         self._usable_spectra: list[int] = []
         self._panels_at_reference = 0
         self._tracker = Tracker()
+        self._evidence: dict[int, Evidence] = {}
         self._count = 0
 
     @property
@@ -95,30 +105,41 @@ class ScanAnalysis:
             sample: counts.
             saturated_pixels: how many pixels were at the ceiling in any scan.
         """
-        index = self._count
-        self._count += 1
-        if not self.panels or self.panels[-1] != panel:
-            self.panels.append(panel)
-            self._usable_spectra.append(0)
-            self._tracker.begin_panel()
         why = self._baseline_why if self._baseline is None else self._unusable(sample, saturated_pixels)
         if why is not None or self._baseline is None:
-            return SpectrumResult(index, False, why, None, [], [], [])
+            return self._take(panel, str(why))
         found = absorbance(tidy(sample), self._baseline)
         if is_negative(found):
-            self._give_up_baseline()
-            return SpectrumResult(index, False, self._baseline_why, None, [], [], [])
+            self._give_up_baseline(panel)
+            return self._take(panel, self._baseline_why)
+        return self._take(panel, found)
+
+    def _take(self, panel: float, found: Absorbance | str) -> SpectrumResult:
+        """Take in the next spectrum, or why it cannot be used."""
+        index = self._count
+        self._count += 1
+        self._begin(panel)
+        if isinstance(found, str):
+            return SpectrumResult(index, False, found, None, [], [], [])
         self._usable_spectra[-1] += 1
         features = find_features(found, self.axis)
-        tracks = self._tracker.follow(index, features)
+        tracks = self._tracker.follow(index, features, total_absorbance(found))
         here = [track for track in self.tracks if track.panel == len(self.panels) - 1]
-        verdicts = judge_panel(here, self.knowledge.families)
+        verdicts = judge_panel(here, self.knowledge.families, self._evidence)
         return SpectrumResult(
             index, True, None, found, features, [t.id for t in tracks], [verdicts[t.id] for t in tracks]
         )
 
-    def _give_up_baseline(self) -> None:
+    def _begin(self, panel: float) -> None:
+        """A new coordinate on the slow axis begins new tracks."""
+        if not self.panels or self.panels[-1] != panel:
+            self.panels.append(panel)
+            self._usable_spectra.append(0)
+            self._tracker.begin_panel()
+
+    def _give_up_baseline(self, panel: float) -> None:
         """What was measured against it shows no absence; what comes until the next reference shows nothing."""
+        self._begin(panel)
         self._baseline = None
         self._baseline_why = "the reference before it was no blank: the sample lets more light through"
         self._usable_spectra[self._panels_at_reference :] = [0] * (len(self.panels) - self._panels_at_reference)
@@ -152,7 +173,7 @@ class ScanAnalysis:
         result: dict[int, Verdict] = {}
         for panel in range(len(self.panels)):
             here = [track for track in self.tracks if track.panel == panel]
-            result |= judge_panel(here, self.knowledge.families)
+            result |= judge_panel(here, self.knowledge.families, self._evidence)
         return result
 
     def size(self, feature: Feature, verdict: Verdict) -> Size:

@@ -4,10 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.analysis.absorbance import Absorbance, is_negative
-from flowlab.analysis.features import find_features
 from flowlab.analysis.noise import bridged, estimated_noise
 from flowlab.analysis.scan import ScanAnalysis, SpectrumResult
-from flowlab.analysis.verdict import judge_panel
 
 Array = NDArray[np.float64]
 
@@ -31,24 +29,9 @@ class SeriesAnalysis(ScanAnalysis):
             err: one sigma; estimated from the spectrum itself when it is None.
             why: why it cannot be used, where that is known already.
         """
-        index = self._count
-        self._count += 1
-        if not self.panels or self.panels[-1] != panel:
-            self.panels.append(panel)
-            self._usable_spectra.append(0)
-            self._tracker.begin_panel()
-        found = None if why is not None else self._taken(value, err)
-        if found is None or isinstance(found, str):
-            return SpectrumResult(index, False, why or found, None, [], [], [])
-        self._usable_spectra[-1] += 1
-        features = find_features(found, self.axis)
-        tracks = self._tracker.follow(index, features)
-        here = [track for track in self.tracks if track.panel == len(self.panels) - 1]
-        verdicts = judge_panel(here, self.knowledge.families)
-        judged = [verdicts[track.id] for track in tracks]
-        return SpectrumResult(index, True, None, found, features, [track.id for track in tracks], judged)
+        return self._take(panel, why or self._usable(value, err))
 
-    def _taken(self, value: Array, err: Array | None) -> Absorbance | str:
+    def _usable(self, value: Array, err: Array | None) -> Absorbance | str:
         """A spectrum that can be searched, or why it cannot."""
         span_nm = float(self.axis.wavelength_nm[-1] - self.axis.wavelength_nm[0])
         if span_nm < _LEAST_SPAN_NM:

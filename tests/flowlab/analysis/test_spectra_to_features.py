@@ -7,7 +7,7 @@ from flowlab.analysis.absorbance import Baseline, Counts, absorbance, smooth_err
 from flowlab.analysis.axis import Axis
 from flowlab.analysis.features import find_features
 from flowlab.analysis.steady import drift
-from tests.flowlab.analysis.spectra import DARK, WAVELENGTH, band, counts, crystal, spectrum
+from tests.flowlab.analysis.spectra import DARK, HC, WAVELENGTH, band, counts, crystal, spectrum
 
 AXIS = Axis(WAVELENGTH)
 LOW = np.full(WAVELENGTH.shape, 1.0)
@@ -39,22 +39,33 @@ def test_errors_are_averaged_over_neighbours():
     assert smooth_errors(np.full(5, 2.0)).tolist() == [2.0] * 5
 
 
-@pytest.mark.parametrize("order", [2, 3, 4])
-def test_a_kernel_gives_the_derivative_of_a_polynomial_exactly(order):
-    x = np.arange(len(AXIS.kernel(order))) - AXIS.half_kernel
-    for power in range(order + 2):
-        expected = float(np.prod(np.arange(1, order + 1))) if power == order else 0.0
-        scale = float(AXIS.half_kernel) ** (power - order)
-        assert AXIS.kernel(order) @ x.astype(float) ** power == pytest.approx(expected, abs=1e-6 * max(scale, 1))
+@pytest.mark.parametrize("kernels", [AXIS.fine, AXIS.broad])
+@pytest.mark.parametrize(("power", "curvature"), [(0, 0.0), (1, 0.0), (2, -2.0)])
+def test_a_kernel_gives_the_curvature_of_a_parabola_exactly(kernels, power, curvature):
+    # E² about 2.5 eV, so that rounding of large numbers does not matter.
+    value = (HC / AXIS.binned(WAVELENGTH) - 2.5) ** power
+    assert kernels.curvature(value) == pytest.approx(np.full(len(kernels.energy_ev), curvature), abs=1e-7)
 
 
-def test_the_error_of_a_derivative_is_its_scatter():
+@pytest.mark.parametrize("kernels", [AXIS.fine, AXIS.broad])
+def test_the_curvature_of_a_gaussian_is_that_of_a_broader_one(kernels):
+    centre, sigma = 2.8, 0.05
+    s = np.hypot(sigma, kernels.smoothing_ev)
+    u = (kernels.energy_ev - centre) / s
+    expected = sigma / s**3 * (1 - u**2) * np.exp(-(u**2) / 2)
+    found = kernels.curvature(AXIS.binned(np.exp(-0.5 * ((HC / WAVELENGTH - centre) / sigma) ** 2)))
+    assert found == pytest.approx(expected, abs=0.04 * expected.max())
+
+
+@pytest.mark.parametrize("kernels", [AXIS.fine, AXIS.broad])
+def test_the_error_of_a_curvature_is_its_scatter(kernels):
     random = np.random.default_rng(0)
-    noise = random.normal(0, 0.01, (400, len(WAVELENGTH)))
-    middle = slice(200, -200)
-    scatter = np.std([AXIS.derivative(row, 2)[middle] for row in noise], axis=0)
-    expected = AXIS.derivative_err(np.full(len(WAVELENGTH), 0.01**2), 2)[middle]
+    noise = [AXIS.binned(row) for row in random.normal(0, 0.01, (400, len(WAVELENGTH)))]
+    scatter = np.std([kernels.curvature(row) for row in noise], axis=0)
+    expected = kernels.curvature_err(np.full(len(noise[0]), 0.01**2 / AXIS.pixels_per_bin))
     assert np.median(scatter / expected) == pytest.approx(1.0, abs=0.05)
+    neighbours = np.corrcoef(np.array([kernels.curvature(row) for row in noise]).T)
+    assert np.abs(neighbours - kernels.correlation).max() < 0.25
 
 
 @pytest.mark.parametrize("at", [400.0, 437.0, 500.0, 572.0])

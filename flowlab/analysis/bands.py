@@ -1,0 +1,163 @@
+"""The fit of bands to a smoothed curvature: least squares in energy with an analytic Jacobian.
+
+A band is a Gaussian of centre c, σ and height h, and behind it an edge of height a and the same centre and width:
+transitions too close to be seen apart, which fill the valley on the blue side of a crystal's exciton. Smoothed by a
+Gaussian of σ_k they have with s² = σ² + σ_k², u = (E − c)/s and φ the normal distribution the curvature
+
+    −d²A/dE² = h·σ/s³·(1 − u²)·exp(−u²/2) + a·u·φ(u)/s².
+
+What varies slowly underneath, the scattering and the continuum, hardly has any. Levenberg–Marquardt on the normal
+equations: a hundred numbers and a dozen parameters take longer to hand to a library than to solve.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: What is known of a band's width beforehand: FWHM about 0.13 eV, and hardly a tenth or ten times that.
+PRIOR_SIGMA_EV, _PRIOR_LOG_SIGMA = 0.055, 1.0
+#: The centre is near the maximum of the curvature that gave rise to the band.
+_PRIOR_CENTRE_EV = 0.05
+_MOST_STEPS = 12  # what has not settled by then is ill determined, and better left near where it began
+_CONVERGED = 0.05  # of the sum of squares, in which 1 is one sigma
+_SQRT_2_PI = float(np.sqrt(2 * np.pi))
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Bands as they fit best.
+
+    Attributes:
+        parameters: centre in eV, ln(σ in eV), height, and that of the edge if there are edges, shape (bands, 3 or 4).
+        covariance: of all of them, in that order, from the noise.
+    """
+
+    parameters: Array
+    covariance: Array
+
+    @property
+    def centre_ev(self) -> Array:
+        """Shape (bands,)."""
+        return self.parameters[:, 0]
+
+    @property
+    def sigma_ev(self) -> Array:
+        """Shape (bands,)."""
+        return np.exp(self.parameters[:, 1])
+
+    @property
+    def height(self) -> Array:
+        """Shape (bands,)."""
+        return self.parameters[:, 2]
+
+    @property
+    def errors(self) -> Array:
+        """One sigma of each of the parameters."""
+        return np.sqrt(np.diag(self.covariance)).reshape(self.parameters.shape)
+
+
+def curvature_of(energy_ev: Array, smoothing_ev: float, parameters: Array) -> tuple[Array, Array]:
+    """Curvature of bands, and its derivatives by each of their parameters.
+
+    Args:
+        energy_ev: shape (points,).
+        smoothing_ev: σ of the smoothing.
+        parameters: as in :class:`Bands`.
+
+    Returns:
+        Shapes (points,) and (3 or 4 · bands, points).
+    """
+    columns = parameters.T[:, :, None]
+    centre, sigma, height = columns[0], np.exp(columns[1]), columns[2]
+    s = np.sqrt(sigma**2 + smoothing_ev**2)
+    u = (energy_ev - centre) / s
+    square = u * u
+    gauss = np.exp(-0.5 * square)
+    inside = 1 - square
+    peak = gauss * (sigma / s**3)
+    jacobian = np.empty((*parameters.shape, len(energy_ev)))
+    per_height = np.multiply(peak, inside, out=jacobian[:, 2])
+    outside = peak * (2 + inside)  # 3 − u²
+    by_u = outside * u * -height
+    by_s = -3 * height * per_height - u * by_u  # at one energy, u falls as s grows
+    value = (height * per_height).sum(axis=0)
+    if parameters.shape[1] == 4:
+        edge = columns[3]
+        per_edge = np.multiply(gauss, u / (_SQRT_2_PI * s**2), out=jacobian[:, 3])
+        edge_by_u = gauss * inside * (edge / (_SQRT_2_PI * s**2))
+        by_s -= 2 * edge * per_edge + u * edge_by_u
+        by_u += edge_by_u
+        value += (edge * per_edge).sum(axis=0)
+    np.multiply(by_u, -1 / s, out=jacobian[:, 0])
+    # d ln(σ) moves σ itself, and s with it: ds/d ln σ = σ²/s
+    np.multiply(by_s, (sigma / s) ** 2, out=jacobian[:, 1])
+    jacobian[:, 1] += height * per_height
+    return value, jacobian.reshape(parameters.size, -1)
+
+
+def fit_bands(
+    energy_ev: Array,
+    curvature: Array,
+    err: Array,
+    noise: Array,
+    correlation: Array,
+    smoothing_ev: float,
+    start: Array,
+    edges: Array | None = None,
+) -> Bands:
+    """Fit bands to a curvature.
+
+    Args:
+        energy_ev: where it is known, shape (points,).
+        curvature: there.
+        err: what a point may be off, noise and shape of the bands together.
+        noise: standard deviation of its noise.
+        correlation: of the noise, shape (points, points).
+        smoothing_ev: σ of the smoothing.
+        start: centre, ln(σ) and height to begin with, shape (bands, 3).
+        edges: usual height of each band's edge, as a share of its own; None for bands without edges.
+    """
+    prior = np.tile([_PRIOR_CENTRE_EV**-2, _PRIOR_LOG_SIGMA**-2, 0.0], (len(start), 1))
+    likely = start.copy()
+    likely[:, 1] = np.log(PRIOR_SIGMA_EV)
+    if edges is not None:
+        prior = np.column_stack([prior, 1 / (edges * start[:, 2]) ** 2])
+        start, likely = (np.column_stack([each, np.zeros(len(start))]) for each in (start, likely))
+    shape = start.shape
+    likely, prior, weight = likely.ravel(), prior.ravel(), 1 / err
+    diagonal = np.arange(len(prior))
+
+    def model(p: Array) -> tuple[Array, Array, float]:
+        value, jacobian = curvature_of(energy_ev, smoothing_ev, p.reshape(shape))
+        residual = (curvature - value) * weight
+        off = p - likely
+        return residual, jacobian * weight, float(residual @ residual + off @ (prior * off))
+
+    def normal_of(jacobian: Array, damping: float) -> Array:
+        normal = jacobian @ jacobian.T
+        normal[diagonal, diagonal] = (normal[diagonal, diagonal] + prior) * (1 + damping) + 1e-12
+        return normal
+
+    parameters, damping = start.ravel(), 1e-3
+    residual, jacobian, chi2 = model(parameters)
+    for _ in range(_MOST_STEPS):
+        gradient = jacobian @ residual - prior * (parameters - likely)
+        step = np.linalg.solve(normal_of(jacobian, damping), gradient)
+        step[1 :: shape[1]] = np.clip(step[1 :: shape[1]], -0.7, 0.7)
+        tried = model(parameters + step)
+        if tried[2] < chi2:
+            done = chi2 - tried[2] < _CONVERGED
+            parameters, (residual, jacobian, chi2) = parameters + step, tried
+            damping *= 0.2
+            if done:
+                break
+        else:
+            damping *= 8.0
+            if damping > 1e6:
+                break
+    # What the noise makes of the parameters: p = N⁻¹·J·y, so that its covariance is N⁻¹·J·C·Jᵀ·N⁻¹.
+    gain = np.linalg.solve(normal_of(jacobian, 0.0), jacobian * (weight * noise))
+    return Bands(parameters.reshape(shape), gain @ correlation @ gain.T)

@@ -1,0 +1,183 @@
+"""How likely a track's positions are if its band stands, moves, or keeps its distance to another.
+
+Each hypothesis is a Gaussian process, and what counts is its marginal likelihood: a band that may move explains
+positions that stand, too, but less well than one that cannot.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowlab.analysis.axis import HC_EV_NM
+from flowlab.analysis.tracks import Track
+
+Array = NDArray[np.float64]
+
+# Scatter in nm beyond the errors of the fit: of a band that stands, of one that moves, of one that follows.
+_FIXED_NM, _FOLLOWING_NM = 0.3, 1.0
+#: The broader a band, the farther what lies beneath it pulls it about: so much of its width, here
+#: and there; and so far from one end of the track to the other, as they move themselves.
+_PULLED, _PULLED_ALONG_NM = 0.03, 0.8
+#: What moves moves slowly or fast: slope and walk in nm per step of the scan, and scatter.
+_MOTIONS = ((1.0, 0.4, 0.4), (5.0, 2.0, 0.8))
+_ANYWHERE_NM = 100.0
+_STRAYS, _STRAY_NM = 0.03, 8.0  # share of sightings that are of something else, and how far off
+_SIGMA_PER_MEDIAN = 1.4826
+_USUAL_WIDTH_ERROR = 0.1  # relative, of one fitted width, beyond the noise
+#: Of a longer track as many sightings are looked at, evenly spread, so that a run of days costs no more than a scan.
+_MOST_SIGHTINGS = 48
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is known of a track, in columns; shape (sightings,) each.
+
+    Attributes:
+        steps: number of the spectrum within the panel.
+        positions_nm: of the band.
+        variance_nm2: of the positions, from noise and neighbours.
+        heights: of the band, absorbance.
+        fwhm_ev: its full width at half maximum.
+        fwhm_err: relative error of that, from the noise.
+        totals: absorbance of the whole spectrum; nan where that is not known.
+        misfits: how badly the shape of a band fits.
+    """
+
+    steps: Array
+    positions_nm: Array
+    variance_nm2: Array
+    heights: Array
+    fwhm_ev: Array
+    fwhm_err: Array
+    totals: Array
+    misfits: Array
+
+    @classmethod
+    def of(cls, track: Track) -> "Course":
+        """The course of a track."""
+        sightings = track.sightings
+        if len(sightings) > _MOST_SIGHTINGS:
+            apart = (len(sightings) - 1) / (_MOST_SIGHTINGS - 1)
+            sightings = [sightings[round(i * apart)] for i in range(_MOST_SIGHTINGS)]
+        columns = [
+            (
+                float(s.step),
+                s.feature.wavelength_nm,
+                s.feature.wavelength_err_nm**2 + s.feature.overlap_err_nm**2,
+                s.feature.height,
+                s.feature.fwhm_ev,
+                s.feature.fwhm_err_ev / s.feature.fwhm_ev,
+                s.total,
+                s.feature.misfit,
+            )
+            for s in sightings
+        ]
+        return cls(*np.array(columns).T)
+
+    @cached_property
+    def position_nm(self) -> float:
+        """Usual position."""
+        return median(self.positions_nm.tolist())
+
+    @cached_property
+    def height(self) -> float:
+        """Usual height, absorbance."""
+        return median(self.heights.tolist())
+
+    @cached_property
+    def spread_nm(self) -> float:
+        """Standard deviation of the positions, were it not for some that are far off."""
+        return _SIGMA_PER_MEDIAN * median(np.abs(self.positions_nm - self.position_nm).tolist())
+
+    @cached_property
+    def width_ev(self) -> float:
+        """Usual full width at half maximum; the sure ones count most."""
+        weight = self._width_weight
+        return math.exp(float(weight @ np.log(self.fwhm_ev)) / float(weight.sum()))
+
+    @cached_property
+    def width_err(self) -> float:
+        """Relative error of :attr:`width_ev`: from the noise, or from how it scatters where that is more."""
+        weight = self._width_weight
+        square = float(weight @ np.log(self.fwhm_ev / self.width_ev) ** 2) / float(weight.sum())
+        return math.sqrt(max(square / len(weight), 1 / float(weight.sum())))
+
+    @cached_property
+    def width_nm(self) -> float:
+        """The same as :attr:`width_ev` in nm."""
+        return self.width_ev * self.position_nm**2 / HC_EV_NM
+
+    @cached_property
+    def _width_weight(self) -> Array:
+        return 1 / (self.fwhm_err**2 + _USUAL_WIDTH_ERROR**2)
+
+
+def stands_or_moves(course: Course) -> tuple[float, float]:
+    """Logarithms of the likelihoods that a band stands, and that it moves.
+
+    What stands scatters as the fit does, or as its neighbours pull it about, or is pulled along a little as they
+    move; now and then a neighbour is taken for it. What moves has a slope and a random walk besides.
+    """
+    t = course.steps - course.steps.mean()
+    walked = course.steps - course.steps[0]
+    slope, walk = np.outer(t, t), np.minimum(walked[:, None], walked[None, :])
+    pulled_along = _PULLED_ALONG_NM / float(walked[-1])
+    models = np.array([(pulled_along, 0.0, _FIXED_NM), *_MOTIONS])[:, :, None, None]
+    noise = np.diag(course.variance_nm2) + models[:, 2] ** 2 * np.eye(len(t))
+    along, *moving = _log_likelihoods(course.positions_nm, noise + models[:, 0] ** 2 * slope + models[:, 1] ** 2 * walk)
+    quiet, pulled = _stands(course, _FIXED_NM), _stands(course, _FIXED_NM + _PULLED * course.width_nm)
+    return _mean_of([quiet, pulled, float(along)]), _mean_of([float(each) for each in moving])
+
+
+def _mean_of(logarithms: list[float]) -> float:
+    return float(np.logaddexp.reduce(logarithms)) - math.log(len(logarithms))
+
+
+def _stands(course: Course, scatter_nm: float) -> float:
+    variance = course.variance_nm2 + scatter_nm**2
+    square = (course.positions_nm - course.position_nm) ** 2
+    itself = math.log(1 - _STRAYS) - 0.5 * (square / variance + np.log(2 * math.pi * variance))
+    stray = math.log(_STRAYS) - 0.5 * (square / _STRAY_NM**2 + math.log(2 * math.pi * _STRAY_NM**2))
+    # The position is not known beforehand: that costs the ratio of what is known of it after and before.
+    known_better = 0.5 * math.log(1 / (1 + _ANYWHERE_NM**2 * float(np.sum(1 / variance))))
+    return float(np.logaddexp(itself, stray).sum()) + known_better
+
+
+def follows(course: Course, first: Course) -> float | None:
+    """Logarithm of the likelihood that a band keeps its distance in energy to a redder one; None if it cannot.
+
+    Args:
+        course: the band.
+        first: the redder one, which must have been seen in every spectrum that shows the other.
+    """
+    redder = dict(zip(first.steps, first.positions_nm, strict=True))
+    if not all(step in redder for step in course.steps):
+        return None
+    beside = np.array([redder[step] for step in course.steps])
+    if np.any(course.positions_nm >= beside):
+        return None
+    distance = HC_EV_NM / course.positions_nm - HC_EV_NM / beside
+    # Where the band would be if the distance were the same throughout; what is left is scatter.
+    expected = HC_EV_NM / (HC_EV_NM / beside + float(distance.mean()))
+    return _around(course.positions_nm - expected, course.variance_nm2 + _FOLLOWING_NM**2)
+
+
+def _around(positions: Array, variance: Array) -> float:
+    """Marginal likelihood of independent positions around an unknown level."""
+    weight = 1 / variance
+    spread = float(weight @ (positions - float(weight @ positions) / float(weight.sum())) ** 2)
+    known_better = math.log(1 + _ANYWHERE_NM**2 * float(weight.sum()))
+    return -0.5 * (spread + float(np.log(2 * math.pi * variance).sum()) + known_better)
+
+
+def _log_likelihoods(positions: Array, covariances: Array) -> Array:
+    """Marginal likelihood of positions around an unknown level, for each of several covariances."""
+    residual = positions - positions.mean()
+    covariances = covariances + _ANYWHERE_NM**2
+    determinants = np.linalg.slogdet(covariances).logabsdet
+    quadratic = residual @ np.linalg.inv(covariances) @ residual
+    return -0.5 * (quadratic + determinants + len(positions) * math.log(2 * math.pi))
