@@ -12,7 +12,7 @@ demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig.
 	$(BIN)/flowlab demo
 
 test: $(VENV)/.test                 ## every test, over real sockets and processes: they wait more than they work
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder --max-worker-restart=0
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --max-worker-restart=0
 
 lint: $(VENV)/.test                 ## style, types, and who may import whom
 	$(BIN)/ruff check .
