@@ -33,14 +33,17 @@ class SeriesAnalysis(ScanAnalysis):
 
     def _usable(self, value: Array, err: Array | None) -> Absorbance | str:
         """A spectrum that can be searched, or why it cannot."""
-        span_nm = float(self.axis.wavelength_nm[-1] - self.axis.wavelength_nm[0])
-        if span_nm < _LEAST_SPAN_NM:
+        filled, usable = bridged(value)
+        known = np.flatnonzero(usable)
+        # Spectrometers see farther than lamps shine: what is missing at either end is not missed.
+        first, last = (int(known[0]), int(known[-1])) if len(known) else (0, 0)
+        span_nm = float(self.axis.wavelength_nm[last] - self.axis.wavelength_nm[first])
+        if len(known) and span_nm < _LEAST_SPAN_NM:
             return (
                 f"it spans {span_nm:.0f} nm; a band is not told from what is beneath it in less than {_LEAST_SPAN_NM:g}"
             )
-        filled, usable = bridged(value)
-        if usable.mean() < _LEAST_KNOWN:
-            return f"only {int(usable.sum())} of {len(value)} pixels can be used"
+        if len(known) < _LEAST_KNOWN * (last - first + 1):
+            return f"only {len(known)} of {len(value)} pixels can be used"
         if np.ptp(filled[usable]) < _LEAST_RANGE:
             return "the same value at every pixel"
         if err is None:

@@ -101,7 +101,7 @@ def test_a_ceiling_is_no_measurement():
     ("value", "why"),
     [
         (np.full(301, np.nan), "only 0 of 301"),
-        (np.where(np.arange(301) < 200, np.nan, 0.1), "only 101 of 301"),
+        (np.where(np.arange(301) % 10 < 6, np.nan, 0.1), "only 120 of 301"),
         (np.full(301, 0.25), "the same value at every pixel"),
     ],
 )
@@ -110,6 +110,16 @@ def test_spectra_that_say_nothing_are_told_so(value, why):
     assert not result.usable
     assert result.why is not None
     assert result.why.startswith(why)
+
+
+def test_what_the_lamp_does_not_reach_at_either_end_is_not_missed():
+    wide = np.arange(200.0, 1100.0)
+    value = np.where((wide > 380.0) & (wide < 620.0), crystal(500.0, wavelength=wide), np.nan)
+    result = SeriesAnalysis(wide, NOTHING).absorbance(0.0, value)
+    assert result.usable
+    assert result.features[-1].wavelength_nm == pytest.approx(500.0, abs=0.5)
+    narrow = SeriesAnalysis(wide, NOTHING).absorbance(0.0, np.where(wide < 430.0, value, np.nan))
+    assert narrow.why == "it spans 48 nm; a band is not told from what is beneath it in less than 50"
 
 
 def test_a_short_axis_shows_no_band():
