@@ -35,6 +35,8 @@ _FWHM = float(2 * np.sqrt(2 * np.log(2)))
 _SHAPE_ERROR = 0.02
 #: Height of edges behind bands, as a share of theirs: only crystals have one, broad as they are.
 _EDGE, _NO_EDGE, _LEAST_CRYSTAL_EV = 1.0, 0.01, 0.14
+#: One exciton may be split into a broad band and one that is no narrower than this, and neither is so often as high.
+_LEAST_HALF_EV, _ALIKE = 0.11, 2.5
 #: The fit reaches so far to either side of the bands.
 _REACH_EV = 0.15
 #: Full width beyond which it is no band.
@@ -111,8 +113,27 @@ def _fitted(curvature: "_Curvature", found: dict[float, float]) -> list[Feature]
         # What is left may be the edge of a crystal's continuum, or a band.
         broad = _FWHM * fit.bands.sigma_ev > _LEAST_CRYSTAL_EV
         hidden = _hidden(curvature, _fit(curvature, _strongest(found), np.where(broad, _EDGE, _NO_EDGE)))
-        fit = _fit(curvature, _strongest(found | hidden)) if hidden else fit
+        if hidden:
+            with_hidden = _fit(curvature, _strongest(found | hidden))
+            fit = fit if _splits_an_exciton(with_hidden, hidden) else with_hidden
     return _features(curvature, fit)
+
+
+def _splits_an_exciton(fit: "_Fit", hidden: dict[float, float]) -> bool:
+    """Whether a hidden band and one beside it, as high and neither narrow, are one exciton.
+
+    Its shape is no Gaussian, and its place is that of its maximum. A cluster's band over it would be narrow.
+    """
+    bands, fwhm = fit.bands, _FWHM * fit.bands.sigma_ev
+    for energy in hidden:
+        one = int(np.argmin(np.abs(bands.centre_ev - energy)))
+        apart = np.abs(bands.centre_ev - bands.centre_ev[one])
+        narrower, broader = np.minimum(fwhm, fwhm[one]), np.maximum(fwhm, fwhm[one])
+        alike = (bands.height > bands.height[one] / _ALIKE) & (bands.height < bands.height[one] * _ALIKE)
+        beside = (apart > 0) & (apart < narrower) & alike
+        if (beside & (narrower > _LEAST_HALF_EV) & (broader > _LEAST_CRYSTAL_EV)).any():
+            return True
+    return False
 
 
 def _is_left_of(line: Line, band: Feature) -> bool:

@@ -106,8 +106,9 @@ def judge_panel(
     first = _first_exciton(evidence)
     for one in evidence:
         verdicts[one.track.id] = _judge(one, first)
-    verdicts |= _beside_lines(evidence, verdicts)
-    verdicts |= _companions(evidence, verdicts)
+    beside_lines = _beside_lines(evidence, verdicts)
+    verdicts |= beside_lines
+    verdicts |= _companions([one for one in evidence if one.track.id not in beside_lines], verdicts)
     return verdicts | _seen_again(tracks, evidence, verdicts)
 
 

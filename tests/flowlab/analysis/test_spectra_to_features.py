@@ -150,3 +150,22 @@ def test_drift_is_zero_for_noise_and_grows_with_change():
 
 def _pair(spectrum: Counts) -> tuple[np.ndarray, np.ndarray]:
     return spectrum.mean, spectrum.err
+
+
+@pytest.mark.parametrize("apart_ev", [0.05, 0.06, 0.07, 0.076])
+def test_an_exciton_that_is_no_gaussian_is_one_band_where_its_maximum_is(apart_ev):
+    """Sizes are skewed, and so are excitons: measured ones look like this."""
+    red = HC / 520.0
+    value = band(520.0, 0.061, 0.122) + band(HC / (red + apart_ev), 0.071, 0.187) + 0.02 * crystal(440.0)
+    highest = WAVELENGTH[(WAVELENGTH > 480) & (WAVELENGTH < 560)][
+        np.argmax(value[(WAVELENGTH > 480) & (WAVELENGTH < 560)])
+    ]
+    for seed in range(5):
+        (exciton,) = [f for f in find_features(spectrum(value, 2e-4, seed), AXIS) if 480 < f.wavelength_nm < 540]
+        assert exciton.wavelength_nm == pytest.approx(highest, abs=3.0)
+
+
+def test_a_cluster_s_band_over_an_exciton_is_two():
+    value = band(437.0, 0.1, 0.105) + band(440.0, 0.1, 0.19)
+    found = find_features(spectrum(value, 2e-4), AXIS)
+    assert min(f.fwhm_ev for f in found) < 0.13
