@@ -36,7 +36,7 @@ _SHAPE_ERROR = 0.02
 #: Height of edges behind bands, as a share of theirs: only crystals have one, broad as they are.
 _EDGE, _NO_EDGE, _LEAST_CRYSTAL_EV = 1.0, 0.01, 0.14
 #: One exciton may be split into a broad band and one that is no narrower than this, and neither is so often as high.
-_LEAST_HALF_EV, _ALIKE = 0.11, 2.5
+_LEAST_HALF_EV, _ALIKE = 0.115, 2.5
 #: The fit reaches so far to either side of the bands.
 _REACH_EV = 0.15
 #: Full width beyond which it is no band.

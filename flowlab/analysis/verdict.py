@@ -40,10 +40,13 @@ _BROADEST_CLUSTER_EV = 0.15  # what is broader and stands still may be crystals 
 _PULLED_NM, _NOISE_SPREAD, _MOST_SPREAD_NM = 0.6, 1.5, 2.0
 _MOST_MISFIT = 0.35
 #: What lies this near to a line, and is not that much higher or stands in for it, may be what the line's shape left.
-_BESIDE_LINE_NM, _MORE_THAN_LINE, _MUCH_MORE_THAN_LINE = 6.0, 1.5, 3.0
+_BESIDE_LINE_NM, _MORE_THAN_LINE, _MUCH_MORE_THAN_LINE, _OUTSHINES_LINE = 6.0, 1.5, 3.0, 5.0
 # A cluster's higher transitions lie so far above its first one, and keep their share of its height.
 _COMPANION_EV = (0.25, 0.85)
+#: A blend of two clusters' higher transitions lies between them: whose it is is not known if it may be either's.
+_LEAST_BLEND_EV = 0.15
 _LEAST_BROADER, _BROADEST_COMPANION_EV = 1.0, 0.3
+_WIDTH_SIGMAS = 2.0
 _CONSTANT_RATIO = 0.4  # σ of the logarithm
 _TOGETHER = 0.75  # of the sightings of the one; a weak band beside it hides the other now and then
 #: A band seen again is so near to where it was, and the logarithm of its width, too.
@@ -218,7 +221,7 @@ def _beside_lines(evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dic
             near = abs(line.position_nm - one.position_nm) < line.course.width_nm + _BESIDE_LINE_NM
             ratio = one.course.height / line.course.height
             oftener = len(one.track.sightings) >= len(line.track.sightings)
-            more = ratio > (_MUCH_MORE_THAN_LINE if oftener else math.inf)
+            more = ratio > (_MUCH_MORE_THAN_LINE if oftener else _OUTSHINES_LINE)
             more |= ratio > _MORE_THAN_LINE and _is_seen_with(one, line)
             if near and not more:
                 why = f"{alone.why}; but a line of the instrument lies at {line.position_nm:.0f} nm"
@@ -235,16 +238,23 @@ def _companions(evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dict[
         if alone.likeliest not in ("msc", "other") or alone.standing < DECIDED:
             continue
         above = [redder for redder in firsts if _is_far_enough(one, redder)]
-        apart = [redder for redder in above if _is_broad_enough(one, redder) and _is_seen_with(one, redder)]
+        together = [redder for redder in above if _is_seen_with(one, redder)]
+        apart = [redder for redder in together if _is_broad_enough(one, redder)]
         constant = [redder for redder in apart if _ratio_scatter(one, redder) < _CONSTANT_RATIO]
+        perhaps = [redder for redder in together if _may_be_broad_enough(one, redder)]
+        perhaps = [redder for redder in perhaps if _ratio_scatter(one, redder) < _CONSTANT_RATIO]
         if constant:
-            # Whose it is is not known when there are others whose it could be.
-            family = verdicts[constant[0].track.id].family if len(above) == 1 else None
+            others = [
+                redder for redder in firsts if _distance_ev(one.position_nm, redder.position_nm) > _LEAST_BLEND_EV
+            ]
+            family = verdicts[constant[0].track.id].family if len(others) == 1 else None
             why = f"{alone.why}; rises and falls with the band at {constant[0].position_nm:.0f} nm"
             changed[one.track.id] = replace(alone, kind="msc", transition="E2", family=family, why=why, likeliest="msc")
-        elif apart and alone.kind == "msc" and alone.family is None:
-            why = f"{alone.why}; may be a higher transition of the cluster at {apart[0].position_nm:.0f} nm"
-            changed[one.track.id] = replace(alone, kind="unknown", transition=None, why=why)
+        elif alone.kind == "msc" and (perhaps or (apart and alone.family is None)):
+            why = (
+                f"{alone.why}; may be a higher transition of the cluster at {(perhaps or apart)[0].position_nm:.0f} nm"
+            )
+            changed[one.track.id] = replace(alone, kind="unknown", transition=None, family=None, why=why)
         elif alone.kind == "msc":
             firsts.append(one)
     return changed
@@ -281,6 +291,13 @@ def _distance_ev(bluer_nm: float, redder_nm: float) -> float:
 def _is_broad_enough(one: Evidence, redder: Evidence) -> bool:
     """Whether a band is as broad as higher transitions are: broader than the first, which lives longest."""
     return _LEAST_BROADER * redder.course.width_ev < one.course.width_ev < _BROADEST_COMPANION_EV
+
+
+def _may_be_broad_enough(one: Evidence, redder: Evidence) -> bool:
+    """Whether it may be, for all that is known of the widths of bands seen a few times in noise."""
+    err = math.hypot(one.course.width_err, redder.course.width_err)
+    ratio = one.course.width_ev / redder.course.width_ev
+    return _LEAST_BROADER * math.exp(-_WIDTH_SIGMAS * err) < ratio and one.course.width_ev < _BROADEST_COMPANION_EV
 
 
 def _is_seen_with(one: Evidence, redder: Evidence) -> bool:

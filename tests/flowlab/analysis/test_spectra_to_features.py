@@ -156,7 +156,7 @@ def _pair(spectrum: Counts) -> tuple[np.ndarray, np.ndarray]:
 def test_an_exciton_that_is_no_gaussian_is_one_band_where_its_maximum_is(apart_ev):
     """Sizes are skewed, and so are excitons: measured ones look like this."""
     red = HC / 520.0
-    value = band(520.0, 0.061, 0.122) + band(HC / (red + apart_ev), 0.071, 0.187) + 0.02 * crystal(440.0)
+    value = band(520.0, 0.061, 0.128) + band(HC / (red + apart_ev), 0.071, 0.187) + 0.02 * crystal(440.0)
     highest = WAVELENGTH[(WAVELENGTH > 480) & (WAVELENGTH < 560)][
         np.argmax(value[(WAVELENGTH > 480) & (WAVELENGTH < 560)])
     ]
