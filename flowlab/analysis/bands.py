@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 PRIOR_SIGMA_EV, _PRIOR_LOG_SIGMA = 0.055, 1.0
 #: The centre is near the maximum of the curvature that gave rise to the band.
 _PRIOR_CENTRE_EV = 0.05
-_MOST_STEPS = 12  # what has not settled by then is ill determined, and better left near where it began
+_MOST_STEPS = 16  # what has not settled by then is ill determined, and better left near where it began
 _CONVERGED = 0.05  # of the sum of squares, in which 1 is one sigma
 _SQRT_2_PI = float(np.sqrt(2 * np.pi))
 

@@ -35,8 +35,9 @@ _FWHM = float(2 * np.sqrt(2 * np.log(2)))
 _SHAPE_ERROR = 0.02
 #: Height of edges behind bands, as a share of theirs: only crystals have one, broad as they are.
 _EDGE, _NO_EDGE, _LEAST_CRYSTAL_EV = 1.0, 0.01, 0.14
-#: One exciton may be split into a broad band and one that is no narrower than this, and neither is so often as high.
-_LEAST_HALF_EV, _ALIKE = 0.115, 2.5
+#: One exciton may be split into a broad band and one that is no narrower than this, and neither is so often as high;
+#: nor are they farther apart than this share of a width, or they had two maxima.
+_LEAST_HALF_EV, _ALIKE, _HALVES_APART = 0.115, 2.5, 0.8
 #: The fit reaches so far to either side of the bands.
 _REACH_EV = 0.15
 #: Full width beyond which it is no band.
@@ -130,7 +131,7 @@ def _splits_an_exciton(fit: "_Fit", hidden: dict[float, float]) -> bool:
         apart = np.abs(bands.centre_ev - bands.centre_ev[one])
         narrower, broader = np.minimum(fwhm, fwhm[one]), np.maximum(fwhm, fwhm[one])
         alike = (bands.height > bands.height[one] / _ALIKE) & (bands.height < bands.height[one] * _ALIKE)
-        beside = (apart > 0) & (apart < narrower) & alike
+        beside = (apart > 0) & (apart < _HALVES_APART * narrower) & alike
         if (beside & (narrower > _LEAST_HALF_EV) & (broader > _LEAST_CRYSTAL_EV)).any():
             return True
     return False
