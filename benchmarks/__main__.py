@@ -4,12 +4,27 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, bus, codec, demo, eiger, engine, faults, latency, saxs, saxs_live, startup, sustained
+from benchmarks import (
+    analysis,
+    bus,
+    codec,
+    demo,
+    eiger,
+    endless,
+    engine,
+    faults,
+    latency,
+    saxs,
+    saxs_live,
+    startup,
+    sustained,
+)
 from benchmarks.table import show
 
 ALL = {
     "codec": codec.rows,
     "analysis": analysis.rows,
+    "endless": endless.rows,
     "saxs": saxs.rows,
     "saxs-live": saxs_live.rows,
     "eiger": eiger.rows,
@@ -21,8 +36,8 @@ ALL = {
     "demo": demo.rows,
     "faults": faults.rows,
 }
-#: Those that take ten minutes and more, and are run when they are named.
-ASKED_FOR = {"faults"}
+#: Those that take five minutes and more, and are run when they are named.
+ASKED_FOR = {"endless", "faults"}
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dposv
 
 from flowlab.analysis.axis import HC_EV_NM
 from flowlab.analysis.tracks import Track
@@ -59,24 +60,24 @@ class Course:
     @classmethod
     def of(cls, track: Track) -> "Course":
         """The course of a track."""
-        sightings = track.sightings
-        if len(sightings) > _MOST_SIGHTINGS:
-            apart = (len(sightings) - 1) / (_MOST_SIGHTINGS - 1)
-            sightings = [sightings[round(i * apart)] for i in range(_MOST_SIGHTINGS)]
-        columns = [
-            (
-                float(s.step),
-                s.feature.wavelength_nm,
-                s.feature.wavelength_err_nm**2 + s.feature.overlap_err_nm**2,
-                s.feature.height,
-                s.feature.fwhm_ev,
-                s.feature.fwhm_err_ev / s.feature.fwhm_ev,
-                s.total,
-                s.feature.misfit,
-            )
-            for s in sightings
-        ]
-        return cls(*np.array(columns).T)
+        sightings, count = track.sightings, len(track.sightings)
+        some = slice(None)
+        if count > _MOST_SIGHTINGS:
+            some = np.round(np.linspace(0, count - 1, _MOST_SIGHTINGS)).astype(np.intp)
+
+        def column(name: str) -> Array:
+            return sightings.column(name, some)
+
+        return cls(
+            steps=column("step"),
+            positions_nm=column("wavelength_nm"),
+            variance_nm2=column("wavelength_err_nm") ** 2 + column("overlap_err_nm") ** 2,
+            heights=column("height"),
+            fwhm_ev=column("fwhm_ev"),
+            fwhm_err=column("fwhm_err_ev") / column("fwhm_ev"),
+            totals=column("total"),
+            misfits=column("misfit"),
+        )
 
     @cached_property
     def position_nm(self) -> float:
@@ -177,7 +178,10 @@ def _around(positions: Array, variance: Array) -> float:
 def _log_likelihoods(positions: Array, covariances: Array) -> Array:
     """Marginal likelihood of positions around an unknown level, for each of several covariances."""
     residual = positions - positions.mean()
-    covariances = covariances + _ANYWHERE_NM**2
-    determinants = np.linalg.slogdet(covariances).logabsdet
-    quadratic = residual @ np.linalg.inv(covariances) @ residual
-    return -0.5 * (quadratic + determinants + len(positions) * math.log(2 * math.pi))
+    known = len(positions) * math.log(2 * math.pi)
+    found: list[float] = []
+    for covariance in covariances + _ANYWHERE_NM**2:
+        factor, solved, _ = dposv(covariance, residual, lower=True)  # positive definite: its diagonal has errors
+        determinant = 2 * float(np.log(factor.diagonal()).sum())
+        found.append(-0.5 * (float(residual @ solved) + determinant + known))
+    return np.array(found)

@@ -124,8 +124,7 @@ class ScanAnalysis:
         self._usable_spectra[-1] += 1
         features = find_features(found, self.axis)
         tracks = self._tracker.follow(index, features, total_absorbance(found))
-        here = [track for track in self.tracks if track.panel == len(self.panels) - 1]
-        verdicts = judge_panel(here, self.knowledge.families, self._evidence)
+        verdicts = judge_panel(self._tracker.current, self.knowledge.families, self._evidence)
         return SpectrumResult(
             index, True, None, found, features, [t.id for t in tracks], [verdicts[t.id] for t in tracks]
         )

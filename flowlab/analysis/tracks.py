@@ -1,10 +1,14 @@
 """The same band from spectrum to spectrum: features become tracks along a scan."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from statistics import median
+from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from flowlab.analysis.axis import HC_EV_NM
@@ -18,6 +22,8 @@ _FARTHEST_NM, _FARTHEST_LATER_NM = 24.0, 10.0
 _LONGEST_GAP = 2
 #: A band does not change its height more than by this factor from spectrum to spectrum.
 _LARGEST_STEP = 12.0
+#: Fewer sightings decide nothing.
+LEAST_SIGHTINGS = 3
 #: Nor its width: the logarithm of the ratio weighs like a distance of this share of the reach.
 _WIDTH_STEP = 0.55
 
@@ -38,13 +44,56 @@ class Sighting:
     total: float = math.nan
 
 
+_FEATURE = [column.name for column in fields(Feature)]
+_values_of = attrgetter(*_FEATURE)
+_FIRST_ROOM = 16
+
+
+class Sightings(Sequence[Sighting]):
+    """Sightings in the order of their spectra, kept as rows of numbers: a run of days has a hundred thousand."""
+
+    def __init__(self) -> None:
+        self._rows: NDArray[np.float64] = np.empty((_FIRST_ROOM, 3 + len(_FEATURE)))
+        self._count = 0
+
+    def append(self, sighting: Sighting) -> None:
+        """Add the newest."""
+        if self._count == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
+        self._rows[self._count] = (sighting.index, sighting.step, sighting.total, *_values_of(sighting.feature))
+        self._count += 1
+
+    def column(self, name: str, rows: slice | NDArray[np.intp] = slice(None)) -> NDArray[np.float64]:
+        """One quantity of all sightings or of some: ``index``, ``step``, ``total``, or an attribute of the feature."""
+        return self._rows[: self._count, _COLUMNS[name]][rows]
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Sighting: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sighting]: ...
+    def __getitem__(self, index: int | slice) -> Sighting | list[Sighting]:
+        rows = self._rows[: self._count][index]
+        return _sighting(rows.tolist()) if rows.ndim == 1 else [_sighting(row) for row in rows.tolist()]
+
+
+_COLUMNS = {name: number for number, name in enumerate(("index", "step", "total", *_FEATURE))}
+
+
+def _sighting(row: list[float]) -> Sighting:
+    index, step, total, *feature = row
+    return Sighting(int(index), int(step), Feature(*feature), total)
+
+
 @dataclass
 class Track:
     """A band followed along a panel, the spectra that differ in the fastest axis of the scan only."""
 
     id: int
     panel: int
-    sightings: list[Sighting] = field(default_factory=list["Sighting"])
+    sightings: Sightings = field(default_factory=Sightings)
 
     @property
     def last(self) -> Sighting:
@@ -52,45 +101,83 @@ class Track:
         return self.sightings[-1]
 
     @property
-    def _speed_nm(self) -> float:
-        """How far it moved per step when it was last seen; 0 after one sighting."""
-        if len(self.sightings) < 2:
-            return 0.0
-        before = self.sightings[-2]
-        return (self.last.feature.wavelength_nm - before.feature.wavelength_nm) / (self.last.step - before.step)
+    def last_step(self) -> int:
+        """Where it was last seen."""
+        return int(self.sightings.column("step")[-1])
 
     @property
     def usual_fwhm_ev(self) -> float:
         """Median width of the newest sightings: a single one may be off."""
-        return median(sighting.feature.fwhm_ev for sighting in self.sightings[-5:])
+        return median(self.sightings.column("fwhm_ev", slice(-5, None)).tolist())
 
-    def expected_nm(self, step: int) -> float:
-        """Where the band should be at a step: it goes on at half its last speed."""
-        return self.last.feature.wavelength_nm + 0.5 * self._speed_nm * (step - self.last.step)
+    def seen(self, index: int, step: int, feature: Feature, total: float) -> None:
+        """Add a sighting."""
+        self.sightings.append(Sighting(index, step, feature, total))
 
-    def reach_nm(self, step: int) -> float:
-        """How far from there it may be: the farther, the faster it moved."""
-        fwhm = self.usual_fwhm_ev * self.last.feature.wavelength_nm**2 / HC_EV_NM
-        if len(self.sightings) < 2:
-            base = min(_FIRST_REACH * fwhm, _FARTHEST_NM)
+
+@dataclass(frozen=True)
+class _Prospect:
+    """Where and how a track's band should be seen next.
+
+    Attributes:
+        expected_nm: it goes on at half its last speed.
+        reach_nm: how far from there it may be: the farther, the faster it moved.
+        height: when it was last seen.
+        fwhm_ev: its usual width.
+    """
+
+    expected_nm: float
+    reach_nm: float
+    height: float
+    fwhm_ev: float
+
+    @classmethod
+    def of(cls, track: Track, step: int) -> "_Prospect":
+        newest = slice(-2, None)
+        wavelength_nm = track.sightings.column("wavelength_nm", newest).tolist()
+        steps = track.sightings.column("step", newest).tolist()
+        last_nm, later, fwhm_ev = wavelength_nm[-1], step - steps[-1], track.usual_fwhm_ev
+        fwhm_nm = fwhm_ev * last_nm**2 / HC_EV_NM
+        if len(steps) < 2:
+            speed_nm, base_nm = 0.0, min(_FIRST_REACH * fwhm_nm, _FARTHEST_NM)
         else:
-            base = min(_REACH * fwhm, _FARTHEST_LATER_NM) + 0.5 * abs(self._speed_nm)
-        return base * (step - self.last.step) ** 0.5
+            speed_nm = (last_nm - wavelength_nm[0]) / (steps[1] - steps[0])
+            base_nm = min(_REACH * fwhm_nm, _FARTHEST_LATER_NM) + 0.5 * abs(speed_nm)
+        height = float(track.sightings.column("height")[-1])
+        return cls(last_nm + 0.5 * speed_nm * later, base_nm * later**0.5, height, fwhm_ev)
+
+    def cost(self, feature: Feature) -> float:
+        """Distance of a band as a share of the reach; 1 means: not the same band, however far.
+
+        Were it more, one band that goes and another that comes would drag along those between them.
+        """
+        ratio = feature.height / self.height
+        if not 1 / _LARGEST_STEP < ratio < _LARGEST_STEP:
+            return 1.0
+        distance = abs(feature.wavelength_nm - self.expected_nm) / self.reach_nm
+        broader = math.log(feature.fwhm_ev / self.fwhm_ev) / _WIDTH_STEP
+        return min(math.hypot(distance, broader), 1.0)
 
 
 class Tracker:
     """Follows bands through the spectra of a scan, one spectrum at a time.
 
     Tracks are continued by the assignment of features that moves all of them least in total.
+
+    Attributes:
+        tracks: every track so far.
+        current: those of the panel that can still go on, or were seen often enough to be judged.
     """
 
     def __init__(self) -> None:
         self.tracks: list[Track] = []
+        self.current: list[Track] = []
         self._panel = -1
         self._step = -1
 
     def begin_panel(self) -> None:
         """The slower axis of the scan has moved: bands begin anew."""
+        self.current = []
         self._panel += 1
         self._step = -1
 
@@ -108,10 +195,11 @@ class Tracker:
         if self._panel < 0:
             self.begin_panel()
         self._step += 1
-        alive = [t for t in self.tracks if t.panel == self._panel and self._step - t.last.step <= _LONGEST_GAP + 1]
+        alive = [track for track in self.current if self._may_go_on(track)]
         assigned: list[Track | None] = [None] * len(features)
         if alive and features:
-            cost = np.array([[self._cost(track, feature) for feature in features] for track in alive])
+            prospects = [_Prospect.of(track, self._step) for track in alive]
+            cost = np.array([[prospect.cost(feature) for feature in features] for prospect in prospects])
             for row, column in zip(*linear_sum_assignment(cost), strict=True):
                 if cost[row, column] < 1.0:
                     assigned[column] = alive[row]
@@ -120,18 +208,13 @@ class Tracker:
             if track is None:
                 track = Track(id=len(self.tracks), panel=self._panel)
                 self.tracks.append(track)
-            track.sightings.append(Sighting(index, self._step, feature, total))
+                self.current.append(track)
+            track.seen(index, self._step, feature, total)
             result.append(track)
+        self.current = [
+            track for track in self.current if len(track.sightings) >= LEAST_SIGHTINGS or self._may_go_on(track)
+        ]
         return result
 
-    def _cost(self, track: Track, feature: Feature) -> float:
-        """Distance as a share of the reach; 1 means: not the same band, however far.
-
-        Were it more, one band that goes and another that comes would drag along those between them.
-        """
-        distance = abs(feature.wavelength_nm - track.expected_nm(self._step)) / track.reach_nm(self._step)
-        ratio = feature.height / track.last.feature.height
-        if not 1 / _LARGEST_STEP < ratio < _LARGEST_STEP:
-            return 1.0
-        broader = math.log(feature.fwhm_ev / track.usual_fwhm_ev) / _WIDTH_STEP
-        return min(math.hypot(distance, broader), 1.0)
+    def _may_go_on(self, track: Track) -> bool:
+        return self._step - track.last_step <= _LONGEST_GAP + 1

@@ -24,12 +24,10 @@ from flowlab.analysis.axis import HC_EV_NM
 from flowlab.analysis.evidence import DECIDED, Evidence, KnownFamily, evidence_of
 from flowlab.analysis.features import EXCITON_PULL_NM, Feature
 from flowlab.analysis.motion import Course, follows
-from flowlab.analysis.tracks import Track
+from flowlab.analysis.tracks import LEAST_SIGHTINGS, Track
 
 Kind = Literal["msc", "nc", "artefact", "other", "unknown"]
 
-#: Fewer sightings decide nothing.
-LEAST_SIGHTINGS = 3
 _LEAST_SHARE, _ENOUGH_SIGHTINGS = 0.3, 5
 _CERTAIN = 0.98  # no more than that is ever said: one in fifty is something nobody thought of
 
@@ -117,7 +115,7 @@ def judge_panel(
 
 def _least_sightings(tracks: list[Track]) -> int:
     """In how many spectra a band must be seen: of a long series in more, for there more bands come by chance."""
-    spectra = max((track.last.step + 1 for track in tracks), default=0)
+    spectra = max((track.last_step + 1 for track in tracks), default=0)
     return min(max(LEAST_SIGHTINGS, round(_LEAST_SHARE * spectra)), _ENOUGH_SIGHTINGS)
 
 

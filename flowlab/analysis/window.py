@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowlab.analysis.tracks import Track
-from flowlab.analysis.verdict import LEAST_SIGHTINGS, KnownFamily, Verdict
+from flowlab.analysis.tracks import LEAST_SIGHTINGS, Track
+from flowlab.analysis.verdict import KnownFamily, Verdict
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Panel:
 
 def _may_be(family: KnownFamily, track: Track, verdict: Verdict) -> bool:
     """Whether a band stands often enough in the family's place, and what it is was left open."""
-    position = float(np.median([sighting.feature.wavelength_nm for sighting in track.sightings]))
+    position = float(np.median(track.sightings.column("wavelength_nm")))
     in_place = abs(position - family.wavelength_nm) <= family.tolerance_nm
     return verdict.kind == "unknown" and len(track.sightings) >= LEAST_SIGHTINGS and in_place
 
