@@ -43,7 +43,7 @@ _HALF_SLOPE = 0.92
 _BASELINE_ENDS, _BASELINE_LENGTH, _LEAST_BASELINE = 2.5, 4.0, 0.5
 #: Its slope, as a share of the edge's, may be so much.
 _STEEPEST_BASELINE = 0.2
-_LEAST_POINTS = 7
+_LEAST_POINTS, _LEAST_KNOWN = 7, 0.8
 #: A tangent whose foot is less sure than this share of its length is none.
 _LEAST_SURE = 0.25
 
@@ -145,8 +145,7 @@ class EdgeFinder:
     def find(self, spectrum: Absorbance) -> AbsorptionEdge:
         """Onset and Tauc gap of a spectrum."""
         value, variance, usable = self._rising(spectrum)
-        missing = np.concatenate([[0], np.cumsum(~usable)])
-        whole = missing[self._ends] == missing[self._begins]
+        whole = self._whole(usable)
         both: Array = np.asarray(self._values_and_slopes @ value, np.float64)
         smooth, slope = both[: len(whole)], np.where(whole, both[len(whole) :], 0.0)
         err: Array = np.sqrt(np.asarray(self._squared @ variance, np.float64))
@@ -167,10 +166,20 @@ class EdgeFinder:
 
     def _rising(self, spectrum: Absorbance) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Binned values, variances, and which can be used, with rising energy."""
-        bins = self._axis.binned
-        variance = bins(np.where(spectrum.usable, spectrum.err, 0.0) ** 2) / self._axis.pixels_per_bin
-        value, usable = bins(spectrum.value), bins(spectrum.usable.astype(float)) == 1.0
-        return value[self._seen][::-1], variance[self._seen][::-1], usable[self._seen][::-1]
+        bins, err, seen = self._axis.binned, spectrum.err, self._seen
+        if spectrum.usable.all():
+            usable = np.ones(len(seen), bool)
+        else:
+            err, usable = np.where(spectrum.usable, err, 0.0), bins(spectrum.usable.astype(float)) == 1.0
+        value, variance = bins(spectrum.value), bins(err * err) / self._axis.pixels_per_bin
+        return value[seen][::-1], variance[seen][::-1], usable[seen][::-1]
+
+    def _whole(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Points of the grid whose whole kernel lies on bins that can be used."""
+        if usable.all():
+            return np.ones(len(self._grid), bool)
+        missing = np.concatenate([[0], np.cumsum(~usable)])
+        return missing[self._ends] == missing[self._begins]
 
     def _tauc(
         self, value: Array, variance: Array, usable: NDArray[np.bool_], rise: Array, edge: _Steepest, line: _Baseline
@@ -279,19 +288,20 @@ def _baseline(
 ) -> _Baseline | str:
     """The baseline through what is measured to the red of an edge, or why there is none."""
     end = steepest_ev - _BASELINE_ENDS * width_ev
-    near = usable & (energy <= end) & (energy >= end - _BASELINE_LENGTH * width_ev)
-    if near.sum() < _LEAST_POINTS or np.ptp(energy[near]) < _LEAST_BASELINE * width_ev:
+    first, last = np.searchsorted(energy, [end - _BASELINE_LENGTH * width_ev, end])
+    near = first + np.flatnonzero(usable[first:last])
+    if len(near) < _LEAST_POINTS or energy[near[-1]] - energy[near[0]] < _LEAST_BASELINE * width_ev:
         return f"no baseline: hardly anything was measured beyond {HC_EV_NM / end:.0f} nm"
     fit = _least_squares(_Baseline.design(energy[near], end), value[near], variance[near])
     return _Baseline(end, *fit[:2])
 
 
-def _around(energy: Array, usable: NDArray[np.bool_], steepest: _Steepest) -> NDArray[np.bool_] | None:
+def _around(energy: Array, usable: NDArray[np.bool_], steepest: _Steepest) -> NDArray[np.intp] | None:
     """Points on an edge; None where there are too few."""
     red, blue = _SHARE * steepest.red_ev, _SHARE * steepest.blue_ev
-    inside = (energy >= steepest.energy_ev - red) & (energy <= steepest.energy_ev + blue)
-    near = inside & usable
-    return near if near.sum() >= _LEAST_POINTS and near.sum() >= 0.8 * inside.sum() else None
+    first, last = np.searchsorted(energy, [steepest.energy_ev - red, steepest.energy_ev + blue])
+    near = first + np.flatnonzero(usable[first:last])
+    return near if len(near) >= max(_LEAST_POINTS, _LEAST_KNOWN * (last - first)) else None
 
 
 def _least_squares(design: Array, value: Array, variance: Array) -> tuple[Array, Array, Array]:
