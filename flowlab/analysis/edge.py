@@ -123,7 +123,6 @@ class _Cubic(NamedTuple):
     parameters: Array
     covariance: Array
     gain: Array
-    energy_ev: Array
 
 
 class EdgeFinder:
@@ -310,19 +309,20 @@ def _least_squares(design: Array, value: Array, variance: Array) -> tuple[Array,
     What a fit is off by more than the noise widens its errors.
     """
     # Where next to nothing is left above the baseline, (A·E)² has no error to speak of, and must not count for all.
-    trusted = np.maximum(variance, 0.2 * float(variance.mean()) + np.finfo(float).tiny)
-    weighted = design.T / trusted
+    scale = float(variance.mean())
+    relative = np.maximum(variance / scale, 0.2) if scale > 0 else np.ones(len(variance))
+    weighted = design.T / relative
     gain: Array = np.linalg.solve(weighted @ design, weighted).astype(np.float64)
     parameters = gain @ value
-    chi2 = float(np.sum((value - design @ parameters) ** 2 / trusted)) / max(len(value) - design.shape[1], 1)
-    covariance = (gain * variance) @ gain.T * max(chi2, 1.0)
+    scatter = float(np.sum((value - design @ parameters) ** 2 / relative)) / max(len(value) - design.shape[1], 1)
+    covariance = (gain * relative) @ gain.T * max(scatter, scale)
     return parameters, covariance, gain
 
 
 def _cubic(energy: Array, value: Array, variance: Array) -> _Cubic:
     origin, unit = float(0.5 * (energy[0] + energy[-1])), float(0.5 * (energy[-1] - energy[0]))
     x = (energy - origin) / unit
-    return _Cubic(origin, unit, *_least_squares(np.vander(x, 4, increasing=True), value, variance), energy)
+    return _Cubic(origin, unit, *_least_squares(np.vander(x, 4, increasing=True), value, variance))
 
 
 def _onset(

@@ -17,19 +17,14 @@ def rounded(value: float, err: float) -> str:
     return f"{value:.{digits}f} ± {err:.{digits}f}"
 
 
-def spread_words(data: dict[str, Any], number: int) -> str:
-    """Spread of the sizes of crystals in one sighting of a track: ``σ_D/D = 5.2 ± 0.6 %``; or why there is none."""
-    value, err = (float(data[key][number]) for key in ("size_dispersion", "size_dispersion_err"))
-    if math.isnan(value):
-        return f"no spread of sizes: {data['size_dispersion_why']}"
-    sign = "<" if data["size_dispersion_is_upper_bound"] else "="
-    return f"spread of sizes σ_D/D {sign} {rounded(100 * value, 100 * err)} % ({data['size_dispersion_why']})"
-
-
 def last_spread(track: dict[str, Any]) -> str:
-    """The same where it was last known."""
+    """Spread of the sizes of crystals where it was last known, ``σ_D/D = 5.2 ± 0.6 %``; or why there is none."""
     known = [i for i, value in enumerate(track["size_dispersion"]) if math.isfinite(value)]
-    return spread_words(track, known[-1] if known else -1)
+    if not known:
+        return f"no spread of sizes: {track['size_dispersion_why']}"
+    value, err = (100 * float(track[key][known[-1]]) for key in ("size_dispersion", "size_dispersion_err"))
+    sign = "<" if track["size_dispersion_is_upper_bound"] else "="
+    return f"spread of sizes σ_D/D {sign} {rounded(value, err)} % ({track['size_dispersion_why']})"
 
 
 def tables(run: RunData) -> str:

@@ -140,6 +140,31 @@ def test_an_edge_on_pixels_that_cannot_be_used_is_not_guessed():
     assert FINDER.find(none).onset.energy_ev is None
 
 
+@given(
+    pixels=st.integers(10, 400),
+    ends=st.tuples(st.floats(250.0, 500.0), st.floats(520.0, 2400.0)),
+    bands=st.lists(st.tuples(st.floats(300.0, 1500.0), st.floats(-0.5, 2.0), st.floats(0.005, 0.6)), max_size=4),
+    noise=st.sampled_from([0.0, 1e-6, 1e-3, 0.1]),
+    holes=st.sets(st.integers(0, 399), max_size=60),
+    seed=st.integers(0, 100),
+)
+def test_whatever_a_spectrum_is_there_is_a_finite_answer_or_a_reason(pixels, ends, bands, noise, holes, seed):
+    axis = np.linspace(*ends, pixels)
+    value = np.random.default_rng(seed).normal(0, max(noise, 1e-300), pixels)
+    for at_nm, height, fwhm_ev in bands:
+        value += height * np.exp(-4 * np.log(2) * ((HC / axis - HC / at_nm) / fwhm_ev) ** 2)
+    usable = np.array([i not in holes for i in range(pixels)])
+    one = Absorbance(np.where(usable, value, 0.0), np.where(usable, noise, np.inf), usable)
+    found = EdgeFinder(Axis(axis)).find(one)
+    for edge in (found.onset, found.tauc):
+        assert edge.why
+        assert (edge.energy_ev is None) == (edge.err_ev is None)
+        if edge.energy_ev is not None and edge.err_ev is not None:
+            assert np.isfinite(edge.err_ev)
+            assert edge.err_ev > 0
+            assert 0 < edge.energy_ev < HC / axis[0]
+
+
 @pytest.mark.parametrize("pixels", [10, 40])
 def test_a_coarse_axis_gives_an_edge_or_a_reason(pixels):
     axis = np.linspace(380.0, 700.0, pixels)
