@@ -22,6 +22,7 @@ PRIOR_SIGMA_EV, _PRIOR_LOG_SIGMA = 0.055, 1.0
 #: The centre is near the maximum of the curvature that gave rise to the band.
 _PRIOR_CENTRE_EV = 0.05
 _MOST_STEPS = 16  # what has not settled by then is ill determined, and better left near where it began
+_SIGNIFICANT = 3.0  # what is less sure of its height than this after the fit is no band
 _CONVERGED = 0.05  # of the sum of squares, in which 1 is one sigma
 _SQRT_2_PI = float(np.sqrt(2 * np.pi))
 
@@ -52,6 +53,11 @@ class Bands:
     def height(self) -> Array:
         """Shape (bands,)."""
         return self.parameters[:, 2]
+
+    @property
+    def significant(self) -> NDArray[np.bool_]:
+        """Which of them are so high that they are bands, shape (bands,)."""
+        return self.height > _SIGNIFICANT * self.errors[:, 2]
 
     @property
     def errors(self) -> Array:

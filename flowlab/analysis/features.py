@@ -37,15 +37,13 @@ _SHAPE_ERROR = 0.02
 _EDGE, _NO_EDGE, _LEAST_CRYSTAL_EV = 1.0, 0.01, 0.14
 #: One exciton may be split into a broad band and one that is no narrower than this, and neither is so often as high;
 #: nor are they farther apart than this share of a width, or they had two maxima.
-_LEAST_HALF_EV, _ALIKE, _HALVES_APART = 0.115, 2.5, 0.8
+_LEAST_HALF_EV, _ALIKE, _HALVES_APART = 0.115, 2.5, 0.75
 #: The fit reaches so far to either side of the bands.
 _REACH_EV = 0.15
 #: Full width beyond which it is no band.
 _BROADEST_EV = 0.5
 #: What a fit leaves shows a hidden band when it is more than this share of the curvature nearby.
 _HIDDEN = 0.1
-#: What is less sure than this after the fit is none.
-_SIGNIFICANT = 3.0
 #: What is weaker than this share of a line, and as near to it, was left by it.
 _LEFT_OF_LINE, _BESIDE_LINE_NM = 0.5, 4.0
 
@@ -116,7 +114,8 @@ def _fitted(curvature: "_Curvature", found: dict[float, float]) -> list[Feature]
         hidden = _hidden(curvature, _fit(curvature, _strongest(found), np.where(broad, _EDGE, _NO_EDGE)))
         if hidden:
             with_hidden = _fit(curvature, _strongest(found | hidden))
-            fit = fit if _splits_an_exciton(with_hidden, hidden) else with_hidden
+            more = int(with_hidden.bands.significant.sum()) > int(fit.bands.significant.sum())
+            fit = with_hidden if more and not _splits_an_exciton(with_hidden, hidden) else fit
     return _features(curvature, fit)
 
 
@@ -236,7 +235,7 @@ def _features(curvature: _Curvature, fit: _Fit) -> list[Feature]:
     for i in np.argsort(-bands.centre_ev):
         centre, sigma, height = float(bands.centre_ev[i]), float(bands.sigma_ev[i]), float(bands.height[i])
         centre_err, height_err = float(errors[i, 0]), float(errors[i, 2])
-        if height < _SIGNIFICANT * height_err or height <= 0 or _FWHM * sigma > _BROADEST_EV:
+        if not bands.significant[i] or _FWHM * sigma > _BROADEST_EV:
             continue
         wavelength = HC_EV_NM / centre
         nm_per_ev = wavelength**2 / HC_EV_NM

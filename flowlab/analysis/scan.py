@@ -17,7 +17,10 @@ from flowlab.analysis.absorbance import (
     tidy,
     total_absorbance,
 )
+from flowlab.analysis.areas import FamilyArea, family_areas
 from flowlab.analysis.axis import Axis
+from flowlab.analysis.dispersion import Dispersion, size_dispersion
+from flowlab.analysis.edge import AbsorptionEdge, EdgeFinder
 from flowlab.analysis.evidence import Evidence
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
@@ -34,6 +37,7 @@ class Knowledge:
     families: list[KnownFamily]
     sizing: SizingCurve | None
     accumulating_family: str | None
+    homogeneous_fwhm_ev: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class SpectrumResult:
         features: bands, from blue to red.
         tracks: track id of each feature.
         verdicts: on each feature's track, as far as is known now.
+        edge: onset and gap; None when the spectrum is not usable.
     """
 
     index: int
@@ -57,6 +62,7 @@ class SpectrumResult:
     features: list[Feature]
     tracks: list[int]
     verdicts: list[Verdict]
+    edge: AbsorptionEdge | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class ScanAnalysis:
     def __init__(self, wavelength_nm: "np.ndarray[tuple[int], np.dtype[np.float64]]", knowledge: Knowledge):
         self.axis = Axis(wavelength_nm)
         self.knowledge = knowledge
+        self._edges = EdgeFinder(self.axis)
         self._dark: _Taken | None = None
         self._reference: _Taken | None = None
         self._baseline: Baseline | None = None
@@ -125,9 +132,8 @@ class ScanAnalysis:
         features = find_features(found, self.axis)
         tracks = self._tracker.follow(index, features, total_absorbance(found))
         verdicts = judge_panel(self._tracker.current, self.knowledge.families, self._evidence)
-        return SpectrumResult(
-            index, True, None, found, features, [t.id for t in tracks], [verdicts[t.id] for t in tracks]
-        )
+        ids, edge = [track.id for track in tracks], self._edges.find(found)
+        return SpectrumResult(index, True, None, found, features, ids, [verdicts[i] for i in ids], edge)
 
     def _begin(self, panel: float) -> None:
         """A new coordinate on the slow axis begins new tracks."""
@@ -178,6 +184,16 @@ class ScanAnalysis:
     def size(self, feature: Feature, verdict: Verdict) -> Size:
         """Diameter of the particles whose lowest band a feature is."""
         return size(feature.wavelength_nm, verdict.position_err_nm(feature), self.knowledge.sizing)
+
+    def dispersion(self, feature: Feature, verdict: Verdict) -> Dispersion:
+        """Spread of the sizes of the crystals whose first exciton a feature is."""
+        known, err_nm = self.knowledge, verdict.position_err_nm(feature)
+        width = feature.fwhm_ev, feature.fwhm_err_ev
+        return size_dispersion(feature.wavelength_nm, err_nm, *width, known.sizing, known.homogeneous_fwhm_ev)
+
+    def family_areas(self) -> list[FamilyArea]:
+        """Areas of the bands of all families that were found, by family, panel and spectrum."""
+        return family_areas(self.tracks, self.verdicts())
 
     def window(self) -> Window | None:
         """Where the material's accumulating family is found; None when it has none."""

@@ -35,6 +35,11 @@ class SizingCurve:
         root = np.sqrt(self.gap.linear**2 + 4 * self.gap.square * confined)
         return float((root - self.gap.linear) / (2 * self.gap.square))
 
+    def slope(self, wavelength_nm: float) -> float:
+        """How the diameter changes with the wavelength there, nm per nm."""
+        above, below = (self.diameter_nm(wavelength_nm + step) for step in (_STEP_NM, -_STEP_NM))
+        return (above - below) / (2 * _STEP_NM)
+
 
 _STEP_NM = 0.01
 
@@ -68,5 +73,5 @@ def size(wavelength_nm: float, wavelength_err_nm: float, curve: SizingCurve | No
     if not low <= wavelength_nm <= high:
         return Size(None, None, None, f"{curve.name} holds from {low:g} to {high:g} nm only")
     diameter = curve.diameter_nm(wavelength_nm)
-    slope = (curve.diameter_nm(wavelength_nm + _STEP_NM) - curve.diameter_nm(wavelength_nm - _STEP_NM)) / (2 * _STEP_NM)
-    return Size(diameter, abs(slope) * wavelength_err_nm, curve.relative_error * diameter, curve.name)
+    fit_err = abs(curve.slope(wavelength_nm)) * wavelength_err_nm
+    return Size(diameter, fit_err, curve.relative_error * diameter, curve.name)

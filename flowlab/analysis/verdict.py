@@ -38,7 +38,7 @@ _BROADEST_CLUSTER_EV = 0.15  # what is broader and stands still may be crystals 
 _PULLED_NM, _NOISE_SPREAD, _MOST_SPREAD_NM = 0.6, 1.5, 2.0
 _MOST_MISFIT = 0.35
 #: What lies this near to a line, and is not that much higher or stands in for it, may be what the line's shape left.
-_BESIDE_LINE_NM, _MORE_THAN_LINE, _MUCH_MORE_THAN_LINE, _OUTSHINES_LINE = 6.0, 1.5, 3.0, 5.0
+_BESIDE_LINE_NM, _MORE_THAN_LINE, _MUCH_MORE_THAN_LINE = 6.0, 1.5, 3.0
 # A cluster's higher transitions lie so far above its first one, and keep their share of its height.
 _COMPANION_EV = (0.25, 0.85)
 #: A blend of two clusters' higher transitions lies between them: whose it is is not known if it may be either's.
@@ -219,7 +219,7 @@ def _beside_lines(evidence: list[Evidence], verdicts: dict[int, Verdict]) -> dic
             near = abs(line.position_nm - one.position_nm) < line.course.width_nm + _BESIDE_LINE_NM
             ratio = one.course.height / line.course.height
             oftener = len(one.track.sightings) >= len(line.track.sightings)
-            more = ratio > (_MUCH_MORE_THAN_LINE if oftener else _OUTSHINES_LINE)
+            more = ratio > (_MUCH_MORE_THAN_LINE if oftener else math.inf)
             more |= ratio > _MORE_THAN_LINE and _is_seen_with(one, line)
             if near and not more:
                 why = f"{alone.why}; but a line of the instrument lies at {line.position_nm:.0f} nm"

@@ -1,11 +1,35 @@
 """Where a family of clusters accumulates: the range of the scan's slow axis in which it is found."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from flowlab.analysis.tracks import LEAST_SIGHTINGS, Track
 from flowlab.analysis.verdict import KnownFamily, Verdict
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where a family's window begins or ends: somewhere between the last coordinate without it and the first with it.
+
+    Nothing is known of where between the two, so the estimate is the middle, and one sigma the width over √12. The
+    band's height is no help: how it falls off towards the edge is the chemistry's, not a straight line's, and what it
+    is read against is the least height that can be seen, which is another in each panel.
+
+    Attributes:
+        coordinate: estimate; None when it is not bracketed.
+        err: one sigma.
+        between: the last coordinate at which it is decided that the family is absent, and the first at which it is
+            found, the lower one first; None when there is no such pair.
+        why: how it was found, or why it was not.
+    """
+
+    coordinate: float | None
+    err: float | None
+    between: tuple[float, float] | None
+    why: str
 
 
 @dataclass(frozen=True)
@@ -20,6 +44,8 @@ class Window:
         not_found: every coordinate at which it would have been found, and is not.
         undecided: every other: too few usable spectra, or a band in its place that may be it or not.
         why: in words.
+        lower_edge: where it begins.
+        upper_edge: where it ends.
     """
 
     family: str
@@ -29,6 +55,8 @@ class Window:
     not_found: tuple[float, ...]
     undecided: tuple[float, ...]
     why: str
+    lower_edge: Edge
+    upper_edge: Edge
 
 
 @dataclass(frozen=True)
@@ -70,7 +98,31 @@ def accumulation_window(family: KnownFamily, panels: list[Panel]) -> Window:
     undecided = tuple(sorted(c for c, seen in shown.items() if True not in seen and None in seen))
     missing = tuple(sorted(c for c, seen in shown.items() if seen == {False}))
     low, high = (found[0], found[-1]) if found else (None, None)
-    return Window(family.name, low, high, found, missing, undecided, _why(family.name, found, missing, undecided))
+    why = _why(family.name, found, missing, undecided)
+    lower, upper = (_edge(found, missing, undecided, side) for side in ("below", "above"))
+    return Window(family.name, low, high, found, missing, undecided, why, lower, upper)
+
+
+def _edge(
+    found: tuple[float, ...], missing: tuple[float, ...], undecided: tuple[float, ...], side: Literal["below", "above"]
+) -> Edge:
+    """The edge of a window below or above what was found; what is undecided does not narrow it."""
+    if not found:
+        return Edge(None, None, None, "it was found nowhere")
+    last = found[0] if side == "below" else found[-1]
+
+    def beyond_it(coordinates: tuple[float, ...]) -> list[float]:
+        return [c for c in coordinates if (c < last if side == "below" else c > last)]
+
+    beyond, open_to_doubt = beyond_it(missing), beyond_it(undecided)
+    if not beyond:
+        why = f"undecided {side} {last:g}" if open_to_doubt else f"nothing was measured {side} {last:g}"
+        return Edge(None, None, None, why)
+    first = max(beyond) if side == "below" else min(beyond)
+    low, high = sorted((first, last))
+    doubtful = [c for c in open_to_doubt if low < c < high]
+    why = f"absent at {first:g}, found at {last:g}" + (f"; undecided at {_listed(doubtful)}" if doubtful else "")
+    return Edge((low + high) / 2, (high - low) / math.sqrt(12), (low, high), why)
 
 
 def _why(family: str, found: tuple[float, ...], missing: tuple[float, ...], undecided: tuple[float, ...]) -> str:

@@ -33,6 +33,7 @@ def demo(
     """
     from flowlab.cli.progress import RunProgress
     from flowlab.daemon.session import Session
+    from flowlab.live.window import edges_of
     from flowlab.report.page import write_report
     from flowlab.report.words import answer
 
@@ -49,6 +50,7 @@ def demo(
     run = write_report(outcome.stored, outcome.stored.report)
     facts = {
         "window_c": _window(outcome.window),
+        "window_edges_c": edges_of(outcome.window),
         "points": len(run.spectra),
         "run_uid": outcome.run_uid,
         "nexus": str(outcome.stored.nexus),

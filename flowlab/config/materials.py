@@ -65,6 +65,13 @@ class Extinction(Model):
     )
 
 
+class Linewidth(Model):
+    """How broad the first exciton of crystals of one size is."""
+
+    homogeneous_fwhm_ev: Annotated[float, Field(gt=0, lt=0.5)]
+    source: str
+
+
 class Material(Model):
     """A semiconductor."""
 
@@ -73,6 +80,9 @@ class Material(Model):
     sizing: SizingCurve | None = None
     no_sizing: str | None = Field(default=None, description="why there is no sizing curve")
     extinction: Extinction | None = None
+    linewidth: Linewidth | None = Field(
+        default=None, description="taken off an exciton's width before it is taken for a spread of sizes"
+    )
     units_per_nm3: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="formula units per volume of the crystal"
     )

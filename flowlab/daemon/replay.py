@@ -10,6 +10,7 @@ from typing import Any
 
 from flowlab.daemon.session import Watcher
 from flowlab.errors import BadInputError, FlowlabError
+from flowlab.live.window import edges_of
 from flowlab.process import Child
 from flowlab.stream import (
     RAW,
@@ -55,6 +56,7 @@ class ReplayOutcome:
             "results": len(self.results),
             "identical": self.identical,
             "window_c": None if window is None or window[0] != window[0] else window,
+            "window_edges_c": edges_of(self.window),
         }
 
     def describe(self) -> str:
@@ -65,6 +67,8 @@ class ReplayOutcome:
             None: "no analysis was recorded to compare with",
         }[self.identical]
         why = f"\n{self.window['why']}" if self.window else ""
+        for side, edge in (edges_of(self.window) or {}).items():
+            why += f"; {side} edge {edge['value']:g} ± {edge['err']:.2g}" if edge["value"] is not None else ""
         return f"{self.documents} documents of run {self.run_uid[:8]} analysed again: {compared}{why}"
 
 

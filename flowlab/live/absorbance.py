@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 
 from flowlab.analysis.absorbance import Counts
+from flowlab.analysis.areas import Area, areas_of
+from flowlab.analysis.edge import EdgeEnergy
 from flowlab.analysis.scan import ScanAnalysis, SpectrumResult
 from flowlab.analysis.tracks import Track
 from flowlab.analysis.verdict import Verdict
+from flowlab.analysis.window import Edge
 from flowlab.config import Material
 from flowlab.live.documents import AnalysisRun, Document, boolean, integers, number, numbers, or_nan, text
 from flowlab.live.knowledge import knowledge_of
@@ -25,6 +28,16 @@ SPECTRA_KEYS = {
     "diameter_nm": number("nm"),
     "diameter_fit_err_nm": number("nm"),
     "diameter_curve_err_nm": number("nm"),
+    "size_dispersion": number(),
+    "size_dispersion_err": number(),
+    "size_dispersion_is_upper_bound": boolean(),
+    "size_dispersion_why": text(),
+    "onset_nm": number("nm"),
+    "onset_err_nm": number("nm"),
+    "onset_why": text(),
+    "tauc_gap_ev": number("eV"),
+    "tauc_gap_err_ev": number("eV"),
+    "tauc_gap_why": text(),
     "cluster_height": number(),
     "cluster_height_err": number(),
     "feature_wavelength_nm": numbers("nm"),
@@ -50,8 +63,29 @@ TRACK_KEYS = {
     "fwhm_nm": numbers("nm"),
     "height": numbers(),
     "height_err": numbers(),
+    "fwhm_ev": numbers("eV"),
+    "fwhm_err_ev": numbers("eV"),
+    "area_ev": numbers("eV"),
+    "area_err_ev": numbers("eV"),
     "diameter_nm": numbers("nm"),
     "diameter_fit_err_nm": numbers("nm"),
+    "size_dispersion": numbers(),
+    "size_dispersion_err": numbers(),
+    "size_dispersion_is_upper_bound": boolean(),
+    "size_dispersion_why": text(),
+}
+#: One event for each band of a family: a table over the conditions.
+FAMILY_KEYS = {
+    "family": text(),
+    "panel": number(),
+    "coordinate": number(),
+    "spectrum": {"dtype": "integer", "shape": []},
+    "track": {"dtype": "integer", "shape": []},
+    "wavelength_nm": number("nm"),
+    "height": number(),
+    "height_err": number(),
+    "area_ev": number("eV"),
+    "area_err_ev": number("eV"),
 }
 WINDOW_KEYS = {
     "family": text(),
@@ -61,6 +95,11 @@ WINDOW_KEYS = {
     "not_found": numbers(),
     "undecided": numbers(),
     "why": text(),
+    **{
+        f"{side}_edge{key}": described
+        for side in ("lower", "upper")
+        for key, described in (("", number()), ("_err", number()), ("_between", numbers()), ("_why", text()))
+    },
 }
 
 
@@ -131,9 +170,10 @@ class AbsorbanceAnalysis:
         family = self._material.accumulating_family or ""
         cluster = next((feature for feature, verdict in judged if verdict.is_cluster_of(family)), None)
         exciton, verdict = next(((f, v) for f, v in judged if v.kind == "nc" and v.transition == "E1"), (None, None))
-        size = error_nm = None
+        size = error_nm = spread = None
         if exciton is not None and verdict is not None and self._scan is not None:
             size, error_nm = self._scan.size(exciton, verdict), verdict.position_err_nm(exciton)
+            spread = self._scan.dispersion(exciton, verdict)
         return {
             "panel": panel,
             "coordinate": self._coordinates[-1],
@@ -146,6 +186,11 @@ class AbsorbanceAnalysis:
             "diameter_nm": or_nan(size and size.diameter_nm),
             "diameter_fit_err_nm": or_nan(size and size.fit_err_nm),
             "diameter_curve_err_nm": or_nan(size and size.curve_err_nm),
+            "size_dispersion": or_nan(spread and spread.relative),
+            "size_dispersion_err": or_nan(spread and spread.err),
+            "size_dispersion_is_upper_bound": spread is not None and spread.is_upper_bound,
+            "size_dispersion_why": "no exciton is followed here" if spread is None else spread.why,
+            **_edge_data(result),
             "cluster_height": or_nan(cluster and cluster.height),
             "cluster_height_err": or_nan(cluster and cluster.height_err),
             "feature_wavelength_nm": np.array([f.wavelength_nm for f in result.features]),
@@ -158,14 +203,30 @@ class AbsorbanceAnalysis:
         }
 
     def finish(self, time: float) -> Iterator[Document]:
-        """What only the whole run tells: tracks, and where the family accumulates."""
+        """What only the whole run tells: tracks, how much of each family there is, and where one accumulates."""
         scan = self._scan
         if scan is None or not scan.tracks:
             return
         verdicts = scan.verdicts()
         yield self._composer.describe("tracks", TRACK_KEYS, time)
+        areas = areas_of(scan.tracks)
         for track in scan.tracks:
-            yield self._composer.event("tracks", self._track_data(scan, track, verdicts[track.id]), time)
+            data = self._track_data(scan, track, verdicts[track.id], areas[track.id])
+            yield self._composer.event("tracks", data, time)
+        for one in scan.family_areas():
+            data = {
+                "family": one.family,
+                "panel": scan.panels[one.panel],
+                "coordinate": self._coordinates[one.index],
+                "spectrum": one.index,
+                "track": one.track,
+                "wavelength_nm": one.feature.wavelength_nm,
+                "height": one.feature.height,
+                "height_err": one.feature.height_err,
+                "area_ev": one.area.value_ev,
+                "area_err_ev": one.area.err_ev,
+            }
+            yield from self._composer.result("families", FAMILY_KEYS, data, time)
         window = scan.window()
         if window is not None:
             yield self._composer.describe("window", WINDOW_KEYS, time)
@@ -177,14 +238,19 @@ class AbsorbanceAnalysis:
                 "not_found": np.array(window.not_found),
                 "undecided": np.array(window.undecided),
                 "why": window.why,
+                **_window_edge("lower", window.lower_edge),
+                **_window_edge("upper", window.upper_edge),
             }
             yield self._composer.event("window", data, time)
 
-    def _track_data(self, scan: ScanAnalysis, track: Track, verdict: Verdict) -> dict[str, Any]:
+    def _track_data(self, scan: ScanAnalysis, track: Track, verdict: Verdict, areas: list[Area]) -> dict[str, Any]:
         features = [s.feature for s in track.sightings]
         sized = verdict.kind in ("msc", "nc") and verdict.transition == "E1"
         sizes = [scan.size(f, verdict) if sized else None for f in features]
         indices = [s.index for s in track.sightings]
+        crystals = verdict.kind == "nc" and verdict.transition == "E1"
+        spreads = [scan.dispersion(f, verdict) if crystals else None for f in features]
+        told = next((s for s in reversed(spreads) if s and s.relative is not None), spreads[-1])
         return {
             "track": track.id,
             "panel": scan.panels[track.panel],
@@ -200,9 +266,41 @@ class AbsorbanceAnalysis:
             "fwhm_nm": np.array([f.fwhm_nm for f in features]),
             "height": np.array([f.height for f in features]),
             "height_err": np.array([f.height_err for f in features]),
+            "fwhm_ev": np.array([f.fwhm_ev for f in features]),
+            "fwhm_err_ev": np.array([f.fwhm_err_ev for f in features]),
+            "area_ev": np.array([area.value_ev for area in areas]),
+            "area_err_ev": np.array([area.err_ev for area in areas]),
             "diameter_nm": np.array([or_nan(s and s.diameter_nm) for s in sizes]),
             "diameter_fit_err_nm": np.array([or_nan(s and s.fit_err_nm) for s in sizes]),
+            "size_dispersion": np.array([or_nan(s and s.relative) for s in spreads]),
+            "size_dispersion_err": np.array([or_nan(s and s.err) for s in spreads]),
+            "size_dispersion_is_upper_bound": told is not None and told.is_upper_bound,
+            "size_dispersion_why": "it is no exciton of crystals" if told is None else told.why,
         }
+
+
+def _edge_data(result: SpectrumResult) -> dict[str, Any]:
+    """Onset and gap of a spectrum, or why it has none."""
+    unusable = EdgeEnergy(None, None, f"not usable: {result.why}")
+    onset, tauc = (unusable, unusable) if result.edge is None else (result.edge.onset, result.edge.tauc)
+    return {
+        "onset_nm": or_nan(onset.wavelength_nm),
+        "onset_err_nm": or_nan(onset.wavelength_err_nm),
+        "onset_why": onset.why,
+        "tauc_gap_ev": or_nan(tauc.energy_ev),
+        "tauc_gap_err_ev": or_nan(tauc.err_ev),
+        "tauc_gap_why": tauc.why,
+    }
+
+
+def _window_edge(side: str, edge: Edge) -> dict[str, Any]:
+    """An edge of the window, lower or upper."""
+    return {
+        f"{side}_edge": or_nan(edge.coordinate),
+        f"{side}_edge_err": or_nan(edge.err),
+        f"{side}_edge_between": np.array(edge.between or ()),
+        f"{side}_edge_why": edge.why,
+    }
 
 
 def summary(result: SpectrumResult) -> str:

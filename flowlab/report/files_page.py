@@ -18,6 +18,7 @@ from flowlab.report.files_figures import draw
 from flowlab.report.files_words import answers, details, what
 from flowlab.report.page import STYLE, unbroken
 from flowlab.report.particles import Particles, diameter, particles, sized, with_errors
+from flowlab.report.quantities import tables
 
 _CAPTIONS = {
     "spectra": "Absorption spectra. A shaded band marks a cluster, dots the first exciton.",
@@ -79,6 +80,7 @@ def _section(one: Analysed, material: Material, path_mm: float | None, titled: b
         + pictures
         + f"<h2>What was found</h2><ul>{found or '<li>nothing was decided</li>'}</ul>"
         + "".join(_table(one, track, particles(one, track, material, path)) for track in one.run.tracks if sized(track))
+        + tables(one.run)
         + (f"<h2>What was left out, mended or assumed</h2><ul>{said}</ul>" if said else "")
     )
 
@@ -115,6 +117,9 @@ def _why(p: Particles) -> str:
 def _sources(material: Material) -> list[str]:
     curves = {"diameters": material.sizing, "concentrations": material.extinction}
     sources = [f"{name} by {told.name}: {told.source}" for name, told in curves.items() if told is not None]
+    if material.linewidth is not None:
+        width = f"{1e3 * material.linewidth.homogeneous_fwhm_ev:g} meV"
+        sources.append(f"exciton of crystals of one size {width} wide: {material.linewidth.source}")
     sources += [f"{family.name}: {family.source}" for family in material.families]
     missing = (material.no_sizing, material.no_families)
     return [*sources, *(reason for reason in missing if reason is not None)]

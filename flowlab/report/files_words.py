@@ -1,11 +1,13 @@
 """The answer of ``flowlab analyze`` in words."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from flowlab.config import Material
 from flowlab.report.files import Analysed
 from flowlab.report.particles import Particles, diameter, particles, sized, with_errors
+from flowlab.report.quantities import last_spread, rounded
 from flowlab.report.words import answer
 
 _LEAST = 3  # sightings; of what was seen less often there is nothing to say
@@ -42,6 +44,8 @@ def details(one: Analysed, material: Material, path_mm: float | None) -> list[st
         sentences.append(f"panel {track['panel']:g}: {sentence}" if several else sentence)
         if sized(track):
             sentences += [f"  {text}" for text in _sizes(particles(one, track, material, path_mm))]
+        if track["kind"] == "nc" and track["transition"] == "E1":
+            sentences += [f"  {text}" for text in (last_spread(track), *_edge(one, track))]
     reasons = [str(s["why"]) for s in one.run.spectra if not s["usable"]]
     for why in dict.fromkeys(reasons):
         sentences.append(f"{reasons.count(why)} of {len(one.run.spectra)} spectra cannot be used: {why}")
@@ -58,6 +62,17 @@ def what(track: dict[str, Any]) -> str:
     if track["kind"] == "nc" and track["transition"] == "E1":
         return "the exciton"
     return f"{_KINDS[track['kind']]}, at {track['wavelength_nm'][-1]:.0f} nm"
+
+
+def _edge(one: Analysed, track: dict[str, Any]) -> list[str]:
+    """Onset and gap in the last spectrum in which an exciton was seen; or why there is none."""
+    spectrum = one.run.spectra[int(track["spectrum"][-1])]
+    found: list[str] = []
+    for name, key, unit in (("onset of absorption", "onset", "nm"), ("Tauc gap", "tauc_gap", "eV")):
+        value, err, why = (spectrum[k] for k in (f"{key}_{unit.lower()}", f"{key}_err_{unit.lower()}", f"{key}_why"))
+        known = math.isfinite(value)
+        found.append(f"{name}: {rounded(value, err)} {unit}" if known else f"{name}: none, {why}")
+    return found
 
 
 def _sizes(found: list[Particles]) -> list[str]:

@@ -34,6 +34,7 @@ class RunData:
         units: of those readings.
         spectra: data of the analysis's events, one for each spectrum.
         tracks: data of its track events.
+        families: data of its events of families' bands, one for each band and spectrum.
         window: data of its window event.
         points: data of its events of SAXS points, one for each point of the scan.
         frames: how many SAXS frames were analysed.
@@ -52,6 +53,7 @@ class RunData:
     units: dict[str, str] = field(default_factory=dict[str, str])
     spectra: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     tracks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    families: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     window: dict[str, Any] | None = None
     points: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     frames: int = 0
@@ -242,6 +244,7 @@ def _take_result(run: RunData, stream: str, data: dict[str, Any]) -> None:
     many = {
         "spectra": run.spectra,
         "tracks": run.tracks,
+        "families": run.families,
         "saxs_points": run.points,
         "saxs_melting": run.melting,
         "emission": run.emissions,

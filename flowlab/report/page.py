@@ -13,6 +13,7 @@ from flowlab.errors import BadInputError
 from flowlab.report.axes import axis_name
 from flowlab.report.figures import draw_all, save
 from flowlab.report.load import RunData, load_run
+from flowlab.report.quantities import tables
 from flowlab.report.words import answer, details
 from flowlab.stream import StoredRun
 
@@ -86,6 +87,7 @@ def page(run: RunData, pictures: dict[str, Path]) -> str:
 <p class="answer">{unbroken(answer(run))}</p>
 {figures}
 {_melting(run)}
+{tables(run)}
 <h2>What was found</h2>
 <ul>{found}</ul>
 <h2>Provenance</h2>

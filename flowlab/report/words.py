@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flowlab.live.window import edges_of
 from flowlab.report.axes import axis_name
 from flowlab.report.emission_words import emission_answer, emission_details
 from flowlab.report.load import RunData
+from flowlab.report.quantities import last_spread, rounded
 from flowlab.report.saxs_words import saxs_answer, saxs_details
 
 
@@ -68,7 +70,22 @@ def _spectra(run: RunData) -> str:
     outside = _listed([c for c in run.window["not_found"] if not low < c < high], unit)
     text += f", except at {inside}" if inside else ""
     text += f", and not at {outside}" if outside else ""
-    return text + (f"; undecided at {undecided}." if undecided else ".")
+    text += f"; undecided at {undecided}." if undecided else "."
+    edges = edges_of(run.window)
+    return text + (f" {_edges(edges, unit)}" if edges else "")
+
+
+def _edges(edges: dict[str, dict[str, Any]], unit: str) -> str:
+    """Where the window begins and ends; or why that is not known."""
+    told = [
+        f"{side} edge {rounded(edge['value'], edge['err'])} {unit}"
+        if edge["value"] is not None
+        else f"{side} edge not known: {edge['why']} {unit}"
+        for side, edge in edges.items()
+    ]
+    lower, upper = told
+    between = "," if all(edge["value"] is not None for edge in edges.values()) else ";"
+    return f"{lower[0].upper()}{lower[1:]}{between} {upper}."
 
 
 def _listed(coordinates: Iterable[float], unit: str) -> str:
@@ -107,6 +124,7 @@ def details(run: RunData) -> list[str]:
             sentences.append(
                 f"{slow} {panel:g} {slow_unit}: {what} {track['why']}; {fast} {track['coordinate'][0]:g} to "
                 f"{track['coordinate'][-1]:g} {unit} ({probability})"
+                + (f"; {last_spread(track)}" if track["kind"] == "nc" and "size_dispersion" in track else "")
             )
     unusable = [s for s in run.spectra if not s["usable"]]
     if unusable:

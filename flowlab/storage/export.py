@@ -90,7 +90,7 @@ def _csv(start: dict[str, Any], results: list[Document], out: Path) -> list[Path
 def _with_unit(key: str, described: dict[str, Any]) -> str:
     """The name of a column; its unit, where the name does not say it."""
     unit = described.get("units")
-    return key if not unit or key.endswith(("_nm", "_c", "_s", "_ml", "_m", "_rad")) else f"{key} ({unit})"
+    return key if not unit or key.endswith(("_nm", "_ev", "_c", "_s", "_ml", "_m", "_rad")) else f"{key} ({unit})"
 
 
 def _curve_csv(start: dict[str, Any], point: dict[str, Any], path: Path) -> Path:

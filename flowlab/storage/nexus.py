@@ -165,8 +165,8 @@ class NexusFile:
                         self._write_curve(entry, doc)
                 elif descriptor["name"] == "emission":
                     EmissionEntry.write_result(entry, doc["data"], keys)
-                elif descriptor["name"] == "spectra":
-                    append_scalars(group(results, "spectra", "NXcollection"), doc["data"], keys)
+                elif descriptor["name"] in ("spectra", "families"):
+                    append_scalars(group(results, descriptor["name"], "NXcollection"), doc["data"], keys)
                 else:
                     number = "" if descriptor["name"] == "window" else f"_{doc['data']['track']:03d}"
                     place = group(results, f"{descriptor['name'].removesuffix('s')}{number}", "NXcollection")

@@ -35,6 +35,9 @@ def flowlab_demo(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_it_prints_the_answer_of_palencia_2020(demo):
     assert demo["window_c"] == [270, 300]
+    edges = demo["window_edges_c"]
+    assert [edges[side]["between"] for side in ("lower", "upper")] == [[260.0, 270.0], [300.0, 310.0]]
+    assert [edges[side]["value"] for side in ("lower", "upper")] == [265.0, 305.0]
     assert demo["points"] == 80
     assert re.fullmatch(r"[0-9a-f-]{36}", demo["run_uid"])
     assert demo["seconds"] > 0
@@ -103,6 +106,11 @@ def test_the_file_says_where_everything_comes_from(demo):
         assert provenance["exit_status"][()] == b"success"
         assert file["entry/data/absorbance"].shape == (80, 2068)
         assert file["entry/results/window/found"][:].tolist() == [270.0, 280.0, 290.0, 300.0]
+        assert file["entry/results/window/lower_edge"][()] == 265.0
+        families = file["entry/results/families"]
+        of_437 = [name == "CdSe-437" for name in families["family"].asstr()[:]]
+        assert set(families["panel"][:][of_437]) == {270.0, 280.0, 290.0, 300.0}
+        assert (families["area_ev"][:] > 0).all()
 
 
 def test_the_exciton_moves_and_the_cluster_stays_in_every_panel_of_the_window(demo):

@@ -11,6 +11,7 @@ import pytest
 
 from flowlab.cli.analyze import analyze as command
 from flowlab.config import load_material
+from flowlab.config.paths import shipped_config
 from flowlab.errors import BadInputError
 from flowlab.live import Analyzer
 from flowlab.report.answers import as_json
@@ -21,6 +22,17 @@ from flowlab.stream import Recorder, RunStore
 from tests.flowlab.storage.spectra import files
 from tests.support import PANELS, documents_of_a_run, documents_of_a_scan
 
+QUANTITIES = {"size_dispersion", "size_dispersion_err", "size_dispersion_is_upper_bound", "size_dispersion_why"}
+QUANTITIES_OF_SPECTRUM = {
+    "panel",
+    "onset_nm",
+    "onset_err_nm",
+    "onset_why",
+    "tauc_gap_ev",
+    "tauc_gap_err_ev",
+    "tauc_gap_why",
+}
+QUANTITIES_OF_TRACK = QUANTITIES | {"panel", "fwhm_ev", "fwhm_err_ev", "area_ev", "area_err_ev"}
 SPECTRUM = {"index", "coordinate", "label", "usable", "why", "features"}
 FEATURE = {"wavelength_nm", "wavelength_err_nm", "fwhm_nm", "height", "snr", "track"}
 TRACK = {
@@ -89,17 +101,17 @@ def test_the_answer_in_words_as_json_and_as_a_page(series, tmp_path):
     assert result.stdout.endswith(f"{out}\n{page}\n")
 
     answer = json.loads(out.read_text(encoding="utf-8"))
-    assert list(answer) == ["schema", "material", "source", "spectra", "tracks"]
+    assert list(answer) == ["schema", "material", "source", "spectra", "tracks", "families", "windows"]
     assert (answer["schema"], answer["material"], answer["source"]) == (1, "CdSe", str(series))
     assert [(s["index"], s["coordinate"], s["label"]) for s in answer["spectra"]] == [
         (i, 20.0 * (i + 1), f"{20 * (i + 1)} s") for i in range(8)
     ]
     for spectrum in answer["spectra"]:
-        assert set(spectrum) == SPECTRUM
+        assert set(spectrum) == SPECTRUM | QUANTITIES_OF_SPECTRUM
         assert (spectrum["usable"], spectrum["why"]) == (True, None)
         assert all(set(feature) == FEATURE for feature in spectrum["features"])
     for track in answer["tracks"]:
-        assert set(track) == TRACK
+        assert set(track) == TRACK | QUANTITIES_OF_TRACK
         assert len(track["indices"]) == len(track["wavelength_nm"]) == len(track["height"])
         for index, wavelength in zip(track["indices"], track["wavelength_nm"], strict=True):
             own = [f for f in answer["spectra"][index]["features"] if f["track"] == track["id"]]
@@ -154,7 +166,62 @@ def test_a_journal_is_answered_as_the_live_analyzer_answers_it(run):
     ]
     assert answer["spectra"][0]["label"] == "270 °C, 270 °C"
     words = worded(run / "documents.journal")
-    assert words.startswith("CdSe-437 accumulates at a nucleation temperature of 270 °C, and not at 310 °C.\n")
+    assert words.startswith(
+        "CdSe-437 accumulates at a nucleation temperature of 270 °C, and not at 310 °C. "
+        "Lower edge not known: nothing was measured below 270 °C; upper edge 290 ± 12 °C.\n"
+    )
+    (window,) = answer["windows"]
+    assert (window["family"], window["low"], window["high"]) == ("CdSe-437", 270.0, 270.0)
+    assert window["lower_edge"] == {
+        "value": None,
+        "err": None,
+        "between": None,
+        "why": "nothing was measured below 270",
+    }
+    upper = {"value": 290.0, "err": 11.54701, "between": [270.0, 310.0], "why": "absent at 310, found at 270"}
+    assert window["upper_edge"] == upper
+
+
+def test_quantities_over_the_conditions_are_in_the_answer_and_on_the_page(run, tmp_path):
+    answer, page = answered(run / "documents.journal"), tmp_path / "page.html"
+    rows = answer["families"]
+    assert {(row["family"], row["panel"]) for row in rows} == {("CdSe-437", 270.0)}
+    (cluster,) = [track for track in answer["tracks"] if track["family"] == "CdSe-437" and track["transition"] == "E1"]
+    assert [row["index"] for row in rows] == cluster["indices"]
+    assert [row["area_ev"] for row in rows] == cluster["area_ev"]
+    for row in rows:
+        assert row["coordinate"] == answer["spectra"][row["index"]]["coordinate"]
+        assert 0 < row["area_err_ev"] < 0.5 * row["area_ev"]
+    excitons = [track for track in answer["tracks"] if track["kind"] == "nc" and track["transition"] == "E1"]
+    for track in excitons:
+        for index, wavelength, spread in zip(
+            track["indices"], track["wavelength_nm"], track["size_dispersion"], strict=True
+        ):
+            spectrum = answer["spectra"][index]
+            # A tangent at the red edge of a Gaussian 0.17 eV wide meets nothing 0.14 eV below its maximum.
+            onset_ev = 1239.842 / spectrum["onset_nm"]
+            assert onset_ev == pytest.approx(1239.842 / wavelength - 0.144, abs=0.02)
+            assert onset_ev < spectrum["tauc_gap_ev"] < 1239.842 / wavelength
+            assert 0.03 < spread < 0.2
+        assert track["size_dispersion_is_upper_bound"] is False
+    result = analyze(run / "documents.journal", "-m", "CdSe", "--plot", page)
+    assert re.search(r"spread of sizes σ_D/D = \d+(\.\d+)? ± \d+(\.\d+)? %", result.stdout)
+    assert re.search(r"onset of absorption: \d+\.\d ± \d\.\d nm", result.stdout)
+    assert re.search(r"Tauc gap: \d\.\d+ ± 0\.\d+ eV", result.stdout)
+    text = page.read_text(encoding="utf-8")
+    assert "Area of the band of CdSe-437" in text
+    assert "exciton of crystals of one size 70 meV wide: assumed" in text
+
+
+def test_without_a_known_width_of_one_crystal_a_spread_is_an_upper_bound(run, tmp_path):
+    shipped = (shipped_config() / "materials" / "CdSe.toml").read_text(encoding="utf-8")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(re.sub(r"\[linewidth\]\n.*\n.*\n", "", shipped), encoding="utf-8")
+    answer = answered(run / "documents.journal", material=str(mine))
+    excitons = [track for track in answer["tracks"] if track["kind"] == "nc" and track["transition"] == "E1"]
+    assert excitons
+    assert all(track["size_dispersion_is_upper_bound"] for track in excitons)
+    assert "σ_D/D <" in worded(run / "documents.journal", material=str(mine))
 
 
 def test_a_nexus_file_gives_what_its_journal_gives(run, tmp_path):

@@ -54,6 +54,11 @@ def events(results, key):
 def test_the_cluster_is_found_where_it_is_and_the_exciton_everywhere(results):
     (window,) = events(results, "not_found")
     assert (window["low"], window["high"], window["not_found"].tolist()) == (270.0, 270.0, [310.0])
+    assert (window["upper_edge"], window["upper_edge_between"].tolist()) == (290.0, [270.0, 310.0])
+    assert np.isnan(window["lower_edge"])
+    assert window["lower_edge_why"] == "nothing was measured below 270"
+    families = [data for data in events(results, "family") if "coordinate" in data and "kind" not in data]
+    assert {(row["family"], row["panel"]) for row in families} == {("CdSe-437", 270.0)}
     tracks = events(results, "kind")
     assert [(t["panel"], t["family"]) for t in tracks if t["kind"] == "msc" and t["transition"] == "E1"] == [
         (270.0, "CdSe-437")
@@ -62,6 +67,9 @@ def test_the_cluster_is_found_where_it_is_and_the_exciton_everywhere(results):
         (track,) = [t for t in tracks if t["kind"] == "nc" and t["panel"] == panel and t["transition"] == "E1"]
         assert track["wavelength_nm"] == pytest.approx(excitons, abs=3.0)
         assert np.isfinite(track["diameter_nm"]).all()
+        assert np.isfinite(track["size_dispersion"]).all()
+        onsets = [data["onset_nm"] for data in events(results, "onset_nm") if data["panel"] == panel]
+        assert np.all(np.array(onsets) > track["wavelength_nm"])
 
 
 def test_the_same_documents_give_the_same_bytes(documents, results):

@@ -48,6 +48,8 @@ def test_a_report_is_one_page_that_loads_nothing_and_says_the_answer(tmp_path, a
     assert sentence in page.replace("&nbsp;", " ")
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert page.count("data:image/png;base64,") == 3
+    assert "Area of the band of CdSe-437" in page
+    assert "Onset of absorption, Tauc gap (direct) and spread of the crystals' sizes" in page
     for name in ("panels", "map", "excitons"):
         assert (out.parent / f"page-{name}.png").stat().st_size > 10_000
 
@@ -56,7 +58,8 @@ def test_words_for_a_window_with_a_hole_and_for_none(tmp_path):
     panels = dict.fromkeys((260.0, 270.0, 280.0, 290.0), PANELS[270.0])
     run = load_run(only(kept(tmp_path, documents_of_a_scan(panels, clusters=(260.0, 280.0)), analysed=False)))
     assert answer(run) == (
-        "CdSe-437 accumulates at nucleation temperatures from 260 to 280 °C, except at 270 °C, and not at 290 °C."
+        "CdSe-437 accumulates at nucleation temperatures from 260 to 280 °C, except at 270 °C, and not at 290 °C. "
+        "Lower edge not known: nothing was measured below 260 °C; upper edge 285 ± 3 °C."
     )
     assert any("260 °C: CdSe-437 fixed within" in sentence for sentence in details(run))
 
@@ -64,7 +67,11 @@ def test_words_for_a_window_with_a_hole_and_for_none(tmp_path):
 @pytest.mark.parametrize(
     ("clusters", "words"),
     [
-        ((260.0,), "CdSe-437 accumulates at a nucleation temperature of 260 °C; undecided at 270 °C."),
+        (
+            (260.0,),
+            "CdSe-437 accumulates at a nucleation temperature of 260 °C; undecided at 270 °C. Lower edge not known: "
+            "nothing was measured below 260 °C; upper edge not known: undecided above 260 °C.",
+        ),
         (
             (),
             "CdSe-437 was found nowhere: it does not accumulate at 260 °C, and whether it does at 270 °C is undecided.",
@@ -96,7 +103,9 @@ def test_a_run_that_was_cut_short_can_be_reported_as_far_as_it_went(tmp_path):
     run = write_report(stored, tmp_path / "report.html")
     assert len(run.spectra) == 6
     found = "CdSe-437 accumulates at a nucleation temperature of 270 °C; undecided at 310 °C."
-    assert answer(run) == f"The run has no end: it goes on, or was broken off; so far: {found}"
+    edges = "nothing was measured below 270 °C; upper edge not known: undecided above 270 °C."
+    so_far = f"{found} Lower edge not known: {edges}"
+    assert answer(run) == f"The run has no end: it goes on, or was broken off; so far: {so_far}"
     assert "no end is recorded" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
