@@ -108,6 +108,12 @@ class Course:
         return math.sqrt(max(square / len(weight), 1 / float(weight.sum())))
 
     @cached_property
+    def width_scatter(self) -> float:
+        """Relative scatter of the widths, beyond what the noise explains."""
+        square = float(np.mean(np.log(self.fwhm_ev / self.width_ev) ** 2)) - float(np.mean(self.fwhm_err**2))
+        return math.sqrt(max(square, 0.0))
+
+    @cached_property
     def width_nm(self) -> float:
         """The same as :attr:`width_ev` in nm."""
         return self.width_ev * self.position_nm**2 / HC_EV_NM

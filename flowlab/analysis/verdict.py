@@ -37,6 +37,7 @@ _BROADEST_CLUSTER_EV = 0.15  # what is broader and stands still may be crystals 
 #: may not, and so much is too much anyway.
 _PULLED_NM, _NOISE_SPREAD, _MOST_SPREAD_NM = 0.6, 1.5, 2.0
 _MOST_MISFIT = 0.35
+_MOST_WIDTH_SCATTER = 0.25
 #: What lies this near to a line, and is not that much higher or stands in for it, may be what the line's shape left.
 _BESIDE_LINE_NM, _MORE_THAN_LINE, _MUCH_MORE_THAN_LINE = 6.0, 1.5, 3.0
 # A cluster's higher transitions lie so far above its first one, and keep their share of its height.
@@ -202,6 +203,8 @@ def _doubt(course: Course, fwhm_nm: float, spread_nm: float) -> str | None:
     noise_nm = math.sqrt(median(course.variance_nm2.tolist()))
     if spread_nm > min(_PULLED_NM + _NOISE_SPREAD * noise_nm, _MOST_SPREAD_NM):
         return f"fixed only if its neighbours pull it about by {spread_nm:.1f} nm"
+    if course.width_scatter > _MOST_WIDTH_SCATTER:
+        return "fixed, but now narrow, now broad"
     if median(course.misfits.tolist()) > _MOST_MISFIT:
         return "fixed, but not of the shape of a band"
     return None
