@@ -174,8 +174,8 @@ def _smooth_data(point: Point) -> dict[str, Any]:
         "smooth": none if found is None else found.smooth,
         "smooth_low": none if found is None else found.low,
         "smooth_high": none if found is None else found.high,
-        "smooth_radius_nm": or_nan(found and found.mean_nm),
-        "smooth_radius_err_nm": or_nan(found and found.mean_err_nm),
+        "smooth_radius_nm": or_nan(found and found.radius_nm),
+        "smooth_radius_err_nm": or_nan(found and found.radius_err_nm),
         "smooth_width": or_nan(found and found.width),
         "smooth_width_err": or_nan(found and found.width_err),
         "smooth_why": _no_spheres(point) if found is None else found.why,
@@ -213,9 +213,11 @@ def finding(point: Point) -> str:
         words.append("Bragg peaks at " + ", ".join(f"{p.q_per_nm:.2f}" for p in point.peaks) + " nm⁻¹")
     if point.mean_radius is not None and point.sizes is not None:
         words.append(f"radius {radius_words(point.mean_radius)}, {_form(point.sizes)}")
-    elif point.distribution is not None and point.distribution.mean_nm is not None:
-        mean, err = point.distribution.mean_nm, point.distribution.mean_err_nm or 0.0
-        words.append(f"mean radius {mean:.3f} ± {max(err, 5e-4):.3f} nm, neither one population nor a few narrow ones")
+    elif point.distribution is not None and point.distribution.radius_nm is not None:
+        radius, err = point.distribution.radius_nm, point.distribution.radius_err_nm or 0.0
+        words.append(
+            f"median radius {radius:.3f} ± {max(err, 5e-4):.3f} nm, neither one population nor a few narrow ones"
+        )
     return "; ".join(words) or "no particles, no layers"
 
 

@@ -118,9 +118,9 @@ def saxs_details(run: RunData) -> list[str]:
 def _without_form(point: Mapping[str, Any]) -> list[str]:
     words: list[str] = []
     if not math.isnan(point["smooth_radius_nm"]):
-        mean, err = point["smooth_radius_nm"], max(point["smooth_radius_err_nm"], 5e-4)
+        radius, err = point["smooth_radius_nm"], max(point["smooth_radius_err_nm"], 5e-4)
         words.append(
-            f"without a form: mean {mean:.3f} ± {err:.3f} nm, width {100 * point['smooth_width']:.0f} ± "
+            f"without a form: median {radius:.3f} ± {err:.3f} nm, width {100 * point['smooth_width']:.0f} ± "
             f"{max(100 * point['smooth_width_err'], 1):.0f} %"
         )
     if not math.isnan(point["porod_exponent"]):

@@ -49,8 +49,8 @@ class Distribution:
         spiky: by least squares, adding up to 1.
         smooth: by Tikhonov, adding up to 1.
         low, high: its band, one sigma of the noise.
-        mean_nm, mean_err_nm: of ``smooth``, by volume, and one sigma; None where ``why`` says so.
-        width, width_err: σ of ln R of ``smooth``: an upper limit, since smoothing widens.
+        radius_nm, radius_err_nm: median of ``smooth``, by volume, and one sigma; None where ``why`` says so.
+        width, width_err: σ of ln R of ``smooth``, from its quantiles: smoothing widens what is narrow.
         relative_chi2: χ² per bin of ``smooth``.
         least_chi2: of ``spiky``: no distribution of spheres has less.
         why: how it was smoothed, or why there is none.
@@ -61,8 +61,8 @@ class Distribution:
     smooth: Array
     low: Array
     high: Array
-    mean_nm: float | None
-    mean_err_nm: float | None
+    radius_nm: float | None
+    radius_err_nm: float | None
     width: float | None
     width_err: float | None
     relative_chi2: float
@@ -103,10 +103,10 @@ class DistributionAnalysis:
             return self._nothing(f"{bins} usable bins are too few")
         boxes = self._spheres.boxes[1]
         inverse_err = 1 / curve.err[usable]
-        rows = boxes[:, usable] * inverse_err
+        rows: Array = boxes[:, usable] * inverse_err
         scale = float(np.sqrt(np.mean(np.sum(rows**2, axis=1))))
-        flat = inverse_err / float(np.sqrt(inverse_err @ inverse_err))
-        kernel = np.concatenate([rows / scale, [flat, -flat]]).T
+        flat: Array = inverse_err / float(np.sqrt(inverse_err @ inverse_err))
+        kernel = np.concatenate([rows / scale, np.stack([flat, -flat])]).T
         y = curve.intensity[usable] * inverse_err
         try:
             return self._solved(kernel, y, bins)
@@ -118,56 +118,58 @@ class DistributionAnalysis:
         spiky, rest = _nnls(kernel, y)
         least = rest**2
         flat = kernel[:, boxes]
-        if not float(y @ y) - float(flat @ y) ** 2 - least > _SEEN:
+        if not float(np.sum((y - (flat @ y) * flat) ** 2)) - least > _SEEN:
             return self._nothing("nothing that scatters as spheres do stands out of the background")
         if least > bins + _FIT_SIGMA * np.sqrt(2 * bins):
             return self._nothing(f"no distribution of spheres fits: the least χ² per bin is {least / bins:.3g}")
         allowed = least + max(1.0, least / bins)
         # The kernel has far fewer directions than bins: turned into them, each solution is quicker and the same.
         turn, small = np.linalg.qr(kernel)
-        lost = float(y @ y) - float(np.sum((turn.T @ y) ** 2))
+        seen = turn.T @ y
+        lost = float(np.sum((y - turn @ seen) ** 2))
         low, high = _POWERS
         amount = float(spiky[:boxes].sum())
 
-        def smoothed(power: float, target: Array) -> tuple[Array, float]:
+        def system(power: float) -> Array:
             bend = np.zeros((len(self._bend), kernel.shape[1]))
             bend[:, :boxes] = 10 ** (power / 2) * np.sqrt(allowed) / amount * self._bend
-            found, _ = _nnls(np.concatenate([small, bend]), target)
-            return found, float(np.sum((small @ found - seen) ** 2))
+            return np.concatenate([small, bend])
 
-        seen = turn.T @ y
         aim = np.concatenate([seen, np.zeros(len(self._bend))])
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
-            if smoothed(middle, aim)[1] + lost <= allowed:
+            tried = _nnls(system(middle), aim)[0]
+            if float(np.sum((small @ tried - seen) ** 2)) + lost <= allowed:
                 low = middle
             else:
                 high = middle
-        smooth, chi2 = smoothed(low, aim)
+        chosen = system(low)
+        smooth = _nnls(chosen, aim)[0]
+        chi2 = float(np.sum((small @ smooth - seen) ** 2)) + lost
         if not smooth[:boxes].sum() > 0:
             return self._nothing("nothing that scatters as spheres do stands out of the background")
         # Errors that are too small for any distribution are made as large as the misfit.
         noise = np.random.default_rng(_SEED).normal(0, max(1.0, np.sqrt(least / bins)), (self._drawn, len(aim)))
-        drawn = [_shares(smoothed(low, aim + one)[0][:boxes]) for one in noise]
-        radii = np.exp((self._spheres.boxes[0][:-1] + self._spheres.boxes[0][1:]) / 2)
+        drawn = [_shares(_nnls(chosen, aim + one)[0][:boxes]) for one in noise]
         shares = _shares(smooth[:boxes])
         band = np.quantile(drawn, _BAND, axis=0) if drawn else np.full((2, boxes), np.nan)
-        moments = np.array([_moments(radii, each) for each in drawn])
-        mean_err, width_err = moments.std(axis=0) if drawn else (float("nan"), float("nan"))
-        mean, width = _moments(radii, shares)
+        edges = np.exp(self._spheres.boxes[0])
+        middles = np.array([_middle(edges, each) for each in drawn if each.any()])
+        radius_err, width_err = middles.std(axis=0) if len(middles) else (float("nan"), float("nan"))
+        radius, width = _middle(edges, shares)
         return Distribution(
-            np.exp(self._spheres.boxes[0]),
+            edges,
             _shares(spiky[:boxes]),
             shares,
             np.minimum(band[0], shares),
             np.maximum(band[1], shares),
-            mean,
-            float(mean_err),
+            radius,
+            float(radius_err),
             width,
             float(width_err),
-            (chi2 + lost) / bins,
+            chi2 / bins,
             least / bins,
-            f"the smoothest with a χ² per bin of {(chi2 + lost) / bins:.2f}; the least is {least / bins:.2f}",
+            f"the smoothest with a χ² per bin of {chi2 / bins:.2f}; the least is {least / bins:.2f}",
         )
 
     def _nothing(self, why: str) -> Distribution:
@@ -187,8 +189,11 @@ def _shares(volume: Array) -> Array:
     return volume / total if total > 0 else volume
 
 
-def _moments(radii_nm: Array, shares: Array) -> tuple[float, float]:
-    """Median-like mean exp⟨ln R⟩, and σ of ln R, by volume."""
-    log = np.log(radii_nm)
-    mean = float(shares @ log)
-    return float(np.exp(mean)), float(np.sqrt(max(shares @ (log - mean) ** 2, 0.0)))
+def _middle(edges_nm: Array, shares: Array) -> tuple[float, float]:
+    """Median radius by volume, and half of what lies between the quantiles of ±1σ in ln R.
+
+    Moments would hang on the wings: the volume of the smallest particles hardly scatters, and is hardly known.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(shares)])
+    low, median, high = np.interp([_BAND[0], 0.5, _BAND[1]], sums / sums[-1], np.log(edges_nm))
+    return float(np.exp(median)), float((high - low) / 2)

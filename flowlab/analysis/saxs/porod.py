@@ -66,7 +66,7 @@ def porod(curve: Curve, radius_nm: float, width: float = 0.0) -> Porod:
 
     def fit(exponent: float) -> tuple[Array, Array, float]:
         rows = np.concatenate([wave * (q / start) ** -exponent, [np.ones_like(q)]]) * weight
-        found = np.linalg.lstsq(rows.T, y * weight, rcond=None)[0]
+        found = np.asarray(np.linalg.lstsq(rows.T, y * weight, rcond=None)[0], dtype=np.float64)
         return found, rows, float(np.sum((y * weight - found @ rows) ** 2))
 
     exponent = float(minimize_scalar(lambda p: fit(p)[2], bounds=_EXPONENTS, method="bounded").x)

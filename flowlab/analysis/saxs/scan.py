@@ -212,9 +212,9 @@ class SaxsScan:
         if point.sizes is None or point.sizes.one is None:
             return point
         found = DistributionAnalysis(clear.q_per_nm).distribution(clear)
-        if found.mean_nm is None or found.width is None:
+        if found.radius_nm is None or found.width is None:
             return replace(point, distribution=found)
-        return replace(point, distribution=found, porod=porod(clear, found.mean_nm, found.width))
+        return replace(point, distribution=found, porod=porod(clear, found.radius_nm, found.width))
 
 
 _NONE = Added(None, (), "no frame was taken")

@@ -46,7 +46,7 @@ def test_each_point_is_explained(radii):
     sentences = details(load_run(radii))
     assert len(sentences) == 3
     assert sentences[1].startswith("nucleation temperature 200 °C: radius 0.94")
-    assert re.search(r"without a form: mean 0\.9[34]\d ± 0\.\d+ nm, width \d+ ± \d+ %", sentences[1])
+    assert re.search(r"without a form: median 0\.9[34]\d ± 0\.\d+ nm, width \d+ ± \d+ %", sentences[1])
     assert "no Porod law: surfaces are seen from q = 4.8 nm⁻¹ on, and q ends at 5" in sentences[1]
 
 

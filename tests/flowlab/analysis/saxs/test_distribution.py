@@ -33,9 +33,9 @@ def found(radius, width, noise, seed) -> Distribution:
 
 
 @pytest.mark.parametrize(("radius", "width", "noise"), [(0.95, 0.1, 0.002), (0.95, 0.2, 0.01), (2.0, 0.2, 0.01)])
-def test_mean_and_width_of_a_distribution_come_out_with_errors_that_hold(radius, width, noise):
+def test_median_and_width_of_a_distribution_come_out_with_errors_that_hold(radius, width, noise):
     many = [found(radius, width, noise, seed) for seed in range(6)]
-    off = np.array([((each.mean_nm or 0) - radius) / (each.mean_err_nm or 1) for each in many])
+    off = np.array([((each.radius_nm or 0) - radius) / (each.radius_err_nm or 1) for each in many])
     assert np.sqrt(np.mean(off**2)) < 2.5
     assert np.mean([each.width for each in many if each.width]) == pytest.approx(width, rel=0.35)
 
@@ -97,14 +97,14 @@ def test_the_same_curve_has_the_same_bands():
 @settings(max_examples=8, deadline=None)
 def test_the_unit_of_intensity_does_not_matter(scale):
     plain, scaled = (DistributionAnalysis(Q, drawn=0).distribution(curve(0.95, 0.2).scaled(s)) for s in (1.0, scale))
-    assert scaled.mean_nm == pytest.approx(plain.mean_nm, rel=1e-4)
+    assert scaled.radius_nm == pytest.approx(plain.radius_nm, rel=1e-4)
     assert scaled.smooth == pytest.approx(plain.smooth, abs=1e-3)
 
 
 def test_what_no_spheres_describe_has_no_distribution_and_a_reason():
     wavy = Curve(Q, 1.5 + np.cos(4 * Q), np.full(100, 0.01), np.ones(100, dtype=np.int64))
     each = ANALYSIS.distribution(wavy)
-    assert each.mean_nm is None
+    assert each.radius_nm is None
     assert "χ²" in each.why or "stands out" in each.why
     few = Curve(Q, np.where(Q < 4.7, np.nan, 1.0), np.full(100, 0.01), np.ones(100, dtype=np.int64))
     assert "too few" in ANALYSIS.distribution(few).why
@@ -121,7 +121,7 @@ def test_any_curve_gets_an_answer(intensity, err):
     one = Curve(Q, intensity, err, np.ones(100, dtype=np.int64))
     each = DistributionAnalysis(Q, drawn=2).distribution(one)
     assert each.why
-    assert (each.mean_nm is None) == bool(np.isnan(each.smooth).all())
+    assert (each.radius_nm is None) == bool(np.isnan(each.smooth).all())
     answer = porod(one, 3.0, 0.1)
     assert answer.why
     assert answer.exponent is None or 1.0 < answer.exponent < 7.0
