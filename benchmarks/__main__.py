@@ -4,7 +4,21 @@ import os
 import platform
 import sys
 
-from benchmarks import analysis, bus, codec, demo, eiger, engine, faults, latency, saxs, saxs_live, startup, sustained
+from benchmarks import (
+    analysis,
+    beside_mcsas3,
+    bus,
+    codec,
+    demo,
+    eiger,
+    engine,
+    faults,
+    latency,
+    saxs,
+    saxs_live,
+    startup,
+    sustained,
+)
 from benchmarks.table import show
 
 ALL = {
@@ -12,6 +26,7 @@ ALL = {
     "analysis": analysis.rows,
     "saxs": saxs.rows,
     "saxs-live": saxs_live.rows,
+    "mcsas3": beside_mcsas3.rows,
     "eiger": eiger.rows,
     "sustained": sustained.rows,
     "bus": bus.rows,
@@ -21,8 +36,8 @@ ALL = {
     "demo": demo.rows,
     "faults": faults.rows,
 }
-#: Those that take ten minutes and more, and are run when they are named.
-ASKED_FOR = {"faults"}
+#: Those that take minutes, and are run when they are named.
+ASKED_FOR = {"faults", "mcsas3"}
 
 
 def main() -> None:
