@@ -140,9 +140,10 @@ def compare(
         nearest = int(np.argmin(distances))
         near.add(nearest)
         found.append(_pair(scattered[nearest], one, shared))
-    if near:
+    if near or len(scattered) > 1:
+        said = "absorption shows no such particles" if near else "no diameter by absorption to compare with"
         alone = [population for i, population in enumerate(scattered) if i not in near]
-        found += [_unknown(one, None, f"{_saxs_words(one)}: absorption shows no such particles") for one in alone]
+        found += [_unknown(one, None, f"{_saxs_words(one)}: {said}") for one in alone]
     return found
 
 

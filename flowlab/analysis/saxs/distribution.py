@@ -14,8 +14,8 @@ here need not be so in truth, as what is spiky there need not. What is believed 
 
 Bands are by Monte Carlo: the curve and what the penalty asks for are both drawn, with the errors of the bins and with
 the bend that λ allows, and solved again (randomize-then-optimize; Bardsley et al., SIAM J. Sci. Comput. 36 (2014)
-A1895). Curves drawn alone, a plain bootstrap, would show how far noise moves the smooth answer, a tenth of how
-far the truth may be from it: most of what can be wrong in a distribution leaves no trace in the curve.
+A1895). Curves drawn alone, a plain bootstrap, would show how far noise moves the smooth answer, not how far the truth may
+be from it: most of what can be wrong in a distribution leaves no trace in the curve.
 """
 
 from dataclasses import dataclass

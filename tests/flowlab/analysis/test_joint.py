@@ -70,6 +70,13 @@ def test_populations_are_compared_with_their_own_particles_and_one_that_is_left_
     assert "absorption shows no such particles" in found[2].why
 
 
+def test_no_population_is_lost_where_absorption_gives_no_diameter():
+    populations = [scattered(1.84), scattered(5.5)]
+    found = compare(populations, [absorbed(700.0)])
+    assert [one.scattered for one in found if one.scattered is not None] == populations
+    assert {one.agreement for one in found} == {"unknown"}
+
+
 def conditions(wavelengths, factors):
     pairs = [(absorbed(w), factor) for w, factor in zip(wavelengths, factors, strict=True)]
     return [
