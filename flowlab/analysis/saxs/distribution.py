@@ -8,14 +8,13 @@ takes the smoothest: the least
 
 with the largest λ at which χ² exceeds the least one by 1, as one σ of a parameter does. (Morozov's rule, χ² equal to
 the number of bins, smooths by what the least χ² happens to be below it: too much for sizes below q·R ≈ 5.)
-Populations nearer than the data can tell apart come out as one: what is smooth
-here need not be so in truth, as what is spiky there need not. What is believed of numbers of populations is in
-:mod:`flowlab.analysis.saxs.sizes`.
+Populations nearer than the data can tell apart come out as one: what is smooth here need not be so in truth, as what is
+spiky there need not. What is believed of numbers of populations is in :mod:`flowlab.analysis.saxs.sizes`.
 
 Bands are by Monte Carlo: the curve and what the penalty asks for are both drawn, with the errors of the bins and with
 the bend that λ allows, and solved again (randomize-then-optimize; Bardsley et al., SIAM J. Sci. Comput. 36 (2014)
-A1895). Curves drawn alone, a plain bootstrap, would show how far noise moves the smooth answer, not how far the truth may
-be from it: most of what can be wrong in a distribution leaves no trace in the curve.
+A1895). Curves drawn alone, a plain bootstrap, would show how far noise moves the smooth answer, not how far the truth
+may be from it: most of what can be wrong in a distribution leaves no trace in the curve.
 """
 
 from dataclasses import dataclass
