@@ -103,7 +103,7 @@ class DistributionAnalysis:
         boxes = self._spheres.boxes[1]
         inverse_err = 1 / curve.err[usable]
         rows: Array = boxes[:, usable] * inverse_err
-        scale = float(np.sqrt(np.mean(np.sum(rows**2, axis=1))))
+        scale = float(np.linalg.norm(rows)) / len(rows) ** 0.5
         flat: Array = inverse_err / float(np.sqrt(inverse_err @ inverse_err))
         kernel = np.concatenate([rows / scale, np.stack([flat, -flat])]).T
         y = curve.intensity[usable] * inverse_err
