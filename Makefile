@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_EXTRAS := all
 TEST_EXTRAS := $(RUN_EXTRAS),test
 
-.PHONY: demo test lint bench wheel check-nexus check-eiger lock clean
+.PHONY: demo test lint bench wheel check-nexus check-eiger bench-mcsas3 lock clean
 
 demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
 	$(BIN)/flowlab demo
@@ -47,6 +47,15 @@ check-eiger: $(VENV)/.test .venv-tickit/.ready    ## the Eiger's driver against 
 	.venv-tickit/bin/pip install --quiet tickit-devices==0.4.1 'cbor2<6'
 	@touch $@
 
+# McSAS3 wants other versions than flowlab; it fits the same curves to the same χ²; each has one core.
+bench-mcsas3: $(VENV)/.test .venv-mcsas3/.ready   ## size distributions beside McSAS3's, some minutes
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 FLOWLAB_MCSAS3="$(CURDIR)/.venv-mcsas3/bin/python" $(BIN)/python -m benchmarks mcsas3
+
+.venv-mcsas3/.ready: Makefile
+	$(PYTHON) -m venv .venv-mcsas3
+	.venv-mcsas3/bin/pip install --quiet mcsas3==1.0.6
+	@touch $@
+
 lock: pyproject.toml                ## renew constraints.txt from the newest versions that fit pyproject.toml
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
@@ -55,7 +64,7 @@ lock: pyproject.toml                ## renew constraints.txt from the newest ver
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) .venv-nexus .venv-tickit dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-nexus .venv-tickit .venv-mcsas3 dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

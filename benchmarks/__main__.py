@@ -6,6 +6,7 @@ import sys
 
 from benchmarks import (
     analysis,
+    beside_mcsas3,
     bus,
     codec,
     demo,
@@ -27,6 +28,7 @@ ALL = {
     "endless": endless.rows,
     "saxs": saxs.rows,
     "saxs-live": saxs_live.rows,
+    "mcsas3": beside_mcsas3.rows,
     "eiger": eiger.rows,
     "sustained": sustained.rows,
     "bus": bus.rows,
@@ -36,8 +38,8 @@ ALL = {
     "demo": demo.rows,
     "faults": faults.rows,
 }
-#: Those that take five minutes and more, and are run when they are named.
-ASKED_FOR = {"endless", "faults"}
+#: Those that take minutes, and are run when they are named.
+ASKED_FOR = {"endless", "faults", "mcsas3"}
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from flowlab.config import Material
 from flowlab.live.absorbance import AbsorbanceAnalysis
 from flowlab.live.calibration import CalibrationAnalysis
 from flowlab.live.documents import AnalysisRun, Document
+from flowlab.live.joint import JointAnalysis
 from flowlab.live.luminescence import LuminescenceAnalysis
 from flowlab.live.references import ReadFrame, no_frames
 from flowlab.live.saxs import SaxsAnalysis
@@ -103,6 +104,8 @@ class RunAnalysis:
             self._parts.append(SaxsAnalysis(start, composer, read_frame))
         if wanted.get("luminescence") is not None:
             self._parts.append(LuminescenceAnalysis(start, composer))
+        both = wanted["kind"] == "absorbance" and wanted.get("saxs") is not None
+        self._joint = JointAnalysis(material, composer) if both else None
         self._time = float(start["time"])
         self.ended = False
 
@@ -115,11 +118,20 @@ class RunAnalysis:
             case "stop":
                 self.ended = True
                 for part in self._parts:
-                    yield from part.finish(self._time)
+                    yield from self._noted(part.finish(self._time))
+                if self._joint is not None:
+                    yield from self._joint.finish(self._time)
                 yield self._composer.stop(str(doc["exit_status"]), str(doc.get("reason", "")), self._time)
             case _:
                 for part in self._parts:
-                    yield from part.take(name, doc)
+                    yield from self._noted(part.take(name, doc))
+
+    def _noted(self, results: Iterator[Document]) -> Iterator[Document]:
+        """Results of a part, on their way out seen by what compares the parts."""
+        for name, doc in results:
+            if self._joint is not None:
+                self._joint.note(name, doc)
+            yield name, doc
 
     def fail(self, reason: str) -> Iterator[Document]:
         """End the analysis because something is wrong with the run's documents."""

@@ -67,9 +67,22 @@ POINT_KEYS = {
     "relative_chi2": number(),
     "distribution_edges_nm": numbers("nm"),
     "distribution": numbers(),
+    "smooth": numbers(),
+    "smooth_low": numbers(),
+    "smooth_high": numbers(),
+    "smooth_radius_nm": number("nm"),
+    "smooth_radius_err_nm": number("nm"),
+    "smooth_width": number(),
+    "smooth_width_err": number(),
+    "smooth_why": text(),
     "guinier_radius_nm": number("nm"),
     "guinier_radius_err_nm": number("nm"),
     "guinier_why": text(),
+    "porod_exponent": number(),
+    "porod_exponent_err": number(),
+    "porod_constant": number(),
+    "porod_constant_err": number(),
+    "porod_why": text(),
     "spectrum": {"dtype": "integer", "shape": []},
     "spectrum_event": text(),
     "spectrum_apart_ml": number("mL"),
@@ -150,7 +163,39 @@ def _sizes_data(point: Point) -> dict[str, Any]:
         "guinier_radius_nm": or_nan(sizes and sizes.guinier.radius_nm),
         "guinier_radius_err_nm": or_nan(sizes and sizes.guinier.radius_err_nm),
         "guinier_why": "" if sizes is None else sizes.guinier.why,
+        **_smooth_data(point),
+        **_porod_data(point),
     }
+
+
+def _smooth_data(point: Point) -> dict[str, Any]:
+    found, none = point.distribution, np.empty(0)
+    return {
+        "smooth": none if found is None else found.smooth,
+        "smooth_low": none if found is None else found.low,
+        "smooth_high": none if found is None else found.high,
+        "smooth_radius_nm": or_nan(found and found.radius_nm),
+        "smooth_radius_err_nm": or_nan(found and found.radius_err_nm),
+        "smooth_width": or_nan(found and found.width),
+        "smooth_width_err": or_nan(found and found.width_err),
+        "smooth_why": _no_spheres(point) if found is None else found.why,
+    }
+
+
+def _porod_data(point: Point) -> dict[str, Any]:
+    found = point.porod
+    return {
+        "porod_exponent": or_nan(found and found.exponent),
+        "porod_exponent_err": or_nan(found and found.exponent_err),
+        "porod_constant": or_nan(found and found.constant),
+        "porod_constant_err": or_nan(found and found.constant_err),
+        "porod_why": _no_spheres(point) if found is None else found.why,
+    }
+
+
+def _no_spheres(point: Point) -> str:
+    found = point.reduced.why if point.sizes is None else point.sizes.why
+    return found if point.distribution is None else point.distribution.why
 
 
 def _populations(prefix: str, populations: Sequence[Population]) -> dict[str, Any]:
@@ -168,6 +213,11 @@ def finding(point: Point) -> str:
         words.append("Bragg peaks at " + ", ".join(f"{p.q_per_nm:.2f}" for p in point.peaks) + " nm⁻¹")
     if point.mean_radius is not None and point.sizes is not None:
         words.append(f"radius {radius_words(point.mean_radius)}, {_form(point.sizes)}")
+    elif point.distribution is not None and point.distribution.radius_nm is not None:
+        radius, err = point.distribution.radius_nm, point.distribution.radius_err_nm or 0.0
+        words.append(
+            f"median radius {radius:.3f} ± {max(err, 5e-4):.3f} nm, neither one population nor a few narrow ones"
+        )
     return "; ".join(words) or "no particles, no layers"
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from flowlab.report.axes import axis_name
 from flowlab.report.emission_figures import draw_emission
+from flowlab.report.joint_figures import draw_joint
 from flowlab.report.load import RunData
 from flowlab.report.palette import COLOUR
 from flowlab.report.saxs_figures import draw_saxs
@@ -29,7 +30,7 @@ def draw_all(run: RunData) -> dict[str, Figure]:
             figures["excitons"] = excitons(run)
         if run.window is not None and len(run.panels) > 1:
             figures["map"] = cluster_map(run)
-        return {**figures, **draw_saxs(run), **draw_emission(run)}
+        return {**figures, **draw_saxs(run), **draw_joint(run), **draw_emission(run)}
 
 
 def save(figures: dict[str, Figure], beside: Path) -> dict[str, Path]:

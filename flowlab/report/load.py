@@ -40,6 +40,8 @@ class RunData:
         frames: how many SAXS frames were analysed.
         emissions: data of its events of emission, one for each spectrum.
         melting: data of its events of melting, one for each temperature.
+        joint: data of its comparisons of sizes by SAXS and by absorption.
+        joint_ratio: data of its event of their ratio.
         calibration: data of its calibration event.
         analysis_start: start document of the analysis.
         analysis_stop: stop document of the analysis.
@@ -59,6 +61,8 @@ class RunData:
     frames: int = 0
     emissions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     melting: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    joint: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    joint_ratio: dict[str, Any] | None = None
     calibration: dict[str, Any] | None = None
     analysis_start: dict[str, Any] = field(default_factory=dict[str, Any])
     analysis_stop: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -248,6 +252,7 @@ def _take_result(run: RunData, stream: str, data: dict[str, Any]) -> None:
         "saxs_points": run.points,
         "saxs_melting": run.melting,
         "emission": run.emissions,
+        "joint": run.joint,
     }
     if stream in many:
         many[stream].append(data)
@@ -255,5 +260,7 @@ def _take_result(run: RunData, stream: str, data: dict[str, Any]) -> None:
         run.window = data
     elif stream == "saxs_curves":
         run.frames += 1
+    elif stream == "joint_ratio":
+        run.joint_ratio = data
     elif stream == "calibration":
         run.calibration = data

@@ -12,6 +12,7 @@ import flowlab
 from flowlab.errors import BadInputError
 from flowlab.report.axes import axis_name
 from flowlab.report.figures import draw_all, save
+from flowlab.report.joint_words import joint_table
 from flowlab.report.load import RunData, load_run
 from flowlab.report.quantities import tables
 from flowlab.report.words import answer, details
@@ -27,6 +28,10 @@ _CAPTIONS = {
     "before. Triangles: Bragg peaks.",
     "radii": "Radius of spheres against {fast}, with one sigma. Open: whether there is one size or several, the curve "
     "does not tell. Grey: no radius.",
+    "distributions": "SAXS: the smoothest distribution of volume that describes each curve, with a band of one sigma. "
+    "Sizes nearer than the curve tells apart come out as one.",
+    "joint": "Diameters by SAXS and by absorption of the same plugs, on one axis, against {fast}. Caps: one sigma of "
+    "the fit; pale bars: width of the distribution (SAXS), error of the sizing curve (absorption), common to all.",
     "emission": "Photoluminescence: counts above the dark ones to the red of the LED; and where the band is, against "
     "{fast}, with one sigma of the noise. The response of the detector is not corrected for. Open: the first exciton.",
 }
@@ -86,6 +91,7 @@ def page(run: RunData, pictures: dict[str, Path]) -> str:
 <p class="what">{when}, {_amount(run)}</p>
 <p class="answer">{unbroken(answer(run))}</p>
 {figures}
+{joint_table(run)}
 {_melting(run)}
 {tables(run)}
 <h2>What was found</h2>

@@ -24,6 +24,8 @@ def draw_saxs(run: RunData) -> dict[str, Figure]:
         figures["curves"] = curves(run)
     if any(not math.isnan(point["radius_nm"]) for point in run.points):
         figures["radii"] = radii(run)
+    if any(not math.isnan(point["smooth_radius_nm"]) for point in run.points):
+        figures["distributions"] = distributions(run)
     return figures
 
 
@@ -113,4 +115,33 @@ def radii(run: RunData) -> Figure:
     place.margins(0.06, 0.15)
     place.grid(alpha=0.25)
     place.legend(fontsize=8, frameon=False, loc="best")
+    return figure
+
+
+def distributions(run: RunData) -> Figure:
+    """Volume per ln R of every point, without a form, with its band, one above the other."""
+    _, unit, symbol = axis_name(run.start["analysis"]["axes"][-1])
+    shown = [point for point in run.points if not math.isnan(point["smooth_radius_nm"])]
+    at = [point["coordinate"] for point in shown]
+    scale = Normalize(min(at), max(at) if max(at) > min(at) else min(at) + 1)
+    figure = Figure(figsize=(6.8, 1.6 + 1.2 * len(shown)), dpi=110, layout="constrained")
+    places = np.atleast_1d(figure.subplots(len(shown), 1, sharex=True))
+    reach: list[float] = []
+    for place, point in zip(places[::-1], shown, strict=True):
+        edges, colour = np.asarray(point["distribution_edges_nm"]), COLOUR(scale(point["coordinate"]))
+        middle, step = np.sqrt(edges[1:] * edges[:-1]), np.diff(np.log(edges))
+        low, smooth, high = (np.asarray(point[f"smooth{part}"]) / step for part in ("_low", "", "_high"))
+        place.fill_between(middle, low, high, color=colour, alpha=0.3, lw=0)
+        place.plot(middle, smooth, color=colour, lw=1.5)
+        place.annotate(
+            f"{symbol} = {point['coordinate']:g} {unit}".rstrip(), (0.99, 0.85), xycoords="axes fraction",
+            ha="right", va="top", fontsize=8,
+        )  # fmt: skip
+        place.set_ylim(bottom=0)
+        place.set_yticks([])
+        seen = middle[high > 0.02 * high.max()]
+        reach += [float(seen[0]), float(seen[-1])]
+    places[-1].set_xlim(0.9 * min(reach), 1.1 * max(reach))
+    places[-1].set_xlabel("radius / nm")
+    figure.supylabel("volume per ln R", fontsize=10)
     return figure

@@ -106,9 +106,25 @@ def saxs_details(run: RunData) -> list[str]:
         words = [point["finding"]]
         if not math.isnan(point["radius_nm"]):
             words.append(point["sizes_why"])
+        words += _without_form(point)
         if len(point["bragg_q_per_nm"]):
             words.append(point["order_why"])
         if point["left_out"]:
             words.append(f"left out: {point['left_out']}")
         sentences.append(f"{where}: {'; '.join(words)}")
     return sentences
+
+
+def _without_form(point: Mapping[str, Any]) -> list[str]:
+    words: list[str] = []
+    if not math.isnan(point["smooth_radius_nm"]):
+        radius, err = point["smooth_radius_nm"], max(point["smooth_radius_err_nm"], 5e-4)
+        words.append(
+            f"without a form: median {radius:.3f} ± {err:.3f} nm, width {100 * point['smooth_width']:.0f} ± "
+            f"{max(100 * point['smooth_width_err'], 1):.0f} %"
+        )
+    if not math.isnan(point["porod_exponent"]):
+        words.append(f"Porod exponent {point['porod_exponent']:.2f} ± {point['porod_exponent_err']:.2f}")
+    elif not math.isnan(point["smooth_radius_nm"]):
+        words.append(f"no Porod law: {point['porod_why']}")
+    return words

@@ -7,6 +7,7 @@ from typing import Any
 from flowlab.live.window import edges_of
 from flowlab.report.axes import axis_name
 from flowlab.report.emission_words import emission_answer, emission_details
+from flowlab.report.joint_words import joint_answer, joint_details
 from flowlab.report.load import RunData
 from flowlab.report.quantities import last_spread, rounded
 from flowlab.report.saxs_words import saxs_answer, saxs_details
@@ -35,6 +36,8 @@ def _finding(run: RunData) -> str:
         found.append(_spectra(run))
     if run.points or (run.frames and not run.spectra):
         found.append(saxs_answer(run))
+    if compared := joint_answer(run):
+        found.append(compared)
     if run.emissions:
         found.append(emission_answer(run))
     return " ".join(found)
@@ -134,6 +137,7 @@ def details(run: RunData) -> list[str]:
         slow, unit, _ = axis_name(run.start["analysis"]["axes"][0])
         sentences.append(f"no exciton was followed at a {slow} of {_listed(unfollowed, unit)}")
     sentences += saxs_details(run)
+    sentences += joint_details(run)
     sentences += emission_details(run)
     unsteady = run.conditions.get("steady", []).count(False)
     if unsteady:

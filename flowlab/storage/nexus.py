@@ -22,7 +22,7 @@ from flowlab.storage.saxs import FrameLinks, write_curve, write_results
 from flowlab.storage.tables import append_scalars, at, group, iso, put
 
 #: Streams of results that saxs.py writes.
-_OF_SAXS = frozenset({"saxs_curves", "saxs_points", "saxs_melting", "calibration"})
+_OF_SAXS = frozenset({"saxs_curves", "saxs_points", "saxs_melting", "calibration", "joint", "joint_ratio"})
 
 
 class NexusFile:

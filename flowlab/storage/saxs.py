@@ -24,7 +24,8 @@ _UNITS = {"cm⁻¹": "1/cm"}
 _TERMS = (
     "panel", "coordinate", "exposed_s", "scale_relative_err", "finding", "sizes", "sizes_why", "radius_nm",
     "radius_err_nm", "radius_width", "delta_bic", "relative_chi2", "order", "order_why", "d_spacing_nm",
-    "d_spacing_err_nm", "guinier_radius_nm", "guinier_radius_err_nm", "spectrum_apart_ml",
+    "d_spacing_err_nm", "guinier_radius_nm", "guinier_radius_err_nm", "porod_exponent", "porod_exponent_err",
+    "porod_constant", "porod_constant_err", "smooth_radius_nm", "smooth_radius_err_nm", "spectrum_apart_ml",
 )  # fmt: skip
 
 

@@ -69,8 +69,35 @@ def test_radii_at_1_5_s_follow_the_nucleation_temperature(lab):
     assert 0.97 < radii[240.0] < 1.02
     for point in found.points:
         assert point["radius_err_nm"] < 0.03
+    # Each condition is compared with what absorption says there, or it is said why it cannot be.
+    diameters = {row["coordinate"]: row["saxs_diameter_nm"] for row in found.joint}
+    assert list(diameters) == [190.0, 210.0, 240.0]
+    for temperature, diameter in diameters.items():
+        assert diameter == pytest.approx(2 * radii[temperature], rel=0.05)
+    assert all(row["why"] for row in found.joint)
     replayed = replay_run(outcome.stored, None, ignore)
     assert replayed.identical is True
+
+
+@pytest.mark.timeout(300)
+def test_clusters_have_the_same_diameter_by_x_rays_and_by_light(lab):
+    outcome = run(
+        lab,
+        "nucleation_scan",
+        nucleation_c=[260.0, 280.0, 300.0],
+        growth_c=300.0,
+        residence_time_s=7.6,
+        frames={"frames": 2, "background_frames": 4, "exposure_s": 4.0},
+    )
+    found = load_run(outcome.stored)
+    compared = [row for row in found.joint if row["particles"] == "CdSe-437"]
+    assert [row["coordinate"] for row in compared] == [260.0, 280.0, 300.0]
+    for row in compared:
+        assert row["agreement"] == "agree", row["why"]
+        assert row["absorption_diameter_nm"] == pytest.approx(1.855, abs=0.02)
+        assert row["absorption_curve_err_nm"] == pytest.approx(0.1855, abs=0.002)
+        assert 1.7 < row["saxs_diameter_nm"] < 2.3
+    assert "SAXS and absorption agree on the size at 260, 280, 300 °C" in answer(found)
 
 
 @pytest.mark.timeout(180)

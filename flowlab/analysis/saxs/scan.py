@@ -14,8 +14,10 @@ import numpy as np
 from flowlab.analysis.saxs.bragg import BraggPeak, find_peaks
 from flowlab.analysis.saxs.correct import Quantity, Reduced, Shot, Transmission, reduced, transmission
 from flowlab.analysis.saxs.curve import Array, Curve, joined
+from flowlab.analysis.saxs.distribution import Distribution, DistributionAnalysis
 from flowlab.analysis.saxs.mesophase import Lamellae, lamellae
 from flowlab.analysis.saxs.populations import Population
+from flowlab.analysis.saxs.porod import Porod, porod
 from flowlab.analysis.saxs.recipe import Recipe
 from flowlab.analysis.saxs.sizes import SizeAnalysis, Sizes
 
@@ -74,6 +76,8 @@ class Point:
         peaks: Bragg peaks, by rising q.
         lamellae: what they say of the order.
         sizes: what the curve says of spheres; None where there is no curve.
+        distribution: without a form; None where no spheres are seen.
+        porod: what it says of their surfaces; None where there is no mean radius.
     """
 
     reduced: Reduced
@@ -84,6 +88,8 @@ class Point:
     peaks: tuple[BraggPeak, ...]
     lamellae: Lamellae
     sizes: Sizes | None
+    distribution: Distribution | None = None
+    porod: Porod | None = None
 
     @classmethod
     def unknown(cls, why: str) -> Self:
@@ -192,7 +198,8 @@ class SaxsScan:
         if found.curve is None:
             return Point.unknown(found.why)
         peaks = tuple(find_peaks(found.curve))
-        return Point(
+        clear = _between_peaks(found.curve, peaks, self._recipe.sizes_from_per_nm)
+        point = Point(
             found,
             self.transmission(added.total),
             added.used,
@@ -200,8 +207,14 @@ class SaxsScan:
             added.total.exposure_s,
             peaks,
             lamellae(peaks),
-            _sizes(found.curve, peaks, self._recipe.sizes_from_per_nm),
+            SizeAnalysis(clear.q_per_nm).sizes(clear),
         )
+        if point.sizes is None or point.sizes.one is None:
+            return point
+        found = DistributionAnalysis(clear.q_per_nm).distribution(clear)
+        if found.radius_nm is None or found.width is None:
+            return replace(point, distribution=found)
+        return replace(point, distribution=found, porod=porod(clear, found.radius_nm, found.width))
 
 
 _NONE = Added(None, (), "no frame was taken")
@@ -310,8 +323,8 @@ def _mean(readings: Sequence[tuple[float, Quantity | None]], spread: float) -> Q
     return Quantity(value, hypot(err, spread * value))
 
 
-def _sizes(curve: Curve, peaks: Sequence[BraggPeak], from_per_nm: float) -> Sizes:
-    """Sizes from the curve between its Bragg peaks, in some hundred bins."""
+def _between_peaks(curve: Curve, peaks: Sequence[BraggPeak], from_per_nm: float) -> Curve:
+    """The curve between its Bragg peaks, in some hundred bins."""
     q = curve.q_per_nm
     clear = q >= from_per_nm
     for peak in peaks:
@@ -320,5 +333,4 @@ def _sizes(curve: Curve, peaks: Sequence[BraggPeak], from_per_nm: float) -> Size
     step = float(q[1] - q[0])
     low = max(float(q[0]) - step / 2, from_per_nm)
     wide: Array = np.linspace(low, float(q[-1]) + step / 2, _SIZE_BINS + 1)
-    coarse = joined(free, wide)
-    return SizeAnalysis(coarse.q_per_nm).sizes(coarse)
+    return joined(free, wide)

@@ -36,9 +36,9 @@ def test_the_report_says_the_radii_and_shows_curves_and_radii(radii, tmp_path):
     page = (tmp_path / "page.html").read_text(encoding="utf-8").replace("&nbsp;", " ")
     assert sentence in page
     assert "3 SAXS points, 19 SAXS frames" in page
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    for name in ("curves", "radii"):
+    for name in ("curves", "radii", "distributions"):
         assert (tmp_path / f"page-{name}.png").stat().st_size > 10_000
 
 
@@ -46,6 +46,8 @@ def test_each_point_is_explained(radii):
     sentences = details(load_run(radii))
     assert len(sentences) == 3
     assert sentences[1].startswith("nucleation temperature 200 °C: radius 0.94")
+    assert re.search(r"without a form: median 0\.9[34]\d ± 0\.\d+ nm, width \d+ ± \d+ %", sentences[1])
+    assert "no Porod law: surfaces are seen from q = 4.8 nm⁻¹ on, and q ends at 5" in sentences[1]
 
 
 def test_melting_is_told_and_listed(tmp_path):
