@@ -116,8 +116,9 @@ def covariance_of(jacobian: Array, allowed: Allowed) -> Array:
     A direction that the residuals leave open has the variance of an even distribution over what was allowed.
     """
     width = allowed.width
-    scaled = jacobian * width
-    return np.linalg.inv(scaled.T @ scaled + 12 * np.eye(len(width))) * width * width[:, None]
+    # By singular values: the square of the Jacobian would lose what is hardly known.
+    _, singular, axes = np.linalg.svd(jacobian * width, full_matrices=False)
+    return (axes.T / (singular**2 + 12)) @ axes * width * width[:, None]
 
 
 def told(

@@ -128,9 +128,11 @@ def _draws(fit: KineticFit) -> tuple[Array, float]:
     """
     rng = np.random.default_rng(0)
     scale, size = 2 * max(fit.misfit, 1.0), len(fit.best)
-    root = np.linalg.cholesky(fit.covariance)
+    width = fit.allowed.width
+    variance, axes = np.linalg.eigh(fit.covariance / width / width[:, None])
+    root = width[:, None] * axes * np.sqrt(np.maximum(variance, 0))
     walkers = fit.best + _FIRST_SPREAD * rng.standard_normal((_WALKERS, size)) @ root.T
-    walkers = fit.allowed.inside(walkers, _MARGIN * fit.allowed.width)
+    walkers = fit.allowed.inside(walkers, _MARGIN * width)
     cost = _sum_of_squares(fit, walkers) / scale
     kept, accepted = list[Array](), 0
     for step in range(_STEPS):
@@ -138,7 +140,7 @@ def _draws(fit: KineticFit) -> tuple[Array, float]:
         others += others >= np.arange(_WALKERS)[:, None]  # a walker is none of its own others
         stride = 1.0 if step % _LONG_STRIDE == 0 else 2.38 / np.sqrt(2 * size)
         difference = walkers[others[:, 0]] - walkers[others[:, 1]]
-        moved = walkers + stride * difference + 1e-6 * fit.allowed.width * rng.standard_normal(walkers.shape)
+        moved = walkers + stride * difference + 1e-6 * width * rng.standard_normal(walkers.shape)
         inside = np.all((moved > fit.allowed.lowest) & (moved < fit.allowed.highest), -1)
         new = _sum_of_squares(fit, np.where(inside[:, None], moved, walkers)) / scale
         taken = inside & (rng.random(_WALKERS) < np.exp(np.minimum(cost - new, 0)))
@@ -179,7 +181,7 @@ def _edge(at: float, drawn: Array, known: bool, limit: float) -> Edge | None:
     if np.isnan(at):
         return None
     beyond = f"beyond {limit:g} °C, farther than the model is followed"
-    if not known:
+    if not known or not len(drawn):
         why = "the heights leave too much open for its uncertainty"
         return Edge(None, None, beyond) if np.isinf(at) else Edge(at, None, why)
     low, high = (float(q) for q in np.quantile(drawn, _ONE_SIGMA, method="nearest"))

@@ -97,13 +97,15 @@ def kinetics_of(
     chain = _chain([material.families[f].name for f in kept], [units[f] for f in kept])
     height, err = samples.height[:, kept], samples.height_err[:, kept]
     detectable = [_DETECTED_SIGMA * float(np.median(err[height[:, f] > 0, f])) for f in range(len(kept))]
+    if not min(detectable) > 0:
+        raise BadInputError(f"{_named(samples)}: its heights have no errors, so what could be detected is not known")
     fit = fit_kinetics(chain, samples.conditions, Heights(height, err, np.array(detectable)), scatter)
     if isinstance(fit, NoFit):
         raise BadInputError(f"{_named(samples)}: no rate constants: {fit.why}")
     family = material.accumulating_family
     if family not in chain.families:
         return Kinetics(material.name, samples, left_out, fit, None, (), ())
-    window = predict_window(fit, family, residence_s or _usual_time(samples.conditions.residence_s))
+    window = predict_window(fit, family, residence_s or _usual_time(fit.residuals.conditions.residence_s))
     found, missing = _found(samples, [f.name for f in material.families].index(family), window.residence_s)
     return Kinetics(material.name, samples, left_out, fit, window, found, missing)
 
