@@ -111,6 +111,10 @@ def _heights(found: Kinetics) -> Figure:
     place.plot(ends, ends, color="0.4", lw=1.0)
     place.set_xscale("log")
     place.set_yscale("log")
+    for axis in (place.xaxis, place.yaxis):
+        axis.set_major_formatter(
+            "{x:g}"
+        )  # its own writes formulas, for which text is not taken here
     place.set_xlabel("height found / absorbance")
     place.set_ylabel("height by the model / absorbance")
     place.legend(fontsize=8, frameon=False)
