@@ -112,9 +112,7 @@ def _heights(found: Kinetics) -> Figure:
     place.set_xscale("log")
     place.set_yscale("log")
     for axis in (place.xaxis, place.yaxis):
-        axis.set_major_formatter(
-            "{x:g}"
-        )  # its own writes formulas, for which text is not taken here
+        axis.set_major_formatter("{x:g}")  # its own writes formulas, for which text is not taken here
     place.set_xlabel("height found / absorbance")
     place.set_ylabel("height by the model / absorbance")
     place.legend(fontsize=8, frameon=False)
