@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import flowlab
-from flowlab.cli import analyze, demo, devices, fault, inspect, interlocks, runs, simulate
+from flowlab.cli import analyze, demo, devices, fault, inspect, interlocks, kinetics, runs, simulate
 from flowlab.errors import FlowlabError
 
 
@@ -61,6 +61,7 @@ app.command()(runs.replay)
 app.command()(runs.report)
 app.command()(runs.export)
 app.command()(analyze.analyze)
+app.command()(kinetics.kinetics)
 app.command()(inspect.check)
 app.command()(inspect.plans)
 app.command()(devices.devices)
