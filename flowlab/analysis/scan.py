@@ -17,7 +17,7 @@ from flowlab.analysis.absorbance import (
     tidy,
     total_absorbance,
 )
-from flowlab.analysis.axis import Axis
+from flowlab.analysis.axis import SEARCH_NM, Axis
 from flowlab.analysis.evidence import Evidence
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
@@ -28,12 +28,21 @@ from flowlab.analysis.window import Panel, Window, accumulation_window
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of the material beforehand."""
+    """What is known of the material beforehand.
+
+    Attributes:
+        name: of the material.
+        families: of its clusters.
+        sizing: None when no curve is known.
+        accumulating_family: the family whose window is asked for; None when none is.
+        search_nm: between which wavelengths its bands are looked for.
+    """
 
     name: str
     families: list[KnownFamily]
     sizing: SizingCurve | None
     accumulating_family: str | None
+    search_nm: tuple[float, float] = SEARCH_NM
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ class ScanAnalysis:
     """
 
     def __init__(self, wavelength_nm: "np.ndarray[tuple[int], np.dtype[np.float64]]", knowledge: Knowledge):
-        self.axis = Axis(wavelength_nm)
+        self.axis = Axis(wavelength_nm, knowledge.search_nm)
         self.knowledge = knowledge
         self._dark: _Taken | None = None
         self._reference: _Taken | None = None

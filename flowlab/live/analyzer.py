@@ -102,7 +102,7 @@ class RunAnalysis:
         elif wanted.get("saxs") is not None:
             self._parts.append(SaxsAnalysis(start, composer, read_frame))
         if wanted.get("luminescence") is not None:
-            self._parts.append(LuminescenceAnalysis(start, composer))
+            self._parts.append(LuminescenceAnalysis(start, composer, material.search_nm))
         self._time = float(start["time"])
         self.ended = False
 

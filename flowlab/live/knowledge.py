@@ -13,6 +13,7 @@ def knowledge_of(material: Material) -> Knowledge:
         families=[KnownFamily(f.name, f.wavelength_nm, f.tolerance_nm) for f in material.families],
         sizing=curve_of(material),
         accumulating_family=material.accumulating_family,
+        search_nm=material.search_nm,
     )
 
 
