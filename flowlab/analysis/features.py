@@ -115,7 +115,7 @@ def _is_measured(band: Feature, usable: NDArray[np.bool_], axis: Axis) -> bool:
 
 
 def _can_be_fitted(curvature: "_Curvature", energy_ev: float) -> bool:
-    """Whether the curvature is known around an energy; wide pixels in the ultraviolet are too few for narrow kernels."""
+    """Whether the curvature is known around an energy; in the ultraviolet wide pixels are too few for its kernels."""
     near = np.abs(curvature.kernels.energy_ev - energy_ev) < _REACH_EV
     return int((curvature.usable & near).sum()) >= _LEAST_POINTS
 

@@ -18,8 +18,8 @@ Array = NDArray[np.float64]
 
 #: σ of the kernels that see lines well, and hardly.
 _SHARP_NM, _BLUNT_NM = 1.7, 4.0
-#: A line's sharp curvature is so many times its blunt one: full width below 7 nm. In the ultraviolet a cluster's band of
-#: 0.08 eV has no 7 nm: there it is more times, so that a line is narrower than this.
+#: A line's sharp curvature is so many times its blunt one: full width below 7 nm. In the ultraviolet, where a cluster's
+#: band of 0.08 eV is as narrow, it is more times, so that a line is narrower than this.
 _RATIO, _WIDEST_EV = 3.1, 0.07
 _THRESHOLD_SIGMA = 6.0
 #: Extrema so close are of one line.
