@@ -71,7 +71,7 @@ def no_steady_light(found: Absorbance, sample: Counts, baseline: Baseline, axis:
         passed = np.where(seen, passed, 1.0)
         value = np.where(seen, baseline.log_offered - np.log(passed), 0.0) / _LN10
         why = flicker(Absorbance(value, np.where(seen, sample.err / passed / _LN10, np.inf), seen), axis)
-    return why or "no light comes through at any wavelength: the lamp is off, the shutter closed, or the cell blocked"
+    return why or "no light comes through at any wavelength: the lamp is off, the shutter closed, or the cell opaque"
 
 
 def flicker(found: Absorbance, axis: Axis) -> str | None:
@@ -110,7 +110,8 @@ def _own_noise(found: Absorbance, step_nm: float) -> float:
         rough = value[:-4] - 4 * value[1:-3] + 6 * value[2:-2] - 4 * value[3:-1] + value[4:]
         whole = np.convolve(usable, np.ones(5), mode="valid") == 5
         if whole.any():
-            sigma = np.abs(rough[whole]) / (err[2:-2][whole] * math.sqrt(70 / pixels))  # 70 = 1 + 16 + 36 + 16 + 1
+            err = np.maximum(err[2:-2][whole], 1e-12)
+            sigma = np.abs(rough[whole]) / (err * math.sqrt(70 / pixels))  # 70 = 1 + 16 + 36 + 16 + 1
             shares.append((_NORMAL * float(np.median(sigma))) ** 2)
     return max(shares, default=1.0)
 
