@@ -20,8 +20,8 @@ GRID_EV = 0.01
 FINE_EV, BROAD_EV = 0.022, 0.06
 #: Between these wavelengths bands are looked for where the material does not say otherwise.
 SEARCH_NM = (330.0, 720.0)
-#: Curvatures are computed so far beyond them, to the blue and to the red: a band at either end is fitted as a whole.
-_BEYOND_EV = 0.24
+#: Curvatures are computed so far beyond them, to the red and to the blue, and are known less far by a kernel's reach.
+_BEYOND_EV = (0.09, 0.24)
 _REACH = 3.5  # a kernel ends at so many σ
 _LEAST_BINS = 6  # in a kernel
 _BIN_NM = 0.7
@@ -126,7 +126,7 @@ class Axis:
         """Kernels of a smoothing; those that would reach beyond the axis, or hold too few bins, are left out."""
         wavelength = self.binned(self.wavelength_nm)
         reach = _REACH * smoothing_ev
-        lowest, highest = self.search_ev[0] - _BEYOND_EV, self.search_ev[1] + _BEYOND_EV
+        lowest, highest = self.search_ev[0] - _BEYOND_EV[0], self.search_ev[1] + _BEYOND_EV[1]
         reddest, bluest = max(float(wavelength[-1]), 1e-9), max(float(wavelength[0]), 1e-9)
         first, last = max(HC_EV_NM / reddest, lowest) + reach, min(HC_EV_NM / bluest, highest) - reach
         energy: Array = GRID_EV * np.arange(np.ceil(first / GRID_EV), np.floor(last / GRID_EV) + 1, dtype=np.float64)

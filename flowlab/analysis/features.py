@@ -97,27 +97,30 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
     fine = _Curvature.of(value, variance, usable, axis.fine, axis)
     features = [_of_line(line) for line in lines if axis.search_nm[0] <= line.wavelength_nm <= axis.search_nm[1]]
     if fine.usable.any():
-        found = _maxima(fine)
+        found = sharp = _maxima(fine)
         for energy, snr in _maxima(_Curvature.of(value, variance, usable, axis.broad, axis)).items():
             if all(abs(energy - other) > axis.broad.smoothing_ev for other in found):
-                found[energy] = snr
-        found = {energy: snr for energy, snr in found.items() if _can_be_fitted(fine, energy)}
+                found = found | {energy: snr}
+        if len(found) > len(sharp):
+            found = _that_can_be_fitted(found, fine)
         if found:
-            bands = [band for band in _fitted(fine, found) if _is_measured(band, spectrum.usable, axis)]
+            first_nm, last_nm = _measured_nm(spectrum.usable, axis)
+            bands = [band for band in _fitted(fine, found) if first_nm <= band.wavelength_nm <= last_nm]
             features += _with_overlap([band for band in bands if not any(_is_left_of(line, band) for line in lines)])
     return sorted(features, key=lambda feature: feature.wavelength_nm)
 
 
-def _is_measured(band: Feature, usable: NDArray[np.bool_], axis: Axis) -> bool:
-    """Whether there was light where the fit has put a band: of one beyond, a flank is known at most."""
+def _measured_nm(usable: NDArray[np.bool_], axis: Axis) -> tuple[float, float]:
+    """First and last wavelength at which there was light: of a band beyond, a flank is known at most."""
     first, last = int(np.argmax(usable)), len(usable) - 1 - int(np.argmax(usable[::-1]))
-    return bool(axis.wavelength_nm[first] <= band.wavelength_nm <= axis.wavelength_nm[last])
+    return float(axis.wavelength_nm[first]), float(axis.wavelength_nm[last])
 
 
-def _can_be_fitted(curvature: "_Curvature", energy_ev: float) -> bool:
-    """Whether the curvature is known around an energy; in the ultraviolet wide pixels are too few for its kernels."""
-    near = np.abs(curvature.kernels.energy_ev - energy_ev) < _REACH_EV
-    return int((curvature.usable & near).sum()) >= _LEAST_POINTS
+def _that_can_be_fitted(found: dict[float, float], curvature: "_Curvature") -> dict[float, float]:
+    """Where the curvature is known around a maximum: in the ultraviolet wide pixels are too few for narrow kernels."""
+    known, places = curvature.kernels.energy_ev[curvature.usable], np.array(list(found))
+    points = np.searchsorted(known, places + _REACH_EV) - np.searchsorted(known, places - _REACH_EV)
+    return {energy: snr for (energy, snr), enough in zip(found.items(), points >= _LEAST_POINTS, strict=True) if enough}
 
 
 def _fitted(curvature: "_Curvature", found: dict[float, float]) -> list[Feature]:
