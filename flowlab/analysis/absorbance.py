@@ -14,6 +14,10 @@ _LEAST_SIGNAL = 5.0
 #: Absorbance below zero that a drifting lamp does not make, and the share of the pixels that must show it.
 _LEAST_NEGATIVE, _NEGATIVE_SHARE = 0.02, 0.03
 _LN10 = float(np.log(10.0))
+#: Errors are averaged over so many pixels.
+_WINDOW = 31
+#: Scans of a pixel that was hit have so many times the variance of those around; nothing less is looked at closely.
+_HIT, _PERHAPS_HIT = 20.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Absorbance:
     usable: NDArray[np.bool_]
 
 
-def smooth_errors(err: Array, window: int = 31) -> Array:
+def smooth_errors(err: Array, window: int = _WINDOW) -> Array:
     """Errors estimated from a few scans, averaged over neighbours: noise varies slowly along the spectrum."""
     if len(err) <= window:
         return np.full(len(err), np.sqrt(np.mean(err**2)))
@@ -52,8 +56,17 @@ def smooth_errors(err: Array, window: int = 31) -> Array:
 
 
 def tidy(counts: Counts) -> Counts:
-    """Counts with :func:`smooth_errors`."""
-    return Counts(counts.mean, smooth_errors(counts.err))
+    """Counts with :func:`smooth_errors`; that of a pixel which a cosmic ray hit in one scan is not shared around."""
+    err = smooth_errors(counts.err)
+    square = counts.err**2
+    if len(err) > _WINDOW and (square > _PERHAPS_HIT * err**2).any():
+        # Of logarithms, which few high ones hardly change.
+        usual = np.exp(uniform_filter1d(np.log(square + 1e-3 * square.mean()), _WINDOW, mode="mirror"))
+        hit = square > _HIT * usual
+        others = uniform_filter1d((~hit).astype(float), _WINDOW, mode="mirror")
+        rest = uniform_filter1d(np.where(hit, 0.0, square), _WINDOW, mode="mirror")
+        err = np.sqrt(rest / np.maximum(others, 1 / _WINDOW))
+    return Counts(counts.mean, err)
 
 
 class Baseline:
@@ -73,6 +86,13 @@ class Baseline:
         self.reciprocal = 1 / offered
         self.relative_variance = (reference.err / offered) ** 2
         self.dark_variance = dark.err**2
+
+    @property
+    def light(self) -> Absorbance:
+        """The reference's light above the dark level on the scale of an absorbance, but for a constant."""
+        value = np.where(self.usable, -self.log_offered / _LN10, 0.0)
+        err = np.where(self.usable, np.sqrt(self.relative_variance) / _LN10, np.inf)
+        return Absorbance(value, err, self.usable)
 
 
 def is_negative(found: Absorbance) -> bool:

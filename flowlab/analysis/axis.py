@@ -18,8 +18,10 @@ HC_EV_NM = 1239.842
 GRID_EV = 0.01
 #: σ of the Gaussian that smooths: half that of the narrowest cluster's band, and that of a crystal's exciton.
 FINE_EV, BROAD_EV = 0.022, 0.06
-#: Between these wavelengths curvatures are computed.
-RANGE_NM = (310.0, 760.0)
+#: Between these wavelengths bands are looked for where the material does not say otherwise.
+SEARCH_NM = (330.0, 720.0)
+#: Curvatures are computed so far beyond them, to the red and to the blue, and are known less far by a kernel's reach.
+_BEYOND_EV = (0.09, 0.24)
 _REACH = 3.5  # a kernel ends at so many σ
 _LEAST_BINS = 6  # in a kernel
 _BIN_NM = 0.7
@@ -76,12 +78,14 @@ class Axis:
 
     Attributes:
         wavelength_nm: shape (pixels,), strictly rising.
+        search_nm: between which wavelengths bands are looked for.
 
     Raises:
         ValueError: fewer than 10 pixels, or not strictly rising.
     """
 
     wavelength_nm: Array
+    search_nm: tuple[float, float] = SEARCH_NM
 
     def __post_init__(self) -> None:
         steps = np.diff(self.wavelength_nm)
@@ -92,6 +96,11 @@ class Axis:
     def step_nm(self) -> Array:
         """Width of each pixel."""
         return np.gradient(self.wavelength_nm)
+
+    @cached_property
+    def search_ev(self) -> tuple[float, float]:
+        """:attr:`search_nm` as energies, the lower one first."""
+        return HC_EV_NM / self.search_nm[1], HC_EV_NM / self.search_nm[0]
 
     @cached_property
     def pixels_per_bin(self) -> int:
@@ -116,9 +125,10 @@ class Axis:
     def kernels(self, smoothing_ev: float) -> Kernels:
         """Kernels of a smoothing; those that would reach beyond the axis, or hold too few bins, are left out."""
         wavelength = self.binned(self.wavelength_nm)
-        low, high = max(wavelength[0], RANGE_NM[0]), min(wavelength[-1], RANGE_NM[1])
         reach = _REACH * smoothing_ev
-        first, last = (HC_EV_NM / high + reach, HC_EV_NM / low - reach) if high > low > 0 else (1.0, 0.0)
+        lowest, highest = self.search_ev[0] - _BEYOND_EV[0], self.search_ev[1] + _BEYOND_EV[1]
+        reddest, bluest = max(float(wavelength[-1]), 1e-9), max(float(wavelength[0]), 1e-9)
+        first, last = max(HC_EV_NM / reddest, lowest) + reach, min(HC_EV_NM / bluest, highest) - reach
         energy: Array = GRID_EV * np.arange(np.ceil(first / GRID_EV), np.floor(last / GRID_EV) + 1, dtype=np.float64)
         begins = np.searchsorted(wavelength, HC_EV_NM / (energy + reach))
         ends = np.searchsorted(wavelength, HC_EV_NM / (energy - reach), side="right")

@@ -21,12 +21,12 @@ Array = NDArray[np.float64]
 THRESHOLD_SIGMA = 5.0
 #: Two maxima with a dip between them that is not this deep are one band with noise on its top.
 _DIP_SIGMA = 4.0
-#: Bands are looked for between these wavelengths.
-SEARCH_NM = (330.0, 720.0)
 _MOST_FEATURES = 16
 #: A band as strong as the strongest is pulled by its neighbours by about this much, a weaker one by more.
 OVERLAP_NM = 0.1
 _MOST_OVERLAP_NM = 1.0
+#: These are of the visible; neighbours pull by energies, which are more nm to the red of this.
+_VISIBLE_NM = 720.0
 #: A crystal's second transition pulls the maximum of its first exciton to the blue, by up to about this much: how
 #: much depends on a shape that is not known.
 EXCITON_PULL_NM = 1.0
@@ -40,6 +40,7 @@ _EDGE, _NO_EDGE, _LEAST_CRYSTAL_EV = 1.0, 0.01, 0.14
 _LEAST_HALF_EV, _ALIKE, _HALVES_APART = 0.115, 2.5, 0.75
 #: The fit reaches so far to either side of the bands.
 _REACH_EV = 0.15
+_LEAST_POINTS = 5
 #: Full width beyond which it is no band.
 _BROADEST_EV = 0.5
 #: What a fit leaves shows a hidden band when it is more than this share of the curvature nearby.
@@ -92,17 +93,33 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
     pixels, lines = take_lines(spectrum, axis)
     value, usable = axis.binned(pixels), axis.binned(spectrum.usable.astype(float)) == 1.0
     variance = axis.binned(np.where(spectrum.usable, spectrum.err, 0.0) ** 2) / axis.pixels_per_bin
-    fine = _Curvature.of(value, variance, usable, axis.fine)
-    features = [_of_line(line) for line in lines if SEARCH_NM[0] <= line.wavelength_nm <= SEARCH_NM[1]]
+    fine = _Curvature.of(value, variance, usable, axis.fine, axis)
+    features = [_of_line(line) for line in lines if axis.search_nm[0] <= line.wavelength_nm <= axis.search_nm[1]]
     if fine.usable.any():
-        found = _maxima(fine)
-        for energy, snr in _maxima(_Curvature.of(value, variance, usable, axis.broad)).items():
+        found = sharp = _maxima(fine)
+        for energy, snr in _maxima(_Curvature.of(value, variance, usable, axis.broad, axis)).items():
             if all(abs(energy - other) > axis.broad.smoothing_ev for other in found):
-                found[energy] = snr
+                found = found | {energy: snr}
+        if len(found) > len(sharp):
+            found = _that_can_be_fitted(found, fine)
         if found:
-            bands = _fitted(fine, found)
+            first_nm, last_nm = _measured_nm(spectrum.usable, axis)
+            bands = [band for band in _fitted(fine, found) if first_nm <= band.wavelength_nm <= last_nm]
             features += _with_overlap([band for band in bands if not any(_is_left_of(line, band) for line in lines)])
     return sorted(features, key=lambda feature: feature.wavelength_nm)
+
+
+def _measured_nm(usable: NDArray[np.bool_], axis: Axis) -> tuple[float, float]:
+    """First and last wavelength at which there was light: of a band beyond, a flank is known at most."""
+    first, last = int(np.argmax(usable)), len(usable) - 1 - int(np.argmax(usable[::-1]))
+    return float(axis.wavelength_nm[first]), float(axis.wavelength_nm[last])
+
+
+def _that_can_be_fitted(found: dict[float, float], curvature: "_Curvature") -> dict[float, float]:
+    """Where the curvature is known around a maximum: in the ultraviolet wide pixels are too few for narrow kernels."""
+    known, places = curvature.kernels.energy_ev[curvature.usable], np.array(list(found))
+    points = np.searchsorted(known, places + _REACH_EV) - np.searchsorted(known, places - _REACH_EV)
+    return {energy: snr for (energy, snr), enough in zip(found.items(), points >= _LEAST_POINTS, strict=True) if enough}
 
 
 def _fitted(curvature: "_Curvature", found: dict[float, float]) -> list[Feature]:
@@ -158,24 +175,27 @@ def _strongest(found: dict[float, float]) -> dict[float, float]:
 
 @dataclass(frozen=True)
 class _Curvature:
-    """−d²A/dE² of a spectrum with its noise, and where it is known."""
+    """−d²A/dE² of a spectrum with its noise, where it is known, and between which energies bands are looked for."""
 
     kernels: Kernels
     value: Array
     noise: Array
     usable: NDArray[np.bool_]
+    search_ev: tuple[float, float]
 
     @classmethod
-    def of(cls, value: Array, variance: Array, usable: NDArray[np.bool_], kernels: Kernels) -> "_Curvature":
+    def of(cls, value: Array, variance: Array, usable: NDArray[np.bool_], kernels: Kernels, axis: Axis) -> "_Curvature":
         noise = np.maximum(kernels.curvature_err(variance), 1e-12)
-        return cls(kernels, kernels.curvature(value), noise, kernels.covered(usable))
+        return cls(kernels, kernels.curvature(value), noise, kernels.covered(usable), axis.search_ev)
 
 
 def _maxima(curvature: _Curvature) -> dict[float, float]:
     """Energies of the maxima that stand out of the noise, and by how many σ."""
     energy = curvature.kernels.energy_ev
     y = np.where(curvature.usable, curvature.value, -np.inf)
-    searched = (energy >= HC_EV_NM / SEARCH_NM[1]) & (energy <= HC_EV_NM / SEARCH_NM[0])
+    # A band at either end may have its maximum at the next point of the grid.
+    lowest, highest = curvature.search_ev[0] - 0.5 * GRID_EV, curvature.search_ev[1] + 0.5 * GRID_EV
+    searched = (energy >= lowest) & (energy <= highest)
     inner = np.arange(1, len(y) - 1)
     highest = (y[inner] >= y[inner - 1]) & (y[inner] > y[inner + 1]) & searched[inner]
     highest &= np.isfinite(y[inner - 1]) & np.isfinite(y[inner + 1])
@@ -283,7 +303,9 @@ def _start(curvature: _Curvature, centres: Array) -> Array:
 
 def _with_overlap(features: list[Feature]) -> list[Feature]:
     strongest = max((feature.height for feature in features), default=0.0)
-    return [
-        replace(feature, overlap_err_nm=min(OVERLAP_NM * strongest / feature.height, _MOST_OVERLAP_NM))
-        for feature in features
-    ]
+
+    def pulled(feature: Feature) -> Feature:
+        nm = min(OVERLAP_NM * strongest / feature.height, _MOST_OVERLAP_NM)
+        return replace(feature, overlap_err_nm=nm * max(feature.wavelength_nm / _VISIBLE_NM, 1.0) ** 2)
+
+    return [pulled(feature) for feature in features]

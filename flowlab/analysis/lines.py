@@ -5,20 +5,22 @@ reference and sample. They are found by a sharp curvature that a blunt one does 
 Hermite functions on a smooth polynomial, and taken away before bands are looked for.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.analysis.absorbance import Absorbance
-from flowlab.analysis.axis import Axis
+from flowlab.analysis.axis import HC_EV_NM, Axis
 
 Array = NDArray[np.float64]
 
 #: σ of the kernels that see lines well, and hardly.
 _SHARP_NM, _BLUNT_NM = 1.7, 4.0
-#: A line's sharp curvature is so many times its blunt one: full width below 7 nm.
-_RATIO = 3.1
+#: A line's sharp curvature is so many times its blunt one: full width below 7 nm. In the ultraviolet, where a cluster's
+#: band of 0.08 eV is as narrow, it is more times, so that a line is narrower than this.
+_RATIO, _WIDEST_EV = 3.1, 0.07
 _THRESHOLD_SIGMA = 6.0
 #: Extrema so close are of one line.
 _SAME_NM = 8.0
@@ -77,8 +79,9 @@ def take_lines(spectrum: Absorbance, axis: Axis) -> tuple[Array, list[Line]]:
     at = [int(i) for i in peaks if reach <= i < len(value) - reach and spectrum.usable[i - reach : i + reach + 1].all()]
 
     def is_line(i: int) -> bool:
+        ratio = _ratio(float(wavelength[i]))
         return all(
-            size[i] > _RATIO * abs(float(blunt @ value[j - most : j + most + 1])) for j in (i, i - beside, i + beside)
+            size[i] > ratio * abs(float(blunt @ value[j - most : j + most + 1])) for j in (i, i - beside, i + beside)
         )
 
     at = [i for i in at if is_line(i)]
@@ -98,6 +101,12 @@ def take_lines(spectrum: Absorbance, axis: Axis) -> tuple[Array, list[Line]]:
         snr = float((size[group] / noise[group]).max())
         lines.append(Line(float(wavelength[window][top]), fwhm, float(line[top]), err, snr))
     return value, lines
+
+
+def _ratio(wavelength_nm: float) -> float:
+    """How many times its blunt curvature the sharp one of a line is at least."""
+    square = (_WIDEST_EV * wavelength_nm**2 / HC_EV_NM) ** 2 / (8 * math.log(2))  # σ² of a Gaussian so wide
+    return max(_RATIO, ((square + _BLUNT_NM**2) / (square + _SHARP_NM**2)) ** 1.5)
 
 
 def _line(value: Array, wavelength: Array, group: NDArray[np.intp]) -> tuple[slice, Array]:

@@ -20,7 +20,8 @@ _NORMAL = 1.4826  # σ of a normal distribution over its median absolute value
 _FOURTH = np.sqrt(70.0)  # √(1 + 16 + 36 + 16 + 1)
 #: Below this share of the range of the values nothing is known of a spectrum: no instrument is better.
 _FLOOR = 1e-4
-_LONGEST_BRIDGE = 3
+#: Pixels that a bridge spans, and from the first of the four that bear it to the last.
+_LONGEST_BRIDGE, _FARTHEST_PIER = 3, 12
 _LEAST_CEILING, _CEILING_PIXELS = 2.0, 5
 
 
@@ -81,7 +82,7 @@ def _quantum(value: Array) -> float:
 def bridged(value: Array) -> tuple[Array, NDArray[np.bool_]]:
     """A spectrum without holes, and which of its pixels can be used.
 
-    Holes of up to three pixels are filled by a cubic through the two neighbours on either side, and can be used;
+    Holes of up to three pixels are filled by a cubic through the two nearest pixels on either side, and can be used;
     wider ones by a straight line, and cannot. A ceiling, the highest value over and over, is a hole: there the
     spectrometer saw no light.
     """
@@ -91,12 +92,14 @@ def bridged(value: Array) -> tuple[Array, NDArray[np.bool_]]:
         return np.zeros(len(value)), np.zeros(len(value), dtype=bool)
     filled = np.interp(np.arange(len(value)), place, value[place])
     usable = known.copy()
-    for before, after in zip(place[:-1][np.diff(place) > 1], place[1:][np.diff(place) > 1], strict=True):
-        around = [i for i in (before - 1, before, after, after + 1) if 0 <= i < len(value) and known[i]]
-        if after - before - 1 > _LONGEST_BRIDGE or len(around) < 4:
+    for number in np.flatnonzero(np.diff(place) > 1):
+        before, after = int(place[number]), int(place[number + 1])
+        around = place[max(number - 1, 0) : number + 3]
+        reach = around[-1] - around[0] if len(around) == 4 else np.inf
+        if after - before - 1 > _LONGEST_BRIDGE or reach > _FARTHEST_PIER:
             continue
-        cubic = np.polyfit(np.array(around) - int(before), value[around], 3)
-        hole = slice(int(before) + 1, int(after))
+        cubic = np.polyfit(around - before, value[around], 3)
+        hole = slice(before + 1, after)
         filled[hole] = np.polyval(cubic, np.arange(1.0, float(after - before)))
         usable[hole] = True
     return filled, usable

@@ -18,12 +18,13 @@ from flowlab.analysis.absorbance import (
     total_absorbance,
 )
 from flowlab.analysis.areas import FamilyArea, family_areas
-from flowlab.analysis.axis import Axis
+from flowlab.analysis.axis import SEARCH_NM, Axis
 from flowlab.analysis.dispersion import Dispersion, size_dispersion
 from flowlab.analysis.edge import AbsorptionEdge, EdgeFinder
 from flowlab.analysis.evidence import Evidence
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
+from flowlab.analysis.spoilt import Light, flicker, no_steady_light, without_spikes
 from flowlab.analysis.tracks import Track, Tracker
 from flowlab.analysis.verdict import KnownFamily, Verdict, judge_panel
 from flowlab.analysis.window import Panel, Window, accumulation_window
@@ -31,13 +32,22 @@ from flowlab.analysis.window import Panel, Window, accumulation_window
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of the material beforehand."""
+    """What is known of the material beforehand.
+
+    Attributes:
+        name: of the material.
+        families: of its clusters.
+        sizing: None when no curve is known.
+        accumulating_family: the family whose window is asked for; None when none is.
+        search_nm: between which wavelengths its bands are looked for.
+    """
 
     name: str
     families: list[KnownFamily]
     sizing: SizingCurve | None
     accumulating_family: str | None
     homogeneous_fwhm_ev: float | None = None
+    search_nm: tuple[float, float] = SEARCH_NM
 
 
 @dataclass(frozen=True)
@@ -84,8 +94,10 @@ class ScanAnalysis:
         ValueError: the axis cannot be one; see :class:`flowlab.analysis.axis.Axis`.
     """
 
+    _AGAINST_REFERENCE = True
+
     def __init__(self, wavelength_nm: "np.ndarray[tuple[int], np.dtype[np.float64]]", knowledge: Knowledge):
-        self.axis = Axis(wavelength_nm)
+        self.axis = Axis(wavelength_nm, knowledge.search_nm)
         self.knowledge = knowledge
         self._edges = EdgeFinder(self.axis)
         self._dark: _Taken | None = None
@@ -95,6 +107,7 @@ class ScanAnalysis:
         self.panels: list[float] = []
         self._usable_spectra: list[int] = []
         self._panels_at_reference = 0
+        self._light = Light(self.axis, against_reference=self._AGAINST_REFERENCE)
         self._tracker = Tracker()
         self._evidence: dict[int, Evidence] = {}
         self._count = 0
@@ -116,6 +129,9 @@ class ScanAnalysis:
         if why is not None or self._baseline is None:
             return self._take(panel, str(why))
         found = absorbance(tidy(sample), self._baseline)
+        why = no_steady_light(found, sample, self._baseline, self.axis)
+        if why is not None:
+            return self._take(panel, why)
         if is_negative(found):
             self._give_up_baseline(panel)
             return self._take(panel, self._baseline_why)
@@ -126,6 +142,8 @@ class ScanAnalysis:
         index = self._count
         self._count += 1
         self._begin(panel)
+        if isinstance(found, Absorbance):
+            found = self._light.why_spoilt(found) or without_spikes(found)
         if isinstance(found, str):
             return SpectrumResult(index, False, found, None, [], [], [])
         self._usable_spectra[-1] += 1
@@ -171,7 +189,17 @@ class ScanAnalysis:
             if why is not None:
                 self._baseline_why = f"the {name} spectrum before it has {why}"
                 return
-        self._baseline = Baseline(tidy(self._reference.counts), tidy(self._dark.counts))
+        baseline = Baseline(tidy(self._reference.counts), tidy(self._dark.counts))
+        light = baseline.light
+        if not light.usable.any():
+            self._baseline_why = (
+                "the reference spectrum before it has no light: the lamp was off, or the shutter closed"
+            )
+        elif (why := flicker(light, self.axis)) is not None:
+            self._baseline_why = f"the reference spectrum before it cannot be used: {why}"
+        else:
+            self._baseline = baseline
+            self._light.renew()
 
     def verdicts(self) -> dict[int, Verdict]:
         """On every track, by its id."""

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from flowlab.analysis.absorbance import Absorbance, is_negative
 from flowlab.analysis.noise import bridged, estimated_noise
 from flowlab.analysis.scan import ScanAnalysis, SpectrumResult
+from flowlab.analysis.spoilt import flicker
 
 Array = NDArray[np.float64]
 
@@ -17,6 +18,8 @@ _LEAST_SPAN_NM = 50.0
 
 class SeriesAnalysis(ScanAnalysis):
     """A :class:`ScanAnalysis` that takes absorbance instead of counts."""
+
+    _AGAINST_REFERENCE = False  # the baseline of a file may be anywhere
 
     def absorbance(
         self, panel: float, value: Array, err: Array | None = None, why: str | None = None
@@ -53,4 +56,6 @@ class SeriesAnalysis(ScanAnalysis):
         found = Absorbance(np.where(usable, filled, 0.0), np.where(usable, err, np.inf), usable)
         if not usable.any():
             return "no pixel has an error"
+        if (why := flicker(found, self.axis)) is not None:
+            return why
         return "it lets more light through than the reference: that was no blank" if is_negative(found) else found

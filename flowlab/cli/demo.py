@@ -23,7 +23,9 @@ def demo(
     seed: Seed = None,
     playback: Annotated[
         Path | None,
-        typer.Option(help="A measured series to show the spectrometer: CSV, headers like '20 s'.", metavar="FILE.csv"),
+        typer.Option(
+            help="A measured series to show the spectrometer, headers like '20 s'; see analyze.", metavar="FILE"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -76,7 +78,7 @@ def _recipe() -> tuple[str, dict[str, Any]]:
 
 
 def _playback_scan(path: Path) -> tuple[str, dict[str, Any]]:
-    """One residence time for each column of the file; nothing is heated."""
+    """One residence time for each spectrum of the file; nothing is heated."""
     from flowlab.storage.series import read_series
 
     series = read_series(path)

@@ -16,6 +16,15 @@ def _rising(interval: tuple[float, float]) -> tuple[float, float]:
 # TOML knows lists only, so one is taken for the pair; its numbers are as strict as all others.
 Interval = Annotated[tuple[float, float], Field(strict=False), AfterValidator(_rising)]
 
+#: Wavelengths that particles in solution absorb at and spectrometers see.
+_LEAST_NM, _MOST_NM = 100.0, 5000.0
+
+
+def _measurable(interval: tuple[float, float]) -> tuple[float, float]:
+    if interval[0] < _LEAST_NM or interval[1] > _MOST_NM:
+        raise ValueError(f"must lie between {_LEAST_NM:g} and {_MOST_NM:g} nm")
+    return interval
+
 
 class Family(Model):
     """A family of magic-size clusters, known by its lowest absorption maximum."""
@@ -86,6 +95,9 @@ class Material(Model):
     units_per_nm3: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="formula units per volume of the crystal"
     )
+    search_nm: Annotated[Interval, AfterValidator(_measurable)] = Field(
+        default=(330.0, 720.0), description="between which wavelengths bands are looked for, first to last"
+    )
     families: list[Family] = Field(default=[])
     no_families: str | None = Field(default=None, description="why there are no families")
     accumulating_family: str | None = Field(default=None, description="the family whose window a report states")
@@ -103,6 +115,17 @@ class Material(Model):
             values = [getattr(family, key) for family in self.families]
             if twice := [value for i, value in enumerate(values) if value in values[:i]]:
                 raise ValueError(f"families: two have the {key} {twice[0]!r}; each must have its own")
+        return self
+
+    @model_validator(mode="after")
+    def _families_are_looked_for(self) -> "Material":
+        low, high = self.search_nm
+        for family in self.families:
+            if not low <= family.wavelength_nm <= high:
+                raise ValueError(
+                    f"families: {family.name} at {family.wavelength_nm:g} nm would never be found: "
+                    f"search_nm, where bands are looked for, is {low:g} to {high:g} nm"
+                )
         return self
 
     @model_validator(mode="after")

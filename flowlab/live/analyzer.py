@@ -103,7 +103,7 @@ class RunAnalysis:
         elif wanted.get("saxs") is not None:
             self._parts.append(SaxsAnalysis(start, composer, read_frame))
         if wanted.get("luminescence") is not None:
-            self._parts.append(LuminescenceAnalysis(start, composer))
+            self._parts.append(LuminescenceAnalysis(start, composer, material.search_nm))
         both = wanted["kind"] == "absorbance" and wanted.get("saxs") is not None
         self._joint = JointAnalysis(material, composer) if both else None
         self._time = float(start["time"])

@@ -14,6 +14,7 @@ def knowledge_of(material: Material) -> Knowledge:
         sizing=curve_of(material),
         accumulating_family=material.accumulating_family,
         homogeneous_fwhm_ev=None if material.linewidth is None else material.linewidth.homogeneous_fwhm_ev,
+        search_nm=material.search_nm,
     )
 
 

@@ -60,13 +60,15 @@ class LuminescenceAnalysis:
     Args:
         start: start document of the run; its ``analysis.luminescence`` names the data keys.
         composer: of the result documents.
+        search_nm: between which wavelengths bands are looked for.
     """
 
-    def __init__(self, start: dict[str, Any], composer: AnalysisRun):
+    def __init__(self, start: dict[str, Any], composer: AnalysisRun, search_nm: tuple[float, float]):
         wanted = start["analysis"]
         self._keys = {str(role): str(key) for role, key in wanted["luminescence"].items()}
         self._axes = [str(axis) for axis in wanted["axes"]]
         self._composer = composer
+        self._search_nm = search_nm
         self._settings: dict[str, _Setting] = {}
         self._dark: tuple[Counts, _Setting] | None = None
 
@@ -96,7 +98,7 @@ class LuminescenceAnalysis:
 
     def _setting(self, descriptor: dict[str, Any]) -> _Setting:
         told = {key: value for device in descriptor["configuration"].values() for key, value in device["data"].items()}
-        axis = Axis(np.asarray(told[self._keys["wavelength_nm"]], float))
+        axis = Axis(np.asarray(told[self._keys["wavelength_nm"]], float), self._search_nm)
         integration_ms, saturated_counts = (float(told[self._keys[k]]) for k in ("integration_ms", "saturated_counts"))
         if not (0 < integration_ms < np.inf and 0 < saturated_counts < np.inf):
             raise ValueError(f"an integration of {integration_ms} ms, or saturation at {saturated_counts} counts?")

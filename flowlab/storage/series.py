@@ -1,8 +1,5 @@
-"""Measured absorption series from files: one column of wavelengths, one column for each spectrum."""
+"""A measured series that can be played back: any file of absorption spectra whose spectra each tell a time."""
 
-import csv
-import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,82 +7,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.errors import BadInputError
-
-_HEADER = re.compile(r"\s*([-+]?\d+(?:\.\d*)?)\s*(s|min|h)\s*", re.IGNORECASE)
-_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
-_LEAST_ROWS = 10
+from flowlab.storage.spectra import read_files
+from flowlab.storage.spectra.labels import TIMES, coordinates_of
+from flowlab.storage.spectra.series import LEAST_PIXELS, Spectrum
 
 
 @dataclass(frozen=True)
-class Series:
-    """Absorption spectra on one axis.
+class TimedSeries:
+    """Absorption spectra on one axis, one for each time.
 
     Attributes:
         wavelength_nm: rising, shape (pixels,).
-        time_s: of each spectrum, shape (spectra,), as the columns' headers say.
-        labels: the headers.
-        absorbance: shape (spectra, pixels).
-        skipped_rows: how many rows were not numbers throughout.
+        time_s: after mixing, of each spectrum, shape (spectra,).
+        labels: of each spectrum, as the file calls it.
+        absorbance: shape (spectra, pixels), finite.
     """
 
     wavelength_nm: NDArray[np.float64]
     time_s: NDArray[np.float64]
     labels: list[str]
     absorbance: NDArray[np.float64]
-    skipped_rows: int
 
 
-def read_series(path: Path) -> Series:
-    """Read a wide CSV file: wavelengths in either order, headers like ``20 s``; rows that are no numbers are skipped.
+def read_series(path: Path) -> TimedSeries:
+    """Read a series; wavelengths at which one of its spectra has no value are left out.
 
     Raises:
-        BadInputError: the file cannot be read, or is no such table.
+        BadInputError: it cannot be read, see :func:`flowlab.storage.spectra.read_files`; or its spectra have no times
+            above 0, or two of them the same.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadInputError(f"{path}: is not a text file") from None
-    try:
-        rows = list(csv.reader(text.splitlines()))
-    except csv.Error as error:
-        raise BadInputError(f"{path}: is no table: {error}") from None
-    header = rows[0] if rows else []
-    times = [_time_s(path, label) for label in header[1:]]
-    if not times:
+    (found,) = read_files([path])
+    spectra = [spectrum for spectrum in found.spectra if spectrum.why is None]
+    if not spectra:
+        raise BadInputError(f"{path}: none of its spectra can be used, the first because {found.spectra[0].why}")
+    if found.axis not in TIMES:
         raise BadInputError(
-            f"{path}: has no header of a wavelength and at least one time, like: Wavelength (nm),20 s,40 s"
+            f"{path}: the column {_without_time(spectra)!r} has no time in its header; allowed: 20 s, 5 min, 1 h"
         )
+    times = [TIMES[found.axis] * (spectrum.coordinate or 0.0) for spectrum in spectra]
+    for spectrum, time_s in zip(spectra, times, strict=True):
+        if not 0 < time_s < np.inf:
+            label = spectrum.label[:40]
+            raise BadInputError(f"{path}: the column {label!r} is of no time after mixing; it must be above 0 s")
     if len(set(times)) < len(times):
         raise BadInputError(f"{path}: two of its columns have the same time; each must be another")
-    values = [numbers for row in rows[1:] if (numbers := _numbers(row, len(header))) is not None]
-    if len(values) < _LEAST_ROWS:
+    absorbance = np.array([spectrum.absorbance for spectrum in spectra])
+    known = np.isfinite(absorbance).all(axis=0)
+    if known.sum() < LEAST_PIXELS:
         raise BadInputError(
-            f"{path}: {len(values)} of its rows hold {len(header)} numbers; at least {_LEAST_ROWS} must"
+            f"{path}: at {known.sum()} wavelengths each of its spectra has a value; {LEAST_PIXELS} are needed"
         )
-    table = np.array(values)
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    if not np.all(np.diff(table[:, 0]) > 0):
-        raise BadInputError(f"{path}: a wavelength occurs twice")
-    return Series(table[:, 0], np.array(times), header[1:], table[:, 1:].T.copy(), len(rows) - 1 - len(values))
+    return TimedSeries(
+        found.wavelength_nm[known], np.array(times), [spectrum.label for spectrum in spectra], absorbance[:, known]
+    )
 
 
-def _time_s(path: Path, label: str) -> float:
-    match = _HEADER.fullmatch(label)
-    if match is None:
-        raise BadInputError(f"{path}: the column {label!r} has no time in its header; allowed: 20 s, 5 min, 1 h")
-    time_s = float(match[1]) * _SECONDS[match[2].lower()]
-    if not 0 < time_s < math.inf:
-        raise BadInputError(f"{path}: line 1: the column {label!r} is of no time after mixing; it must be above 0 s")
-    return time_s
-
-
-def _numbers(row: list[str], count: int) -> list[float] | None:
-    if len(row) != count:
-        return None
-    try:
-        numbers = [float(cell) for cell in row]
-    except ValueError:
-        return None
-    return numbers if np.all(np.isfinite(numbers)) else None
+def _without_time(spectra: list[Spectrum]) -> str:
+    """The first label that tells no time; where each does, they do not agree on what it is."""
+    labels = [spectrum.label for spectrum in spectra]
+    return next((label for label in labels if coordinates_of([label]).axis not in TIMES), labels[0])[:40]

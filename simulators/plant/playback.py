@@ -17,7 +17,7 @@ class Playback:
     """Serves a measured series as absorbance.
 
     Args:
-        path: wide CSV, see :func:`flowlab.storage.series.read_series`.
+        path: see :func:`flowlab.storage.series.read_series`.
 
     Raises:
         BadInputError: the file is no such series.

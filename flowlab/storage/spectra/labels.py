@@ -16,7 +16,8 @@ _WITH_UNIT = re.compile(
     re.IGNORECASE,
 )
 _PLAIN = re.compile(rf"(?<![\d.,])(?<![\d.,]-)({_NUMBER.replace('[-+]?', '')})(?![\d.,]*\d)")
-_SECONDS = {"time_s": 1.0, "time_min": 60.0, "time_h": 3600.0}
+#: Axes of time, and how many seconds their units are.
+TIMES = {"time_s": 1.0, "time_min": 60.0, "time_h": 3600.0}
 ORDER, PLAIN = "spectrum_number", "coordinate"
 
 
@@ -56,7 +57,7 @@ def _with_units(labels: Sequence[str]) -> Coordinates | None:
         seen: dict[str, tuple[float, str]] = {}
         for match in _WITH_UNIT.finditer(label):
             key = next(k for k, text in match.groupdict().items() if text)
-            seen.setdefault("time" if key in _SECONDS else key, (_float(match[1]), key))
+            seen.setdefault("time" if key in TIMES else key, (_float(match[1]), key))
         for key, value in seen.items():
             found.setdefault(key, []).append(value)
     whole = {key: values for key, values in found.items() if len(values) == len(labels)}
@@ -72,7 +73,7 @@ def _with_units(labels: Sequence[str]) -> Coordinates | None:
 
 
 def _seconds(value: tuple[float, str]) -> float:
-    return value[0] * _SECONDS.get(value[1], 1.0)
+    return value[0] * TIMES.get(value[1], 1.0)
 
 
 def _plain(labels: Sequence[str]) -> Coordinates | None:

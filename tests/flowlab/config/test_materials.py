@@ -52,6 +52,13 @@ def test_a_sizing_curve_rises_throughout_its_range(name):
         ('[sizing]\nname="a"\nsource="b"\nvalid_nm=[1.0, 2.0]\nrelative_error=0.1\n', "must have either coefficients"),
         ('no_families = "none"\n[[families]]\nname="a"\nwavelength_nm=400.0\nsource="b"\n', "no_families"),
         ('[extinction]\nname="a"\nsource="b"\nfactor=-1.0\nexponent=2.0\n', "extinction.factor = -1.0"),
+        ("search_nm = [720.0, 330.0]\n", "search_nm = [720.0, 330.0]: must be two wavelengths, the shorter one first"),
+        ("search_nm = [330.0]\n", "search_nm.1: this key is missing"),
+        ("search_nm = [0.3, 0.7]\n", "search_nm = [0.3, 0.7]: must lie between 100 and 5000 nm"),
+        (
+            '[[families]]\nname="X-299"\nwavelength_nm=299.0\nsource="b"\n',
+            "X-299 at 299 nm would never be found: search_nm, where bands are looked for, is 330 to 720 nm",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_refused(tmp_path, more, says):

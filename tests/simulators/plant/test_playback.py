@@ -7,6 +7,9 @@ from simulators.plant.parts import PlugHistory
 from simulators.plant.playback import Playback
 
 WAVELENGTH = np.linspace(200, 800, 2068)
+ROWS = "".join(f"{400 + i},0.{i + 1}\n" for i in range(12))
+ROWS_OF_HALVES = "".join(f"{400 + i},{0.1 if i < 11 else ''},{0.2 if i > 8 else ''}\n" for i in range(20))
+ROWS_OF_TWO = "".join(f"{400 + i},0.{i + 1},0.{i + 2}\n" for i in range(12))
 
 
 def plug(residence_s: float, feed=None) -> PlugHistory:
@@ -40,18 +43,29 @@ def test_no_light_passes_outside_the_measured_range_and_solvent_is_clear(series)
 def test_measured_files_are_read_whatever_their_line_ends_and_remarks(measured_spectra):
     shapes = {path.name: read_series(path).absorbance.shape for path in sorted(measured_spectra.glob("*.csv"))}
     assert shapes == {"run-1.csv": (14, 251), "run-2.csv": (16, 251), "run-5.csv": (18, 301), "run-7.csv": (18, 301)}
-    assert read_series(measured_spectra / "run-5.csv").skipped_rows > 100
+    for path in measured_spectra.glob("*.csv"):
+        found = read_series(path)
+        assert np.isfinite(found.absorbance).all()
+        assert np.diff(found.wavelength_nm) == pytest.approx(1.0, abs=0.05)
+        assert np.all(np.diff(found.time_s) > 0)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has no header"),
-        ("Wavelength (nm)\n1\n", "has no header"),
-        ("Wavelength (nm),14\n1,2\n", "'14' has no time in its header; allowed: 20 s, 5 min, 1 h"),
-        ("Wavelength (nm),20 s,20 s\n", "two of its columns have the same time"),
+        ("", "is empty"),
+        ("Wavelength (nm)\n1\n", "holds no table of numbers with a wavelength and at least one value in each row"),
+        ("Wavelength (nm),14\n" + ROWS, "'14' has no time in its header; allowed: 20 s, 5 min, 1 h"),
+        ("Wavelength (nm),20 s,late\n" + ROWS_OF_TWO, "'late' has no time in its header"),
+        ("Wavelength (nm),20 °C,30 °C\n" + ROWS_OF_TWO, "'20 °C' has no time in its header"),
+        ("Wavelength (nm),20 s,20 s\n" + ROWS_OF_TWO, "two of its columns have the same time"),
+        ("Wavelength (nm),60 s,1 min\n" + ROWS_OF_TWO, "two of its columns have the same time"),
         ("Wavelength (nm),20 s\n400,0.1\n401,x\n", "1 of its rows hold 2 numbers; at least 10 must"),
-        ("Wavelength (nm),20 s\n" + "400,0.1\n" * 12, "a wavelength occurs twice"),
+        ("Wavelength (nm),20 s\n" + "400,0.1\n" * 12, "holds 1 wavelengths between 100 and 5000 nm; 10 are needed"),
+        (
+            "Wavelength (nm),20 s,40 s\n" + ROWS_OF_HALVES,
+            "at 2 wavelengths each of its spectra has a value; 10 are needed",
+        ),
     ],
 )
 def test_a_file_that_is_no_series_is_refused_in_one_line(tmp_path, text, message):
@@ -63,8 +77,26 @@ def test_a_file_that_is_no_series_is_refused_in_one_line(tmp_path, text, message
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):
-    with pytest.raises(BadInputError, match="cannot be read"):
+    with pytest.raises(BadInputError, match="there is no such file"):
         read_series(tmp_path / "missing.csv")
-    (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "x.csv").write_bytes(b"\x93NUMPY\x01\x00\xff\xfe\x00\x01")
     with pytest.raises(BadInputError, match="is not a text file"):
         read_series(tmp_path / "x.csv")
+
+
+def test_what_analyze_reads_is_played_back(tmp_path):
+    """Decimal commas, rows that are no numbers, minutes and seconds, a cell without a value: one reader knows them."""
+    rows = [f"{w};{0.001 * w:.4f};{0.002 * w:.4f}".replace(".", ",") for w in range(350, 601)]
+    rows[40], rows[50] = "garbage", "400;;0,8"
+    path = tmp_path / "series.txt"
+    path.write_text("\n".join(["λ (nm);20 s;2 min", *rows]), encoding="utf-16")
+    found = read_series(path)
+    assert found.time_s.tolist() == [20.0, 120.0]
+    assert not {390.0, 400.0} & {*found.wavelength_nm}
+    assert found.absorbance[1] == pytest.approx(0.002 * found.wavelength_nm, abs=1e-4)
+
+
+def test_one_spectrum_is_played_back_too(tmp_path):
+    path = tmp_path / "early.csv"
+    path.write_text("nm,20 s\n" + ROWS)
+    assert read_series(path).time_s.tolist() == [20.0]

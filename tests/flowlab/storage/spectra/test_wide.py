@@ -1,10 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowlab.errors import BadInputError
-from flowlab.storage.series import read_series
 from flowlab.storage.spectra import read_files, wide
 from tests.flowlab.storage.spectra import files
 from tests.flowlab.storage.spectra.files import NM
@@ -199,12 +200,15 @@ def test_files_that_are_too_large_are_refused_before_they_are_read(tmp_path):
         wide.read(path)
 
 
-def test_measured_series_are_read_as_the_playback_reads_them(measured_spectra):
+def test_measured_series_are_read_whole(measured_spectra):
     for path in sorted(measured_spectra.glob("*.csv")):
-        found, other = wide.read(path), read_series(path)
-        assert np.array_equal(found.wavelength_nm, other.wavelength_nm)
-        assert coordinates(found) == list(other.time_s)
-        assert np.array_equal(np.array([s.absorbance for s in found.spectra]), other.absorbance)
+        found = wide.read(path)
+        header, *rows = (line.split(",") for line in path.read_text(encoding="utf-8-sig").splitlines())
+        table = np.array([row for row in rows if all(re.fullmatch(r"-?[\d.]+(E-?\d+)?", c) for c in row)], dtype=float)
+        table = table[np.argsort(table[:, 0])]
+        assert np.array_equal(found.wavelength_nm, table[:, 0])
+        assert coordinates(found) == [float(label.removesuffix(" s")) for label in header[1:]]
+        assert np.array_equal(np.array([s.absorbance for s in found.spectra]), table[:, 1:].T)
 
 
 @given(order=st.permutations(range(60)))
