@@ -10,6 +10,7 @@ What varies slowly underneath, the scattering and the continuum, hardly has any.
 equations: a hundred numbers and a dozen parameters take longer to hand to a library than to solve.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,8 @@ PRIOR_SIGMA_EV, _PRIOR_LOG_SIGMA = 0.055, 1.0
 _PRIOR_CENTRE_EV = 0.05
 _MOST_STEPS = 16  # what has not settled by then is ill determined, and better left near where it began
 _SIGNIFICANT = 3.0  # what is less sure of its height than this after the fit is no band
-_CONVERGED = 0.05  # of the sum of squares, in which 1 is one sigma
+_CONVERGED = 0.02  # of the sum of squares, in which 1 is one sigma
+_FIRST_DAMPING = 1e-2
 _SQRT_2_PI = float(np.sqrt(2 * np.pi))
 
 
@@ -65,8 +67,8 @@ class Bands:
         return np.sqrt(np.diag(self.covariance)).reshape(self.parameters.shape)
 
 
-def curvature_of(energy_ev: Array, smoothing_ev: float, parameters: Array) -> tuple[Array, Array]:
-    """Curvature of bands, and its derivatives by each of their parameters.
+def curvature_of(energy_ev: Array, smoothing_ev: float, parameters: Array) -> tuple[Array, Callable[[], Array]]:
+    """Curvature of bands, and what computes its derivatives by each of their parameters.
 
     Args:
         energy_ev: shape (points,).
@@ -74,7 +76,7 @@ def curvature_of(energy_ev: Array, smoothing_ev: float, parameters: Array) -> tu
         parameters: as in :class:`Bands`.
 
     Returns:
-        Shapes (points,) and (3 or 4 · bands, points).
+        Shape (points,), and a function that returns shape (3 or 4 · bands, points).
     """
     columns = parameters.T[:, :, None]
     centre, sigma, height = columns[0], np.exp(columns[1]), columns[2]
@@ -84,24 +86,33 @@ def curvature_of(energy_ev: Array, smoothing_ev: float, parameters: Array) -> tu
     gauss = np.exp(-0.5 * square)
     inside = 1 - square
     peak = gauss * (sigma / s**3)
-    jacobian = np.empty((*parameters.shape, len(energy_ev)))
-    per_height = np.multiply(peak, inside, out=jacobian[:, 2])
-    outside = peak * (2 + inside)  # 3 − u²
-    by_u = outside * u * -height
-    by_s = -3 * height * per_height - u * by_u  # at one energy, u falls as s grows
-    value = (height * per_height).sum(axis=0)
-    if parameters.shape[1] == 4:
-        edge = columns[3]
-        per_edge = np.multiply(gauss, u / (_SQRT_2_PI * s**2), out=jacobian[:, 3])
-        edge_by_u = gauss * inside * (edge / (_SQRT_2_PI * s**2))
-        by_s -= 2 * edge * per_edge + u * edge_by_u
-        by_u += edge_by_u
-        value += (edge * per_edge).sum(axis=0)
-    np.multiply(by_u, -1 / s, out=jacobian[:, 0])
-    # d ln(σ) moves σ itself, and s with it: ds/d ln σ = σ²/s
-    np.multiply(by_s, (sigma / s) ** 2, out=jacobian[:, 1])
-    jacobian[:, 1] += height * per_height
-    return value, jacobian.reshape(parameters.size, -1)
+    per_height = peak * inside
+    value = parameters[:, 2] @ per_height
+    has_edges = parameters.shape[1] == 4
+    per_edge = gauss * u / (_SQRT_2_PI * s**2) if has_edges else peak
+    if has_edges:
+        value += parameters[:, 3] @ per_edge
+
+    def derivatives() -> Array:
+        jacobian = np.empty((*parameters.shape, len(energy_ev)))
+        by_u = peak * (2 + inside)  # 3 − u²
+        by_u *= u
+        by_u *= -height
+        by_s = -3 * height * per_height - u * by_u  # at one energy, u falls as s grows
+        if has_edges:
+            edge = columns[3]
+            jacobian[:, 3] = per_edge
+            edge_by_u = gauss * inside * (edge / (_SQRT_2_PI * s**2))
+            by_s -= 2 * edge * per_edge + u * edge_by_u
+            by_u += edge_by_u
+        np.multiply(by_u, -1 / s, out=jacobian[:, 0])
+        # d ln(σ) moves σ itself, and s with it: ds/d ln σ = σ²/s
+        np.multiply(by_s, (sigma / s) ** 2, out=jacobian[:, 1])
+        jacobian[:, 1] += height * per_height
+        jacobian[:, 2] = per_height
+        return jacobian.reshape(parameters.size, -1)
+
+    return value, derivatives
 
 
 def fit_bands(
@@ -136,34 +147,37 @@ def fit_bands(
     likely, prior, weight = likely.ravel(), prior.ravel(), 1 / err
     diagonal = np.arange(len(prior))
 
-    def model(p: Array) -> tuple[Array, Array, float]:
-        value, jacobian = curvature_of(energy_ev, smoothing_ev, p.reshape(shape))
+    def model(p: Array) -> tuple[Array, Callable[[], Array], float]:
+        value, derivatives = curvature_of(energy_ev, smoothing_ev, p.reshape(shape))
         residual = (curvature - value) * weight
         off = p - likely
-        return residual, jacobian * weight, float(residual @ residual + off @ (prior * off))
+        return residual, derivatives, float(residual @ residual + off @ (prior * off))
 
     def normal_of(jacobian: Array, damping: float) -> Array:
         normal = jacobian @ jacobian.T
         normal[diagonal, diagonal] = (normal[diagonal, diagonal] + prior) * (1 + damping) + 1e-12
         return normal
 
-    parameters, damping = start.ravel(), 1e-3
-    residual, jacobian, chi2 = model(parameters)
+    # Damped as H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05, does it.
+    parameters, damping, rise = start.ravel(), _FIRST_DAMPING, 2.0
+    residual, derivatives, chi2 = model(parameters)
+    jacobian = derivatives() * weight
     for _ in range(_MOST_STEPS):
         gradient = jacobian @ residual - prior * (parameters - likely)
-        step = np.linalg.solve(normal_of(jacobian, damping), gradient)
+        normal = normal_of(jacobian, damping)
+        step = np.linalg.solve(normal, gradient)
         step[1 :: shape[1]] = np.clip(step[1 :: shape[1]], -0.7, 0.7)
+        expected = float(2 * step @ gradient - step @ (normal @ step))
+        if 0 <= expected < _CONVERGED:
+            break
         tried = model(parameters + step)
-        if tried[2] < chi2:
-            done = chi2 - tried[2] < _CONVERGED
-            parameters, (residual, jacobian, chi2) = parameters + step, tried
-            damping *= 0.2
-            if done:
-                break
+        gained = chi2 - tried[2]
+        if gained > 0:
+            parameters, (residual, derivatives, chi2) = parameters + step, tried
+            jacobian = derivatives() * weight
+            damping, rise = damping * max(1 / 3, 1 - (2 * gained / max(expected, gained) - 1) ** 3), 2.0
         else:
-            damping *= 8.0
-            if damping > 1e6:
-                break
+            damping, rise = damping * rise, 2 * rise
     # What the noise makes of the parameters: p = N⁻¹·J·y, so that its covariance is N⁻¹·J·C·Jᵀ·N⁻¹.
     gain = np.linalg.solve(normal_of(jacobian, 0.0), jacobian * (weight * noise))
     return Bands(parameters.reshape(shape), gain @ correlation @ gain.T)

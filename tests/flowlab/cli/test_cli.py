@@ -159,7 +159,11 @@ def test_a_series_that_cannot_be_played_back_is_refused_before_anything_is_start
         ('syringe = "glass_50ml"', 'syringe = "glass"', "there is no such syringe; there are glass_50ml"),
         ("devices.ocean:OceanHdx", "devices.ocean:Spectro", "devices.ocean has no Spectro"),
         ("devices.ocean:OceanHdx", "devices.ozean:OceanHdx", "there is no module 'devices.ozean'"),
-        ("devices.ocean:OceanHdx", "devices.reactor_parts:_parts", "'devices.reactor_parts:_parts' is no class of a device"),
+        (
+            "devices.ocean:OceanHdx",
+            "devices.reactor_parts:_parts",
+            "'devices.reactor_parts:_parts' is no class of a device",
+        ),
         ("devices.ocean:OceanHdx", "fractions:Fraction", "'fractions:Fraction' is no class of a device"),
         ("devices.ocean:OceanHdx", "wants_more:Spectrometer", "cannot be loaded: cannot import name 'nothing' from"),
         ("plans.temperature_scan:temperature_scan", "plans.scan:CELSIUS", "'plans.scan:CELSIUS' is no function"),
