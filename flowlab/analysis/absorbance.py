@@ -95,13 +95,18 @@ class Baseline:
         return Absorbance(value, err, self.usable)
 
 
-def is_negative(found: Absorbance) -> bool:
+def is_negative(found: Absorbance, judged: NDArray[np.bool_]) -> bool:
     """Whether more light came through the sample than through the reference, beyond noise and drift of the lamp.
 
     Then the reference was no blank: something absorbed in the cell when it was taken.
+
+    Args:
+        found: against the reference.
+        judged: pixels that are asked, where bands are looked for: what a reaction uses up absorbs in the ultraviolet.
     """
-    below = found.usable & (found.value < -np.maximum(_LEAST_NEGATIVE, _LEAST_SIGNAL * found.err))
-    return int(below.sum()) > _NEGATIVE_SHARE * int(found.usable.sum())
+    seen = found.usable & judged
+    below = seen & (found.value < -np.maximum(_LEAST_NEGATIVE, _LEAST_SIGNAL * found.err))
+    return int(below.sum()) > _NEGATIVE_SHARE * int(seen.sum())
 
 
 def absorbance(sample: Counts, baseline: Baseline) -> Absorbance:

@@ -93,6 +93,11 @@ class Axis:
             raise ValueError("a wavelength axis has at least 10 pixels and rises from each to the next")
 
     @cached_property
+    def searched(self) -> NDArray[np.bool_]:
+        """Pixels where bands are looked for."""
+        return (self.wavelength_nm >= self.search_nm[0]) & (self.wavelength_nm <= self.search_nm[1])
+
+    @cached_property
     def step_nm(self) -> Array:
         """Width of each pixel."""
         return np.gradient(self.wavelength_nm)

@@ -132,7 +132,7 @@ class ScanAnalysis:
         why = no_steady_light(found, sample, self._baseline, self.axis)
         if why is not None:
             return self._take(panel, why)
-        if is_negative(found):
+        if is_negative(found, self.axis.searched):
             self._give_up_baseline(panel)
             return self._take(panel, self._baseline_why)
         return self._take(panel, found)

@@ -58,4 +58,6 @@ class SeriesAnalysis(ScanAnalysis):
             return "no pixel has an error"
         if (why := flicker(found, self.axis)) is not None:
             return why
-        return "it lets more light through than the reference: that was no blank" if is_negative(found) else found
+        if is_negative(found, self.axis.searched):
+            return "it lets more light through than the reference: that was no blank"
+        return found

@@ -263,6 +263,15 @@ def test_a_reference_taken_with_a_sample_in_the_cell_is_no_reference():
     assert analysis.spectrum(290.0, counts(crystal(540.0), 11)).usable
 
 
+def test_a_precursor_that_is_used_up_lets_more_ultraviolet_through_and_spoils_nothing():
+    analysis = scan()
+    precursor = 0.3 * np.exp(-(((WAVELENGTH - 300.0) / 14.0) ** 2))
+    analysis.take_reference(counts(precursor, seed=999))
+    result = analysis.spectrum(260.0, counts(band(500.0, 0.3, 0.17), 1))
+    assert (result.spectrum.value < -0.05).sum() > 0.03 * len(WAVELENGTH), "it is below zero there"
+    assert [round(feature.wavelength_nm) for feature in result.features] == [500]
+
+
 def test_a_lamp_that_grew_a_little_brighter_spoils_nothing():
     sample = counts(crystal(520.0))
     brighter = Counts(DARK.mean + 1.02 * (sample.mean - DARK.mean), sample.err)
