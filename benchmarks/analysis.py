@@ -14,6 +14,7 @@ from benchmarks.table import Row, alone, interleaved
 from flowlab.analysis.absorbance import Absorbance, Baseline, Counts, absorbance
 from flowlab.analysis.axis import HC_EV_NM, Axis
 from flowlab.analysis.bands import fit_bands
+from flowlab.analysis.edge import EdgeFinder
 from flowlab.analysis.features import find_features
 from flowlab.analysis.scan import Knowledge, ScanAnalysis
 from flowlab.analysis.verdict import KnownFamily
@@ -98,6 +99,8 @@ def rows() -> list[Row]:
         for i, one in enumerate(scan):
             analysis.spectrum(float(i // 10), one)
 
+    finder = EdgeFinder(axis)
+    edges = alone(lambda: finder.find(spectrum), 30, 50)
     whole, whole_peer = interleaved(whole_scan, lambda: _by_lmfit(spectrum), 9, 1)
     lmfit = "lmfit, two Gaussians and background"
     return [
@@ -112,6 +115,7 @@ def rows() -> list[Row]:
         ),
         Row("two bands fitted", fit, "µs", "≤ 1500 µs, ≥ 20 ×", fit_peer, lmfit),
         Row("whole spectrum → tracks and verdicts", whole / len(scan), "µs", "≤ 2000 µs", whole_peer, lmfit),
+        Row("onset and Tauc gap, beside that", edges, "µs", "-"),
         *accuracy.rows(),
     ]
 

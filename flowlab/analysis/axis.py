@@ -103,6 +103,11 @@ class Axis:
         return np.gradient(self.wavelength_nm)
 
     @cached_property
+    def pixel_nm(self) -> float:
+        """Usual width of a pixel."""
+        return float(np.median(self.step_nm))
+
+    @cached_property
     def search_ev(self) -> tuple[float, float]:
         """:attr:`search_nm` as energies, the lower one first."""
         return HC_EV_NM / self.search_nm[1], HC_EV_NM / self.search_nm[0]
@@ -110,7 +115,7 @@ class Axis:
     @cached_property
     def pixels_per_bin(self) -> int:
         """How many pixels can be averaged into one without losing what the smoothing leaves."""
-        return max(1, int(_BIN_NM / float(np.median(self.step_nm))))
+        return max(1, int(_BIN_NM / self.pixel_nm))
 
     def binned(self, value: Array) -> Array:
         """Averages over bins of :attr:`pixels_per_bin` pixels; what is left over at the red end is dropped."""

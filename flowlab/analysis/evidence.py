@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -88,10 +89,10 @@ def evidence_of(track: Track, families: list[KnownFamily]) -> Evidence:
 def _widths(course: Course) -> tuple[float, float, float, float]:
     """How likely the width is for a cluster, a crystal, a broad band and an artefact (logarithms)."""
     ev, nm = course.width_ev, course.width_nm
-    error = float(np.hypot(_WIDTH_ERROR, course.width_err))
+    error = math.hypot(_WIDTH_ERROR, course.width_err)
 
     def log_normal(width: float, usual: float, spread: float) -> float:
-        spread = float(np.hypot(spread, error))
+        spread = math.hypot(spread, error)
         return -0.5 * (math.log(width / usual) / spread) ** 2 - math.log(spread)
 
     likely = [log_normal(ev, *_CLUSTER_WIDTH), log_normal(ev, *_CRYSTAL_WIDTH), log_normal(ev, *_BROAD_WIDTH)]
@@ -102,11 +103,11 @@ def _widths(course: Course) -> tuple[float, float, float, float]:
 
 def _with_total(course: Course) -> float:
     """How much the heights speak for an artefact, which is as high as the whole spectrum is."""
-    usable = np.isfinite(course.totals) & (course.totals > 0)
+    usable = course.totals > 0  # nan is not
     if usable.sum() < _LEAST_TOTALS:
         return 0.0
     share = np.log(course.heights[usable] / course.totals[usable])
-    square = float(np.sum((share - np.median(share)) ** 2))
+    square = float(np.sum((share - median(share.tolist())) ** 2))
     degrees = int(usable.sum()) - 1
 
     def log_normal(spread: float) -> float:

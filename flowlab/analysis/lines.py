@@ -7,6 +7,7 @@ Hermite functions on a smooth polynomial, and taken away before bands are looked
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def take_lines(spectrum: Absorbance, axis: Axis) -> tuple[Array, list[Line]]:
         The absorbance without them, shape (pixels,), and those that stand upright.
     """
     value, wavelength = spectrum.value, axis.wavelength_nm
-    pixel_nm = float(np.median(axis.step_nm))
+    pixel_nm = axis.pixel_nm
     sharp, blunt = _kernel(_SHARP_NM / pixel_nm), _kernel(_BLUNT_NM / pixel_nm)
     if pixel_nm > _WIDEST_PIXEL_NM or len(value) <= len(blunt):
         return value, []
@@ -129,6 +130,7 @@ def _line(value: Array, wavelength: Array, group: NDArray[np.intp]) -> tuple[sli
     return slice(int(begin), int(end)), functions[:, smooth.shape[1] :] @ weights[smooth.shape[1] :]
 
 
+@cache
 def _kernel(sigma: float) -> Array:
     """Second derivative of a Gaussian of so many pixels; blind to a slope and an offset."""
     half = max(3, int(4 * sigma + 0.5))

@@ -62,7 +62,6 @@ class SpectrumResult:
         features: bands, from blue to red.
         tracks: track id of each feature.
         verdicts: on each feature's track, as far as is known now.
-        edge: onset and gap; None when the spectrum is not usable.
     """
 
     index: int
@@ -72,7 +71,6 @@ class SpectrumResult:
     features: list[Feature]
     tracks: list[int]
     verdicts: list[Verdict]
-    edge: AbsorptionEdge | None = None
 
 
 @dataclass(frozen=True)
@@ -150,8 +148,12 @@ class ScanAnalysis:
         features = find_features(found, self.axis)
         tracks = self._tracker.follow(index, features, total_absorbance(found))
         verdicts = judge_panel(self._tracker.current, self.knowledge.families, self._evidence)
-        ids, edge = [track.id for track in tracks], self._edges.find(found)
-        return SpectrumResult(index, True, None, found, features, ids, [verdicts[i] for i in ids], edge)
+        ids = [track.id for track in tracks]
+        return SpectrumResult(index, True, None, found, features, ids, [verdicts[i] for i in ids])
+
+    def edge(self, result: SpectrumResult) -> AbsorptionEdge | None:
+        """Onset and gap of a spectrum; None when it is not usable."""
+        return None if result.spectrum is None else self._edges.find(result.spectrum)
 
     def _begin(self, panel: float) -> None:
         """A new coordinate on the slow axis begins new tracks."""

@@ -50,7 +50,7 @@ class SeriesAnalysis(ScanAnalysis):
         if np.ptp(filled[usable]) < _LEAST_RANGE:
             return "the same value at every pixel"
         if err is None:
-            noise = estimated_noise(filled, usable, float(np.median(self.axis.step_nm)))
+            noise = estimated_noise(filled, usable, self.axis.pixel_nm)
             return Absorbance(np.where(usable, filled, 0.0), np.where(usable, noise, np.inf), usable)
         usable &= np.isfinite(err) & (err > 0)
         found = Absorbance(np.where(usable, filled, 0.0), np.where(usable, err, np.inf), usable)

@@ -85,7 +85,7 @@ def flicker(found: Absorbance, axis: Axis) -> str | None:
     bright = _LN10 * float(np.partition(sparse, len(sparse) // 4)[len(sparse) // 4]) if len(sparse) else 0.0
     if bright < _MOST_SCATTER:
         return None
-    own = _own_noise(found, float(np.median(axis.step_nm)))
+    own = _own_noise(found, axis.pixel_nm)
     shared = bright * math.sqrt(max(1 - own, 0.0))
     if own > _OWN_SHARE or shared < _MOST_SCATTER:
         return None

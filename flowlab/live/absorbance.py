@@ -7,7 +7,7 @@ import numpy as np
 
 from flowlab.analysis.absorbance import Counts
 from flowlab.analysis.areas import Area, areas_of
-from flowlab.analysis.edge import EdgeEnergy
+from flowlab.analysis.edge import AbsorptionEdge, EdgeEnergy
 from flowlab.analysis.scan import ScanAnalysis, SpectrumResult
 from flowlab.analysis.tracks import Track
 from flowlab.analysis.verdict import Verdict
@@ -190,7 +190,7 @@ class AbsorbanceAnalysis:
             "size_dispersion_err": or_nan(spread and spread.err),
             "size_dispersion_is_upper_bound": spread is not None and spread.is_upper_bound,
             "size_dispersion_why": "no exciton is followed here" if spread is None else spread.why,
-            **_edge_data(result),
+            **_edge_data(self._scan.edge(result) if self._scan else None, result.why),
             "cluster_height": or_nan(cluster and cluster.height),
             "cluster_height_err": or_nan(cluster and cluster.height_err),
             "feature_wavelength_nm": np.array([f.wavelength_nm for f in result.features]),
@@ -279,10 +279,10 @@ class AbsorbanceAnalysis:
         }
 
 
-def _edge_data(result: SpectrumResult) -> dict[str, Any]:
+def _edge_data(edge: AbsorptionEdge | None, why: str | None) -> dict[str, Any]:
     """Onset and gap of a spectrum, or why it has none."""
-    unusable = EdgeEnergy(None, None, f"not usable: {result.why}")
-    onset, tauc = (unusable, unusable) if result.edge is None else (result.edge.onset, result.edge.tauc)
+    unusable = EdgeEnergy(None, None, f"not usable: {why}")
+    onset, tauc = (unusable, unusable) if edge is None else (edge.onset, edge.tauc)
     return {
         "onset_nm": or_nan(onset.wavelength_nm),
         "onset_err_nm": or_nan(onset.wavelength_err_nm),
