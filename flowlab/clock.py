@@ -21,7 +21,7 @@ class Clock:
     SHORTEST_PAUSE_S = 0.002
     #: The shortest time limit, in real seconds, where the plant runs faster than real time: a busy machine stands still
     #: that long, while much happens in the plant.
-    SHORTEST_LIMIT_S = 1.0
+    SHORTEST_LIMIT_S = 3.0
 
     def __init__(self, speed: float = 1.0):
         if not speed > 0:

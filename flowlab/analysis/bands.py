@@ -24,7 +24,8 @@ PRIOR_SIGMA_EV, _PRIOR_LOG_SIGMA = 0.055, 1.0
 _PRIOR_CENTRE_EV = 0.05
 _MOST_STEPS = 16  # what has not settled by then is ill determined, and better left near where it began
 _SIGNIFICANT = 3.0  # what is less sure of its height than this after the fit is no band
-_CONVERGED = 0.02  # of the sum of squares, in which 1 is one sigma
+_LARGEST_STEP = 0.7  # of the logarithm of a width
+_CONVERGED = 0.2  # of the sum of squares, in which 1 is one sigma
 _FIRST_DAMPING = 1e-2
 _SQRT_2_PI = float(np.sqrt(2 * np.pi))
 
@@ -95,21 +96,21 @@ def curvature_of(energy_ev: Array, smoothing_ev: float, parameters: Array) -> tu
 
     def derivatives() -> Array:
         jacobian = np.empty((*parameters.shape, len(energy_ev)))
-        by_u = peak * (2 + inside)  # 3 − u²
-        by_u *= u
-        by_u *= -height
-        by_s = -3 * height * per_height - u * by_u  # at one energy, u falls as s grows
-        if has_edges:
-            edge = columns[3]
-            jacobian[:, 3] = per_edge
-            edge_by_u = gauss * inside * (edge / (_SQRT_2_PI * s**2))
-            by_s -= 2 * edge * per_edge + u * edge_by_u
-            by_u += edge_by_u
-        np.multiply(by_u, -1 / s, out=jacobian[:, 0])
-        # d ln(σ) moves σ itself, and s with it: ds/d ln σ = σ²/s
-        np.multiply(by_s, (sigma / s) ** 2, out=jacobian[:, 1])
-        jacobian[:, 1] += height * per_height
+        share = (sigma / s) ** 2  # d ln(σ) moves σ itself, and s with it: ds/d ln σ = σ²/s
+        term = 2 + inside  # 3 − u²
+        term *= peak
+        term *= u
+        np.multiply(term, height / s, out=jacobian[:, 0])
+        term *= u  # at one energy, u falls as s grows
+        term *= height * share
+        np.multiply(per_height, height * (1 - 3 * share), out=jacobian[:, 1])
+        jacobian[:, 1] += term
         jacobian[:, 2] = per_height
+        if has_edges:
+            edge_by_u = gauss * inside * (columns[3] / (_SQRT_2_PI * s**2))
+            jacobian[:, 0] -= edge_by_u / s
+            jacobian[:, 1] -= share * (2 * columns[3] * per_edge + u * edge_by_u)
+            jacobian[:, 3] = per_edge
         return jacobian.reshape(parameters.size, -1)
 
     return value, derivatives
@@ -145,7 +146,6 @@ def fit_bands(
         start, likely = (np.column_stack([each, np.zeros(len(start))]) for each in (start, likely))
     shape = start.shape
     likely, prior, weight = likely.ravel(), prior.ravel(), 1 / err
-    diagonal = np.arange(len(prior))
 
     def model(p: Array) -> tuple[Array, Callable[[], Array], float]:
         value, derivatives = curvature_of(energy_ev, smoothing_ev, p.reshape(shape))
@@ -155,7 +155,10 @@ def fit_bands(
 
     def normal_of(jacobian: Array, damping: float) -> Array:
         normal = jacobian @ jacobian.T
-        normal[diagonal, diagonal] = (normal[diagonal, diagonal] + prior) * (1 + damping) + 1e-12
+        diagonal = normal.reshape(-1)[:: len(prior) + 1]
+        diagonal += prior
+        diagonal *= 1 + damping
+        diagonal += 1e-12
         return normal
 
     # Damped as H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05, does it.
@@ -166,9 +169,11 @@ def fit_bands(
         gradient = jacobian @ residual - prior * (parameters - likely)
         normal = normal_of(jacobian, damping)
         step = np.linalg.solve(normal, gradient)
-        step[1 :: shape[1]] = np.clip(step[1 :: shape[1]], -0.7, 0.7)
+        widths = step[1 :: shape[1]]
+        np.minimum(np.maximum(widths, -_LARGEST_STEP, out=widths), _LARGEST_STEP, out=widths)
         expected = float(2 * step @ gradient - step @ (normal @ step))
         if 0 <= expected < _CONVERGED:
+            parameters = parameters + step
             break
         tried = model(parameters + step)
         gained = chi2 - tried[2]

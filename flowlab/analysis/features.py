@@ -91,8 +91,11 @@ def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
         axis: its wavelengths.
     """
     pixels, lines = take_lines(spectrum, axis)
-    value, usable = axis.binned(pixels), axis.binned(spectrum.usable.astype(float)) == 1.0
-    variance = axis.binned(np.where(spectrum.usable, spectrum.err, 0.0) ** 2) / axis.pixels_per_bin
+    value, err = axis.binned(pixels), spectrum.err
+    usable = np.ones(len(value), bool)
+    if not spectrum.usable.all():
+        err, usable = np.where(spectrum.usable, err, 0.0), axis.binned(spectrum.usable.astype(float)) == 1.0
+    variance = axis.binned(err * err) / axis.pixels_per_bin
     fine = _Curvature.of(value, variance, usable, axis.fine, axis)
     features = [_of_line(line) for line in lines if axis.search_nm[0] <= line.wavelength_nm <= axis.search_nm[1]]
     if fine.usable.any():

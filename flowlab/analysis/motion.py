@@ -135,23 +135,26 @@ def stands_or_moves(course: Course) -> tuple[float, float]:
     pulled_along = _PULLED_ALONG_NM / float(walked[-1])
     models = np.array([(pulled_along, 0.0, _FIXED_NM), *_MOTIONS])[:, :, None, None]
     noise = np.diag(course.variance_nm2) + models[:, 2] ** 2 * np.eye(len(t))
-    along, *moving = _log_likelihoods(course.positions_nm, noise + models[:, 0] ** 2 * slope + models[:, 1] ** 2 * walk)
-    quiet, pulled = _stands(course, _FIXED_NM), _stands(course, _FIXED_NM + _PULLED * course.width_nm)
-    return _mean_of([quiet, pulled, float(along)]), _mean_of([float(each) for each in moving])
+    covariances = noise + models[:, 0] ** 2 * slope + models[:, 1] ** 2 * walk
+    along, *moving = _log_likelihoods(course.positions_nm, covariances)
+    quiet, pulled = _stands(course, np.array([[_FIXED_NM], [_FIXED_NM + _PULLED * course.width_nm]]))
+    return _mean_of([quiet, pulled, along]), _mean_of(moving)
 
 
 def _mean_of(logarithms: list[float]) -> float:
     return float(np.logaddexp.reduce(logarithms)) - math.log(len(logarithms))
 
 
-def _stands(course: Course, scatter_nm: float) -> float:
+def _stands(course: Course, scatter_nm: Array) -> list[float]:
+    """Likelihood for each of several scatters, shape (scatters, 1)."""
     variance = course.variance_nm2 + scatter_nm**2
     square = (course.positions_nm - course.position_nm) ** 2
     itself = math.log(1 - _STRAYS) - 0.5 * (square / variance + np.log(2 * math.pi * variance))
     stray = math.log(_STRAYS) - 0.5 * (square / _STRAY_NM**2 + math.log(2 * math.pi * _STRAY_NM**2))
     # The position is not known beforehand: that costs the ratio of what is known of it after and before.
-    known_better = 0.5 * math.log(1 / (1 + _ANYWHERE_NM**2 * float(np.sum(1 / variance))))
-    return float(np.logaddexp(itself, stray).sum()) + known_better
+    known_better = -0.5 * np.log(1 + _ANYWHERE_NM**2 * np.sum(1 / variance, axis=1))
+    found: list[float] = (np.logaddexp(itself, stray).sum(axis=1) + known_better).tolist()
+    return found
 
 
 def follows(course: Course, first: Course) -> float | None:
@@ -181,7 +184,7 @@ def _around(positions: Array, variance: Array) -> float:
     return -0.5 * (spread + float(np.log(2 * math.pi * variance).sum()) + known_better)
 
 
-def _log_likelihoods(positions: Array, covariances: Array) -> Array:
+def _log_likelihoods(positions: Array, covariances: Array) -> list[float]:
     """Marginal likelihood of positions around an unknown level, for each of several covariances."""
     residual = positions - positions.mean()
     known = len(positions) * math.log(2 * math.pi)
@@ -190,4 +193,4 @@ def _log_likelihoods(positions: Array, covariances: Array) -> Array:
         factor, solved, _ = dposv(covariance, residual, lower=True)  # positive definite: its diagonal has errors
         determinant = 2 * float(np.log(factor.diagonal()).sum())
         found.append(-0.5 * (float(residual @ solved) + determinant + known))
-    return np.array(found)
+    return found
