@@ -55,22 +55,28 @@ class PlugReadings(Device):
     address = None
     plug = Plug(nan, why="nothing has been noted yet")
 
-    def ask_entered_ml(self) -> float:  # noqa: D102
+    def ask_entered_ml(self) -> float:
+        """Volume pumped when the plug entered the mixer."""
         return self.plug.entered_ml
 
-    def ask_age_s(self) -> float:  # noqa: D102
+    def ask_age_s(self) -> float:
+        """Time since the plug entered the mixer."""
         return self.plug.age_s
 
-    def ask_residence_s(self) -> float:  # noqa: D102
+    def ask_residence_s(self) -> float:
+        """Time that the plug spent in the heated sections."""
         return self.plug.residence_s
 
-    def ask_nucleation_c(self) -> float:  # noqa: D102
+    def ask_nucleation_c(self) -> float:
+        """Mean temperature of the nucleation chamber while the plug was in it."""
         return self.plug.nucleation_c
 
-    def ask_growth_c(self) -> float:  # noqa: D102
+    def ask_growth_c(self) -> float:
+        """Mean temperature of the growth oven while the plug was in it."""
         return self.plug.growth_c
 
-    def ask_why(self) -> str:  # noqa: D102
+    def ask_why(self) -> str:
+        """Why something of the plug is not known; empty when all is."""
         return self.plug.why
 
 

@@ -64,16 +64,20 @@ class ReactorParts(Instrument):
         self.residence_limits_s = (self.path.reaction_ml / fastest_ml_s, settings.longest_residence_s)
         super().__init__(name, entry, bench)
 
-    def ask_nucleation_c(self) -> float:  # noqa: D102
+    def ask_nucleation_c(self) -> float:
+        """Temperature of the nucleation chamber, measured now."""
         return self._nucleation.ask_temperature_c()
 
-    def ask_growth_c(self) -> float:  # noqa: D102
+    def ask_growth_c(self) -> float:
+        """Temperature of the growth oven, measured now."""
         return self._growth.ask_temperature_c()
 
-    def ask_nucleation_setpoint_c(self) -> float:  # noqa: D102
+    def ask_nucleation_setpoint_c(self) -> float:
+        """Set point of the nucleation chamber, as its controller has it."""
         return self._nucleation.ask_setpoint_c()
 
-    def ask_growth_setpoint_c(self) -> float:  # noqa: D102
+    def ask_growth_setpoint_c(self) -> float:
+        """Set point of the growth oven, as its controller has it."""
         return self._growth.ask_setpoint_c()
 
     def ask_flow_ml_min(self) -> float:

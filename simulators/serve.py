@@ -25,8 +25,8 @@ from flowlab.errors import BadInputError, FlowlabError
 from simulators.wire.bench import Bench
 from simulators.wire.control import ControlPort
 
-#: How often the plant is brought up to now while nobody asks, in real seconds.
-TICK_S = 0.004
+#: How often the plant is brought up to now while nobody asks, in real seconds. Whoever asks finds it up to now.
+TICK_S = 0.01
 
 
 class _Parser(argparse.ArgumentParser):

@@ -21,6 +21,9 @@ MEASURED_SPECTRA = Path(
 
 pytest.register_assert_rewrite("tests.simulators.benches")
 
+# As the command line has it, for all that tests start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Wall-clock deadlines would make tests depend on the machine's speed.
 settings.register_profile("flowlab", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 settings.load_profile("flowlab")

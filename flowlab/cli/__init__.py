@@ -71,6 +71,9 @@ app.command("safe-state")(simulate.safe_state)
 
 def main() -> None:
     """Run the command line."""
+    # Matrices are small here, and the cores are for processes: threads of linear algebra would only wait for each
+    # other, and take a tenth of a second of each process to start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

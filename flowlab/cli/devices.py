@@ -24,11 +24,13 @@ def devices(
     Nothing is set in motion: pumps are stopped, then everything that was connected goes into its safe state, as at
     the end of a plan. Not while a plan runs, which that would end. The exit code is 1 when a device failed.
     """
-    from flowlab.bench import Bench
     from flowlab.config import load_instrument
-    from flowlab.daemon.roll_call import call
 
     loaded = load_instrument(config)
+
+    from flowlab.bench import Bench
+    from flowlab.daemon.roll_call import call
+
     with Bench(loaded, config) as bench:
         answers = call(bench, name, _keep_quiet if as_json else _show)
     if as_json:

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flowlab.errors import BadInputError
+
+if TYPE_CHECKING:
+    from flowlab.stream import StoredRun
 
 Config = Annotated[str, typer.Argument(help="Instrument file, or the name of a shipped one: simulated-flow.")]
 ConfigOption = Annotated[
@@ -28,6 +31,20 @@ Seed = Annotated[
 ]
 
 DATA = Path("flowlab-data")
+
+
+def find_run(run: str, data: Path) -> "StoredRun":
+    """A run that is kept in ``data``, by its uid, the beginning of it, or a path.
+
+    Raises:
+        BadInputError: there is none, or it cannot be looked up.
+    """
+    from flowlab.stream import RunStore
+
+    try:
+        return RunStore(data).find(run)
+    except OSError as error:
+        raise BadInputError(f"{run}: cannot be looked up: {error.strerror}") from None
 
 
 def json_object(text: str) -> dict[str, Any]:

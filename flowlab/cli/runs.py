@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowlab.cli.options import DATA, Config, Data, Json, json_object
-from flowlab.errors import BadInputError
+from flowlab.cli.options import DATA, Config, Data, Json, find_run, json_object
 
 if TYPE_CHECKING:
-    from flowlab.stream import StoredRun
+    pass
 
 Run = Annotated[str, typer.Argument(help="uid of a run, or the beginning of it, or a path to its folder or journal.")]
 
@@ -28,15 +27,21 @@ def run(
 
     The instrument is a real one, or one that `flowlab simulate` runs elsewhere.
     """
+    from flowlab.config import load_instrument, load_material
+    from flowlab.daemon.plans import Plan
+
+    # A mistake is told before anything is started, and before what takes seconds to import is.
+    wanted = json_object(parameters)
+    loaded = load_instrument(config)
+    Plan(loaded, plan, config).check(wanted)
+    load_material(loaded.material)  # or nobody would analyse what the plan measures
+
     from flowlab.cli.progress import RunProgress
-    from flowlab.config import load_material
     from flowlab.daemon.session import Session
     from flowlab.report.page import write_report
     from flowlab.report.words import answer
 
-    wanted = json_object(parameters)
     session = Session(config, data, simulate=False)
-    load_material(session.config.material)  # or nobody would analyse what the plan measures
     with session, RunProgress(session.documents) as progress:
         outcome = session.run(plan, wanted, progress.watch)
     for problem in outcome.problems:
@@ -53,15 +58,6 @@ def run(
         sys.stdout.write(f"\n{answer(reported)}\n\n{listed}")
 
 
-def _find(run: str, data: Path) -> "StoredRun":
-    from flowlab.stream import RunStore
-
-    try:
-        return RunStore(data).find(run)
-    except OSError as error:
-        raise BadInputError(f"{run}: cannot be looked up: {error.strerror}") from None
-
-
 def report(
     run: Run,
     out: Annotated[Path, typer.Option("--out", "-o", help="The page to write; figures go beside it.")],
@@ -71,7 +67,7 @@ def report(
     from flowlab.report.page import write_report
     from flowlab.report.words import answer
 
-    reported = write_report(_find(run, data), out)
+    reported = write_report(find_run(run, data), out)
     sys.stdout.write(f"{answer(reported)}\n{out}\n")
 
 
@@ -106,7 +102,7 @@ def export(
     from flowlab.report.load import results_of
     from flowlab.storage.export import export_run
 
-    stored = _find(run, data)
+    stored = find_run(run, data)
     target = out or Path(f"{stored.folder.absolute().name}{_ENDINGS[form]}")
     for path in export_run(stored, results_of(stored), form.value, target):
         sys.stdout.write(f"{path}\n")
@@ -128,7 +124,7 @@ def replay(
     from flowlab.cli.progress import RunProgress
     from flowlab.daemon.replay import replay_run
 
-    stored = _find(run, data)
+    stored = find_run(run, data)
     with RunProgress() as progress:
         outcome = replay_run(stored, speed, progress.watch)
     if as_json:

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from flowlab.report.axes import axis_name
+from flowlab.report.legend import Legend
 from flowlab.report.load import RunData
 
 _SAXS, _CLUSTER, _EXCITON = "#2f7d5b", "#7a3f9d", "#b5541d"
@@ -28,15 +29,7 @@ def joint(run: RunData) -> Figure:
     place = figure.subplots()
     at = np.unique([row["coordinate"] for row in run.joint if not math.isnan(row["coordinate"])])
     aside = _ASIDE * float(np.diff(at).min()) if len(at) > 1 else 0.07
-    labelled: set[str] = set()
-
-    def label(text: str) -> str:
-        """The text once; then what matplotlib leaves out of a legend."""
-        if text in labelled:
-            return "_nolegend_"
-        labelled.add(text)
-        return text
-
+    legend = Legend()
     drawn: set[tuple[float, float]] = set()
     for row in run.joint:
         x, y = row["coordinate"], row["saxs_diameter_nm"]
@@ -44,10 +37,10 @@ def joint(run: RunData) -> Figure:
             drawn.add((x, y))
             place.vlines(
                 [x - aside], [y * (1 - row["saxs_width"])], [y * (1 + row["saxs_width"])], color=_SAXS, alpha=0.25,
-                lw=6, label=label("SAXS, width (one σ)"), zorder=1,
+                lw=6, label=legend.once("SAXS, width (one σ)"), zorder=1,
             )  # fmt: skip
             err = [row["saxs_diameter_err_nm"]]
-            place.errorbar([x - aside], [y], err, fmt="o", color=_SAXS, label=label("SAXS"), **_STYLE)
+            place.errorbar([x - aside], [y], err, fmt="o", color=_SAXS, label=legend.once("SAXS"), **_STYLE)
         y = row["absorption_diameter_nm"]
         if not math.isnan(y):
             exciton = row["particles"] == "exciton"
@@ -55,10 +48,10 @@ def joint(run: RunData) -> Figure:
             curve = row["absorption_curve_err_nm"]
             place.vlines(
                 [x + aside], [y - curve], [y + curve], color=colour, alpha=0.22, lw=6, zorder=1,
-                label=label(f"absorption, {what}: sizing curve (one σ)"),
+                label=legend.once(f"absorption, {what}: sizing curve (one σ)"),
             )  # fmt: skip
             err, mark = [row["absorption_fit_err_nm"]], "D" if exciton else "s"
-            text = label(f"absorption, {what}")
+            text = legend.once(f"absorption, {what}")
             place.errorbar([x + aside], [y], err, fmt=mark, color=colour, label=text, **_STYLE)
     place.set_xlabel(f"{name} / {unit}" if unit else name)
     place.set_ylabel("diameter / nm")

@@ -10,6 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from flowlab.report.axes import axis_name
+from flowlab.report.legend import Legend
 from flowlab.report.load import RunData
 from flowlab.report.palette import COLOUR
 
@@ -82,33 +83,33 @@ def radii(run: RunData) -> Figure:
     name, unit, _ = axis_name(run.start["analysis"]["axes"][-1])
     figure = Figure(figsize=(6.8, 4.4), dpi=110, layout="constrained")
     place = figure.subplots()
-    labelled: set[str] = set()
-
-    def label(text: str) -> str:
-        """The text once; then what matplotlib leaves out of a legend."""
-        if text in labelled:
-            return "_nolegend_"
-        labelled.add(text)
-        return text
-
+    legend = Legend()
     for point in run.points:
         x = point["coordinate"]
         if math.isnan(point["radius_nm"]):
-            place.axvline(x, color="0.85", lw=4, zorder=0, label=label("no radius"))
+            place.axvline(x, color="0.85", lw=4, zorder=0, label=legend.once("no radius"))
             continue
         y, err, width = point["radius_nm"], point["radius_err_nm"], point["radius_width"] * point["radius_nm"]
         known = point["sizes"] in ("narrow", "spread", "several")
         text = "mean radius" if known else "mean radius; form of the distribution unknown"
         fill = "#2f7d5b" if known else "white"
-        place.errorbar([x], [y], [err], fmt="o", color="#2f7d5b", mfc=fill, label=label(text), **_STYLE)
+        place.errorbar([x], [y], [err], fmt="o", color="#2f7d5b", mfc=fill, label=legend.once(text), **_STYLE)
         if width > 0:
             place.vlines(
-                [x], [y - width], [y + width], color="#2f7d5b", alpha=0.25, lw=5, label=label("width (one σ)"), zorder=1
+                [x],
+                [y - width],
+                [y + width],
+                color="#2f7d5b",
+                alpha=0.25,
+                lw=5,
+                label=legend.once("width (one σ)"),
+                zorder=1,
             )
         if point["sizes"] == "several":
             place.errorbar(
                 [x] * len(point["population_radius_nm"]), point["population_radius_nm"],
-                point["population_radius_err_nm"], fmt="s", color="#b5541d", label=label("several sizes"), **_STYLE,
+                point["population_radius_err_nm"], fmt="s", color="#b5541d", label=legend.once("several sizes"),
+                **_STYLE,
             )  # fmt: skip
     place.set_xlabel(f"{name} / {unit}" if unit else name)
     place.set_ylabel("radius / nm")

@@ -23,10 +23,11 @@ import tomllib
 from bisect import bisect_right
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import solve_ivp
+from scipy.integrate import odeint
 
 from simulators.plant.parts import PlugHistory, Populations
 
@@ -53,6 +54,7 @@ M0, M1, M2, M3 = 8, 9, 10, 11  # moments of the crystals' diameter: number, Σ D
 SIZE = 12
 
 Parameters = dict[str, float]
+Array = NDArray[np.float64]
 
 
 def load_parameters(path: Path | None = None) -> Parameters:
@@ -71,11 +73,11 @@ class Rates:
 
     REFERENCE_K = 553.15
 
-    def __init__(self, parameters: Parameters, temperature_k: NDArray[np.float64]):
+    def __init__(self, parameters: Parameters, temperature_k: Array):
         p = parameters
         x = (1 / temperature_k - 1 / self.REFERENCE_K) / R_KJ_MOL_K
 
-        def arrhenius(log10_at_reference: float, energy_kj_mol: float) -> NDArray[np.float64]:
+        def arrhenius(log10_at_reference: float, energy_kj_mol: float) -> Array:
             return np.exp(np.log(10) * log10_at_reference - energy_kj_mol * x)
 
         early = p["early_growth_kj_mol"]
@@ -101,23 +103,25 @@ class Rates:
         self._name_rows()
 
     def _name_rows(self) -> None:
-        self.prompt, self.binding, self.release, self.nucleation = self._table[:4]
-        self.crystal_growth, self.crystal_solubility = self._table[4:6]
-        self.growth, self.solubility, self.dissolution = self._table[6:11], self._table[11:16], self._table[16:21]
+        table = self._table
+        self.prompt, self.binding, self.release, self.nucleation = table[:4]
+        self.crystal_growth, self.crystal_solubility = table[4:6]
+        self.growth, self.solubility, self.dissolution = table[6:11], table[11:16], table[16:21]
 
     def between(self, node: int, share: float) -> "Rates":
-        """Rates between two neighbouring temperatures: ``share`` of the way from ``node`` to the next."""
+        """Rates between two neighbouring temperatures, ``share`` of the way from ``node`` to the next, as numbers."""
         rates = object.__new__(Rates)
-        rates._table = self._table[:, node] + share * self._steps[:, node]
+        low, step = self._steps[node]
+        rates._table = (low + share * step).tolist()
         rates._name_rows()
         return rates
 
     @cached_property
-    def _steps(self) -> NDArray[np.float64]:
-        return np.diff(self._table)
+    def _steps(self) -> list[tuple[Array, Array]]:
+        return list(zip(self._table.T[:-1].copy(), np.diff(self._table).T.copy(), strict=True))
 
 
-def _stoichiometry() -> NDArray[np.float64]:
+def _stoichiometry() -> Array:
     """What each process does to each quantity, shape (12, 17).
 
     Processes: prompt release, binding, slow release, nucleation, growth of each family (5), dissolution of each
@@ -142,60 +146,82 @@ def _stoichiometry() -> NDArray[np.float64]:
 
 
 STOICHIOMETRY = _stoichiometry()
-_FAMILIES = np.arange(C.start, C.stop)
-_GROWTH, _DISSOLUTION = np.arange(4, 9), np.arange(9, 14)
-_MOMENTS, _MOMENTS_OF = np.arange(14, 17), np.arange(M0, M3)
 
 
-def derivative(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
+def derivative(y: Array, k: Rates) -> Array:
     """Time derivative of a state, per second; both of shape (12, …)."""
-    m, c = y[M], y[C]
-    speed = crystal_speed(y, k)
-    flux = np.empty((17, *y.shape[1:]))
-    flux[0] = k.prompt * y[F]
-    flux[1] = k.binding * y[F]
-    flux[2] = k.release * y[P]
-    flux[3] = k.nucleation * y[P] ** 2
-    flux[4:9] = k.growth * c * m
-    flux[9:14] = k.dissolution * np.maximum(1 - m / k.solubility, 0) * c
-    flux[14:17] = speed * y[M0:M3]
+    # Numbers are reckoned with one by one three times as fast as arrays that hold one each.
+    flux = np.array(_fluxes(y.tolist() if y.ndim == 1 else list(y), k))
     return np.tensordot(STOICHIOMETRY, flux, 1) if y.ndim > 1 else STOICHIOMETRY @ flux
 
 
-def jacobian(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
+def _fluxes(y: list[Any], k: Rates) -> list[Any]:
+    """How fast each process goes, in the order of :func:`_stoichiometry`; of numbers or of arrays alike."""
+    m, p = y[M], y[P]
+    speed = crystal_speed(y, k)
+    return [
+        k.prompt * y[F],
+        k.binding * y[F],
+        k.release * p,
+        k.nucleation * p * p,
+        *[g * c * m for g, c in zip(k.growth, y[C], strict=True)],
+        *[d * (m < s) * (1 - m / s) * c for d, s, c in zip(k.dissolution, k.solubility, y[C], strict=True)],
+        speed * y[M0],
+        speed * y[M1],
+        speed * y[M2],
+    ]
+
+
+#: Where the terms of :func:`jacobian` stand: each process, and the quantity it depends on.
+_DEPENDS = np.array(
+    [(0, F), (1, F), (2, P), (3, P)]
+    + [(4 + i, C.start + i) for i in range(5)]
+    + [(4 + i, M) for i in range(5)]
+    + [(9 + i, C.start + i) for i in range(5)]
+    + [(9 + i, M) for i in range(5)]
+    + [(14 + i, M0 + i) for i in range(3)]
+    + [(14 + i, M) for i in range(3)]
+).T
+
+
+def jacobian(y: Array, k: Rates) -> Array:
     """How the derivative of one state depends on that state, shape (12, 12); an integrator finds its way by it.
 
     That crystals fade as they shrink is left out.
     """
-    m, c = y[M], y[C]
-    undersaturated = np.maximum(1 - m / k.solubility, 0)
+    state = y.tolist()
+    m, clusters, moments = state[M], state[C], state[M0:M3]
+    dissolving = [(d * (m < s), s) for d, s in zip(k.dissolution, k.solubility, strict=True)]
     flux = np.zeros((17, SIZE))
-    flux[[0, 1], F] = k.prompt, k.binding
-    flux[[2, 3], P] = k.release, 2 * k.nucleation * y[P]
-    flux[_GROWTH, _FAMILIES] = k.growth * m
-    flux[4:9, M] = k.growth * c
-    flux[_DISSOLUTION, _FAMILIES] = k.dissolution * undersaturated
-    flux[9:14, M] = -k.dissolution * (undersaturated > 0) / k.solubility * c
-    flux[_MOMENTS, _MOMENTS_OF] = crystal_speed(y, k)
-    flux[14:17, M] = k.crystal_growth * y[M0:M3]
+    flux[*_DEPENDS] = [
+        k.prompt,
+        k.binding,
+        k.release,
+        2 * k.nucleation * state[P],
+        *[g * m for g in k.growth],
+        *[g * c for g, c in zip(k.growth, clusters, strict=True)],
+        *[d * (1 - m / s) for d, s in dissolving],
+        *[-d / s * c for (d, s), c in zip(dissolving, clusters, strict=True)],
+        *[crystal_speed(state, k)] * 3,
+        *[k.crystal_growth * moment for moment in moments],
+    ]
     return STOICHIOMETRY @ flux
 
 
-def crystal_speed(y: NDArray[np.float64], k: Rates) -> NDArray[np.float64]:
-    """Growth rate of the crystals' diameter, nm/s; negative while they dissolve."""
+def crystal_speed(y: Any, k: Rates) -> Any:
+    """Growth rate of the crystals' diameter, nm/s; negative while they dissolve. Of numbers or of arrays alike."""
     speed = k.crystal_growth * (y[M] - k.crystal_solubility)
-    if not (speed < 0).any():
-        return speed
-    mean_nm = y[M1] / np.maximum(y[M0], 1e-30)
-    return np.where(speed < 0, speed * np.clip((mean_nm - SEED_NM) / _FADE_NM, 0, 1), speed)
+    left = (y[M1] / (abs(y[M0]) + 1e-30) - SEED_NM) / _FADE_NM
+    fading = (left >= 1) + (left > 0) * (left < 1) * left
+    return speed * ((speed >= 0) + (speed < 0) * fading)
 
 
-def cadmium(y: NDArray[np.float64]) -> NDArray[np.float64]:
+def cadmium(y: Array) -> Array:
     """All cadmium of a state, relative to the precursor at the mixer: 1, always."""
     return y[F] + y[P] + y[M] + np.tensordot(UNITS, y[C], 1) + UNITS_PER_D3 * y[M3]
 
 
-def fresh() -> NDArray[np.float64]:
+def fresh() -> Array:
     """The state right after mixing: fresh precursor only."""
     y = np.zeros(SIZE)
     y[F] = 1.0
@@ -227,30 +253,42 @@ class CadmiumSelenide:
         y = self._react(tuple(np.round(history.time_s, 4)), tuple(np.round(history.temperature_c, 4)))
         return populations(y, usable, excess_mmol_l=cadmium_mmol_l - usable)
 
-    def _integrate(self, time_s: tuple[float, ...], temperature_c: tuple[float, ...]) -> NDArray[np.float64]:
-        times = np.array(time_s)
+    def _integrate(self, time_s: tuple[float, ...], temperature_c: tuple[float, ...]) -> Array:
         rates = Rates(self._parameters, np.array(temperature_c) + 273.15)
-        last = len(times) - 2
+        last = len(time_s) - 2
 
+        @lru_cache(maxsize=1)  # asked for again at the same moment by each turn of an implicit step
         def rates_at(t: float) -> Rates:
             node = min(max(bisect_right(time_s, t) - 1, 0), last)
             step = time_s[node + 1] - time_s[node]
             return rates.between(node, (t - time_s[node]) / step if step > 0 else 0.0)
 
-        def rhs(t: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        def rhs(t: float, y: Array) -> Array:
             return derivative(y, rates_at(t))
 
-        def jac(t: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        def jac(t: float, y: Array) -> Array:
             return jacobian(y, rates_at(t))
 
-        span = times[0], times[-1]
-        solution = solve_ivp(rhs, span, fresh(), method="LSODA", jac=jac, rtol=1e-4, atol=1e-8)
-        if not solution.success:
-            raise ArithmeticError(f"the rate equations could not be integrated: {solution.message}")
-        return solution.y[:, -1]
+        # LSODA without a look at every step, of which there are hundreds.
+        span = [time_s[0], time_s[-1]]
+        y, told = odeint(
+            rhs,
+            fresh(),
+            span,
+            Dfun=jac,
+            tfirst=True,
+            tcrit=span[1:],
+            rtol=1e-4,
+            atol=3e-9,
+            mxstep=50_000,
+            full_output=True,
+        )
+        if told["message"] != "Integration successful.":
+            raise ArithmeticError(f"the rate equations could not be integrated: {told['message']}")
+        return y[-1]
 
 
-def populations(y: NDArray[np.float64], usable_mmol_l: float, excess_mmol_l: float = 0.0) -> Populations:
+def populations(y: Array, usable_mmol_l: float, excess_mmol_l: float = 0.0) -> Populations:
     """A relative state as concentrations."""
     number = max(float(y[M0]), 0.0)
     mean = float(y[M1]) / number if number > 1e-12 else float("nan")

@@ -38,9 +38,9 @@ from simulators.wire.server import MakeServer, Server
 
 T = TypeVar("T")
 
-#: Real seconds of the shortest step: above 200 plant seconds per second steps are longer, or a busy machine that fell
+#: Real seconds of the shortest step: above 100 plant seconds per second steps are longer, or a busy machine that fell
 #: behind would never catch up.
-_SHORTEST_STEP_S = 5e-4
+_SHORTEST_STEP_S = 1e-3
 
 
 class LoadedSyringe(BenchSettings):

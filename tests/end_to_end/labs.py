@@ -17,7 +17,7 @@ from flowlab.daemon.session import Session
 from flowlab.stream import Message, read_journal
 from tests.simulators.benches import Served
 
-SPEED = 400.0
+SPEED = 300.0
 
 
 def lab_file(path: Path, *replacements: tuple[str, str]) -> Path:

@@ -46,8 +46,8 @@ def test_it_prints_the_answer_of_palencia_2020(demo):
     assert "Traceback" not in demo["stderr"]
 
 
-def test_another_seed_gives_other_noise_and_the_same_window(demo, tmp_path):
-    result = flowlab_demo("--out", tmp_path, "--seed", 2)
+def test_another_seed_and_speed_give_other_noise_and_the_same_window(demo, tmp_path):
+    result = flowlab_demo("--out", tmp_path, "--seed", 2, "--speed", 300)
     facts = json.loads(result.stdout)
     assert facts["window_c"] == [270, 300]
     first, other = (next(_spectra(Path(f["journal"]))) for f in (demo, facts))

@@ -21,7 +21,7 @@ SCAN = {
     "blank_c": None,
 }
 COLD = SCAN | {"temperatures_c": [30.0], "detectors": ["pl"]}
-SPEED = 400.0
+SPEED = 300.0
 
 
 @pytest.mark.timeout(180)

@@ -30,7 +30,7 @@ SCAN = {
     "residence_time_s": 14.0,
     "steady": QUICK,
 }
-SPEED = 400.0
+SPEED = 300.0
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_stock_consumers_take_in_the_run(session, monkeypatch):
     dispatcher.subscribe(take)
     thread = threading.Thread(target=_start, args=(dispatcher,))
     thread.start()
-    outcome = session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [4.5, 6.0]}, ignore)
+    outcome = session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [45.0, 60.0]}, ignore)
     assert stopped.wait(30)
     dispatcher.loop.call_soon_threadsafe(dispatcher._task.cancel)
     thread.join()
@@ -255,8 +255,8 @@ def test_a_second_scan_finds_what_the_first_did_though_its_sample_is_still_in_th
 
 @pytest.mark.timeout(180)
 def test_two_runs_in_one_session_are_kept_apart(session):
-    first = session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [4.5]}, ignore)
-    second = session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [5.5]}, ignore)
+    first = session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [45.0]}, ignore)
+    second = session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [55.0]}, ignore)
     assert first.run_uid != second.run_uid
     assert first.stored.folder != second.stored.folder
     assert second.problems == []
@@ -273,7 +273,7 @@ def test_one_seed_gives_one_noise(tmp_path):
 
     for seed in (3, 3, 4):
         with Session(UV_VIS, tmp_path, simulate=True, speed=SPEED, seed=seed) as session:
-            session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [4.5]}, watch)
+            session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [45.0]}, watch)
     first, again, other = darks
     assert (first == again).all()
     assert (first != other).any()

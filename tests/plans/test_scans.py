@@ -23,7 +23,7 @@ from tests.instruments import UV_VIS
 from tests.simulators.benches import served
 from tests.support import is_safe
 
-SPEED = 400.0
+SPEED = 300.0
 QUICK = SteadyCriterion(flush_volumes=1.2, most_spectra=4)
 
 
@@ -151,7 +151,7 @@ def test_every_event_carries_the_history_of_the_plug_in_the_cell(run, lab):
 
 
 def test_dark_is_dark_and_reference_is_bright(run, bench):
-    documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5], steady=QUICK)
+    documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[45.0], steady=QUICK)
     first = {_stream(documents, doc): doc["data"]["spectrometer_counts"] for name, doc in documents if name == "event"}
     assert first["dark"].max() < 2000
     assert first["reference"].max() > 20_000
@@ -159,7 +159,7 @@ def test_dark_is_dark_and_reference_is_bright(run, bench):
 
 
 def test_a_point_is_steady_when_two_spectra_agree_and_says_so_when_they_do_not(run, bench):
-    documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5], steady=QUICK)
+    documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[45.0], steady=QUICK)
     assert primary(documents, "steady") == [True]
     spectrometer = bench.devices["spectrometer"]
 
@@ -168,7 +168,7 @@ def test_a_point_is_steady_when_two_spectra_agree_and_says_so_when_they_do_not(r
             spectrometer.set_integration_ms(10.0 + doc["data"]["spectra"])
 
     few = QUICK.model_copy(update={"most_spectra": 3})
-    documents = run(residence_time_scan, brighter, temperatures_c=[40.0], residence_times_s=[4.5], steady=few)
+    documents = run(residence_time_scan, brighter, temperatures_c=[40.0], residence_times_s=[45.0], steady=few)
     spectrometer.set_integration_ms(10.0)
     assert primary(documents, "steady") == [False]
     assert primary(documents, "spectra") == [3]
@@ -199,7 +199,7 @@ def test_a_scan_without_a_shutter_is_refused_before_anything_moves(run, lab, ben
     without = spectrometer.settings.model_copy(update={"shutter_message": 0})
     monkeypatch.setattr(spectrometer, "settings", without)
     with pytest.raises(LimitError, match="shutter_message is 0.* no dark spectrum") as failure:
-        run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5], steady=QUICK)
+        run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[45.0], steady=QUICK)
     assert "\n" not in str(failure.value)
     assert run.documents == []
     assert is_safe(lab.ask(truth=True))
@@ -246,7 +246,7 @@ def test_a_lost_line_in_mid_scan_fails_the_run_and_leaves_the_rest_safe(run, lab
             lab.ask(fault="unplug", device="selenium_pump")
 
     with pytest.raises(Exception) as failure:  # noqa: PT011  bluesky wraps it, and makes of it what it likes
-        run(residence_time_scan, unplug, temperatures_c=[60.0], residence_times_s=[4.5, 5.0, 6.0], steady=QUICK)
+        run(residence_time_scan, unplug, temperatures_c=[60.0], residence_times_s=[45.0, 50.0, 60.0], steady=QUICK)
     assert isinstance(ours(failure.value), LinkError)
     assert "selenium_pump" in str(ours(failure.value))
     assert run.documents[-1][1]["exit_status"] == "fail"

@@ -25,6 +25,8 @@ from simulators.wire.instrument import Fault
 
 #: How often a port that is free for TCP is sought that is free for UDP, too.
 _ATTEMPTS = 20
+#: Real seconds between two rounds in which those who watch are told what changed: a fast scan rate of an IOC.
+_SCAN_S = 0.01
 
 
 class ChannelAccessServer:
@@ -109,6 +111,7 @@ class ChannelAccessServer:
 
     async def _publish(self, moved: asyncio.Event) -> None:
         while await moved.wait():
+            await asyncio.sleep(_SCAN_S)
             moved.clear()
             for instrument in self._instruments:
                 if instrument.name not in self._silent:

@@ -298,7 +298,7 @@ def test_bad_input_is_one_line_and_exit_code_2(series, run, tmp_path):
     counts.write_bytes(bytes(damaged))
     for arguments, says in (
         ([binary, "-m", "CdSe"], "is not a text file"),
-        ([series, "-m", "CdSe", "--json", series], "is one of the files to be analysed"),
+        ([series, "-m", "CdSe", "--json", series], "is what the answer is made of; name another file"),
         ([series], "Missing option '--material'"),
     ):
         result = analyze(*arguments)

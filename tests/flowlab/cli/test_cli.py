@@ -21,7 +21,7 @@ from tests.instruments import UV_VIS
 from tests.simulators.benches import served
 from tests.support import PANELS, documents_of_a_scan, is_safe
 
-SCAN = {"temperatures_c": [40.0], "residence_times_s": [4.5, 5.0, 5.5, 6.0], "steady": {"flush_volumes": 1.2}}
+SCAN = {"temperatures_c": [40.0], "residence_times_s": [45.0, 50.0, 55.0, 60.0], "steady": {"flush_volumes": 1.2}}
 #: Wavelengths and two spectra.
 ROWS = "".join(f"{400 + i},0.{i + 1},0.{i + 2}\n" for i in range(12))
 
@@ -363,7 +363,7 @@ def test_a_limit_is_refused_with_exit_code_2_and_nothing_moves(lab, tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_interrupted_ends_safe_with_its_stop_document(lab, tmp_path, number, code):
     path = addressed(tmp_path / "my.toml", lab.addresses)
-    scan = {**SCAN, "temperatures_c": [60.0], "residence_times_s": [4.5 + 0.1 * i for i in range(60)]}
+    scan = {**SCAN, "temperatures_c": [60.0], "residence_times_s": [45.0 + i for i in range(60)]}
     command = [sys.executable, "-m", "flowlab", "run", path, "residence_time_scan", json.dumps(scan)]
     data = tmp_path / "data"
     with subprocess.Popen([*map(str, command), "--data", str(data)], stderr=subprocess.PIPE, text=True) as process:

@@ -40,9 +40,9 @@ def fault(lab):
 
 
 def run_a_pump(lab, device: str) -> None:
-    """As a person would, from a terminal."""
+    """As a person would, from a terminal; so slowly that its syringe lasts, however long the test takes."""
     with lab.connect(device) as pump:
-        for command in ("diameter 26.7", "irate 1 ml/min", "irun"):
+        for command in ("diameter 26.7", "irate 10 ul/min", "irun"):
             pump.sendall(f"{command}\r".encode())
             while not hear(pump, 1).endswith((b":", b">")):
                 pass

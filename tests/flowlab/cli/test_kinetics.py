@@ -130,7 +130,7 @@ def test_what_makes_no_sense_is_refused(run, tmp_path):
     assert "is named twice" in refused(run, run / "documents.journal")
     assert "there is no such file" in refused(tmp_path / "nowhere")
     assert "no families" in refused(run, material="InSb")
-    assert "is a file of the run" in refused(run, json_out=str(run / "documents.journal"))
+    assert "is what the answer is made of; name another file" in refused(run, json_out=str(run / "documents.journal"))
     assert "is a folder" in refused(run, json_out=str(tmp_path))
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
@@ -67,6 +67,7 @@ def test_the_jacobian_is_that_of_the_derivative(temperature_c):
 
 
 @settings(max_examples=15)
+@example([57.0, 206.0, 177.0, 25.0, 25.0, 25.0], 48.75)  # clusters end 40 times below where the integrator looked
 @given(st.lists(st.floats(25, 350), min_size=2, max_size=6), st.floats(0.1, 100.0))
 def test_whatever_a_plug_went_through_its_cadmium_is_all_there(temperatures_c, seconds):
     found = CadmiumSelenide().react(history(temperatures_c, seconds))
