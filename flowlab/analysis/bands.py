@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dposv
 
 Array = NDArray[np.float64]
 
@@ -168,7 +169,10 @@ def fit_bands(
     for _ in range(_MOST_STEPS):
         gradient = jacobian @ residual - prior * (parameters - likely)
         normal = normal_of(jacobian, damping)
-        step = np.linalg.solve(normal, gradient)
+        step, positive = dposv(normal, gradient)[1:]
+        if positive != 0:  # bands so alike that rounding decides between them
+            damping, rise = damping * rise, 2 * rise
+            continue
         widths = step[1 :: shape[1]]
         np.minimum(np.maximum(widths, -_LARGEST_STEP, out=widths), _LARGEST_STEP, out=widths)
         expected = float(2 * step @ gradient - step @ (normal @ step))

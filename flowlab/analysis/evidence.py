@@ -6,7 +6,7 @@ from statistics import median
 
 import numpy as np
 
-from flowlab.analysis.motion import Course, stands_or_moves
+from flowlab.analysis.motion import Course, log_sum, stands_or_moves
 from flowlab.analysis.tracks import Track
 
 #: A verdict needs this probability.
@@ -57,7 +57,7 @@ class Evidence:
     @property
     def surely_moves(self) -> bool:
         """Whether it is no band that stands."""
-        fixed = float(np.logaddexp.reduce([self.cluster, self.broad, self.artefact]))
+        fixed = log_sum([self.cluster, self.broad, self.artefact])
         return self.exciton - fixed > math.log(DECIDED / (1 - DECIDED))
 
 

@@ -83,6 +83,11 @@ class Feature:
         return float(np.hypot(self.wavelength_err_nm, self.overlap_err_nm))
 
 
+def pull_nm(visible_nm: float, wavelength_nm: float) -> float:
+    """How far a band is pulled at a wavelength, when it is ``visible_nm`` in the visible: energies pull."""
+    return visible_nm * max(wavelength_nm / _VISIBLE_NM, 1.0) ** 2
+
+
 def find_features(spectrum: Absorbance, axis: Axis) -> list[Feature]:
     """Bands of a spectrum, from blue to red; of more than 16 those that stand out most.
 
@@ -198,11 +203,11 @@ def _maxima(curvature: _Curvature) -> dict[float, float]:
     y = np.where(curvature.usable, curvature.value, -np.inf)
     # A band at either end may have its maximum at the next point of the grid.
     lowest, highest = curvature.search_ev[0] - 0.5 * GRID_EV, curvature.search_ev[1] + 0.5 * GRID_EV
-    searched = (energy >= lowest) & (energy <= highest)
-    inner = np.arange(1, len(y) - 1)
-    highest = (y[inner] >= y[inner - 1]) & (y[inner] > y[inner + 1]) & searched[inner]
-    highest &= np.isfinite(y[inner - 1]) & np.isfinite(y[inner + 1])
-    peaks = inner[highest & (y[inner] > THRESHOLD_SIGMA * curvature.noise[inner])]
+    first = max(int(np.searchsorted(energy, lowest)), 1)
+    last = min(int(np.searchsorted(energy, highest, side="right")), len(y) - 1)
+    before, here, after = (y[first + shift : max(last, first) + shift] for shift in (-1, 0, 1))
+    peak = (here >= before) & (here > after) & (here > THRESHOLD_SIGMA * curvature.noise[first:last])
+    peaks = first + np.flatnonzero(peak & np.isfinite(before) & np.isfinite(after))
     kept: list[int] = []
     for i in sorted(peaks, key=lambda i: -y[i]):
         between = [y[min(i, k) : max(i, k) + 1].min() for k in kept]
@@ -309,6 +314,6 @@ def _with_overlap(features: list[Feature]) -> list[Feature]:
 
     def pulled(feature: Feature) -> Feature:
         nm = min(OVERLAP_NM * strongest / feature.height, _MOST_OVERLAP_NM)
-        return replace(feature, overlap_err_nm=nm * max(feature.wavelength_nm / _VISIBLE_NM, 1.0) ** 2)
+        return replace(feature, overlap_err_nm=pull_nm(nm, feature.wavelength_nm))
 
     return [pulled(feature) for feature in features]

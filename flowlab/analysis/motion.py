@@ -27,6 +27,7 @@ _PULLED, _PULLED_ALONG_NM = 0.03, 0.8
 _MOTIONS = ((1.0, 0.4, 0.4), (5.0, 2.0, 0.8))
 _ANYWHERE_NM = 100.0
 _STRAYS, _STRAY_NM = 0.03, 8.0  # share of sightings that are of something else, and how far off
+_LOG_2_PI = math.log(2 * math.pi)
 _SIGMA_PER_MEDIAN = 1.4826
 _USUAL_WIDTH_ERROR = 0.1  # relative, of one fitted width, beyond the noise
 #: Of a longer track as many sightings are looked at, evenly spread, so that a run of days costs no more than a scan.
@@ -131,18 +132,25 @@ def stands_or_moves(course: Course) -> tuple[float, float]:
     """
     t = course.steps - course.steps.mean()
     walked = course.steps - course.steps[0]
-    slope, walk = np.outer(t, t), np.minimum(walked[:, None], walked[None, :])
+    slope, walk = t[:, None] * t, np.minimum(walked[:, None], walked)
     pulled_along = _PULLED_ALONG_NM / float(walked[-1])
-    models = np.array([(pulled_along, 0.0, _FIXED_NM), *_MOTIONS])[:, :, None, None]
-    noise = np.diag(course.variance_nm2) + models[:, 2] ** 2 * np.eye(len(t))
-    covariances = noise + models[:, 0] ** 2 * slope + models[:, 1] ** 2 * walk
-    along, *moving = _log_likelihoods(course.positions_nm, covariances)
+    residual = course.positions_nm - course.positions_nm.mean()
+    along, *moving = [
+        _log_likelihood(residual, slope * steep**2 + walk * wandering**2, course.variance_nm2 + scatter**2)
+        for steep, wandering, scatter in ((pulled_along, 0.0, _FIXED_NM), *_MOTIONS)
+    ]
     quiet, pulled = _stands(course, np.array([[_FIXED_NM], [_FIXED_NM + _PULLED * course.width_nm]]))
     return _mean_of([quiet, pulled, along]), _mean_of(moving)
 
 
 def _mean_of(logarithms: list[float]) -> float:
-    return float(np.logaddexp.reduce(logarithms)) - math.log(len(logarithms))
+    return log_sum(logarithms) - math.log(len(logarithms))
+
+
+def log_sum(logarithms: list[float]) -> float:
+    """Logarithm of the sum of what these are the logarithms of."""
+    most = max(logarithms)
+    return most + math.log(sum([math.exp(one - most) for one in logarithms]))
 
 
 def _stands(course: Course, scatter_nm: Array) -> list[float]:
@@ -184,13 +192,16 @@ def _around(positions: Array, variance: Array) -> float:
     return -0.5 * (spread + float(np.log(2 * math.pi * variance).sum()) + known_better)
 
 
-def _log_likelihoods(positions: Array, covariances: Array) -> list[float]:
-    """Marginal likelihood of positions around an unknown level, for each of several covariances."""
-    residual = positions - positions.mean()
-    known = len(positions) * math.log(2 * math.pi)
-    found: list[float] = []
-    for covariance in covariances + _ANYWHERE_NM**2:
-        factor, solved, _ = dposv(covariance, residual, lower=True)  # positive definite: its diagonal has errors
-        determinant = 2 * float(np.log(factor.diagonal()).sum())
-        found.append(-0.5 * (float(residual @ solved) + determinant + known))
-    return found
+def _log_likelihood(residual: Array, covariance: Array, variance: Array) -> float:
+    """Marginal likelihood of positions around an unknown level.
+
+    Args:
+        residual: positions without their mean.
+        covariance: of what they have in common, shape (positions, positions).
+        variance: of what each has of its own.
+    """
+    covariance += _ANYWHERE_NM**2
+    covariance.ravel()[:: len(residual) + 1] += variance
+    factor, solved, _ = dposv(covariance, residual, lower=True)  # positive definite: its diagonal has errors
+    determinant = 2 * float(np.log(factor.diagonal()).sum())
+    return -0.5 * (float(residual @ solved) + determinant + len(residual) * _LOG_2_PI)

@@ -22,8 +22,8 @@ import numpy as np
 
 from flowlab.analysis.axis import HC_EV_NM
 from flowlab.analysis.evidence import DECIDED, Evidence, KnownFamily, evidence_of
-from flowlab.analysis.features import EXCITON_PULL_NM, Feature
-from flowlab.analysis.motion import Course, follows
+from flowlab.analysis.features import EXCITON_PULL_NM, Feature, pull_nm
+from flowlab.analysis.motion import Course, follows, log_sum
 from flowlab.analysis.tracks import LEAST_SIGHTINGS, Track
 
 Kind = Literal["msc", "nc", "artefact", "other", "unknown"]
@@ -80,7 +80,8 @@ class Verdict:
     def position_err_nm(self, feature: Feature) -> float:
         """One sigma of a sighting's position: noise, neighbours, and for an exciton its own second transition."""
         is_exciton = self.kind == "nc" and self.transition == "E1"
-        return float(np.hypot(feature.position_err_nm, EXCITON_PULL_NM if is_exciton else 0.0))
+        pull = pull_nm(EXCITON_PULL_NM, feature.wavelength_nm) if is_exciton else 0.0
+        return math.hypot(feature.position_err_nm, pull)
 
     def is_cluster_of(self, family: str) -> bool:
         """Whether this is the lowest band of a family's clusters."""
@@ -149,11 +150,11 @@ def _judge(one: Evidence, first: Evidence | None) -> Verdict:
     following = None if first is None or first is one else follows(one.course, first.course)
     explained = {
         "msc": one.cluster,
-        "nc": float(np.logaddexp(one.exciton, following + one.crystal)) if following is not None else one.exciton,
+        "nc": log_sum([one.exciton, following + one.crystal]) if following is not None else one.exciton,
         "other": one.broad,
         "artefact": one.artefact,
     }
-    whole = float(np.logaddexp.reduce(list(explained.values())))
+    whole = log_sum(list(explained.values()))
     likeliest: Kind = max(explained, key=lambda kind: explained[kind])  # pyright: ignore[reportAssignmentType]
     probability = min(math.exp(explained[likeliest] - whole), _CERTAIN)
     standing = 1 - math.exp(explained["nc"] - whole)

@@ -10,7 +10,7 @@ from flowlab.config.instrument import ClockSettings
 from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, served
 
-SPEED = 500.0
+SPEED = 250.0
 
 
 def bench_at(addresses: dict[str, str], **settings: dict) -> Bench:

@@ -46,20 +46,6 @@ def test_it_prints_the_answer_of_palencia_2020(demo):
     assert "Traceback" not in demo["stderr"]
 
 
-def test_another_seed_and_speed_give_other_noise_and_the_same_window(demo, tmp_path):
-    result = flowlab_demo("--out", tmp_path, "--seed", 2, "--speed", 300)
-    facts = json.loads(result.stdout)
-    assert facts["window_c"] == [270, 300]
-    first, other = (next(_spectra(Path(f["journal"]))) for f in (demo, facts))
-    assert (first != other).any()
-
-
-def _spectra(journal: Path):
-    for message in read_journal(journal):
-        if message.name == "event":
-            yield message.doc["data"]["spectrometer_counts"]
-
-
 def test_every_document_of_run_and_analysis_is_valid(demo):
     for path in (Path(demo["journal"]), Path(demo["journal"]).with_name("results.journal")):
         messages = list(read_journal(path))

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(300)
 SPEED = 400
 
 
-@pytest.mark.parametrize("run", [1, 2, 5, 7])
+@pytest.mark.parametrize("run", [2, 5])  # of either axis; the others are analysed from their files
 def test_a_measured_series_played_back_gives_an_exciton_that_is_followed_and_no_cluster(
     measured_spectra, tmp_path, run
 ):

@@ -260,20 +260,3 @@ def test_two_runs_in_one_session_are_kept_apart(session):
     assert first.run_uid != second.run_uid
     assert first.stored.folder != second.stored.folder
     assert second.problems == []
-
-
-@pytest.mark.timeout(180)
-def test_one_seed_gives_one_noise(tmp_path):
-    """Dark spectra: the only ones that do not depend on how fast wires and machine were."""
-    darks: list[np.ndarray] = []
-
-    def watch(message):
-        if message.name == "event" and not message.doc["data"].get("spectrometer_shutter_open", True):
-            darks.append(message.doc["data"]["spectrometer_counts"])
-
-    for seed in (3, 3, 4):
-        with Session(UV_VIS, tmp_path, simulate=True, speed=SPEED, seed=seed) as session:
-            session.run("residence_time_scan", {"temperatures_c": [40.0], "residence_times_s": [45.0]}, watch)
-    first, again, other = darks
-    assert (first == again).all()
-    assert (first != other).any()
