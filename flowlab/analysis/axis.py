@@ -5,7 +5,7 @@ wide the pixels are there.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,24 @@ class Kernels:
         return unusable[self.ends] == unusable[self.begins]
 
 
-@dataclass(frozen=True)
+def axis_of(wavelength_nm: Array, search_nm: tuple[float, float] = SEARCH_NM) -> "Axis":
+    """The axis of these pixels: one and the same for all runs on it, so that kernels are computed once.
+
+    Raises:
+        ValueError: see :class:`Axis`.
+    """
+    pixels = np.asarray(wavelength_nm, np.float64)
+    if pixels.ndim != 1:
+        raise ValueError(f"a wavelength axis has one dimension, not {pixels.ndim}")
+    return _axis_of(pixels.tobytes(), search_nm)
+
+
+@lru_cache(maxsize=8)
+def _axis_of(pixels: bytes, search_nm: tuple[float, float]) -> "Axis":
+    return Axis(np.frombuffer(pixels), search_nm)
+
+
+@dataclass(frozen=True, eq=False)
 class Axis:
     """A rising wavelength axis.
 

@@ -11,6 +11,7 @@ gap of the material where absorption goes on rising behind the edge.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -123,6 +124,12 @@ class _Cubic(NamedTuple):
     parameters: Array
     covariance: Array
     gain: Array
+
+
+@lru_cache(maxsize=8)
+def edge_finder(axis: Axis) -> "EdgeFinder":
+    """The one of an axis, whose kernels are computed once."""
+    return EdgeFinder(axis)
 
 
 class EdgeFinder:

@@ -5,6 +5,7 @@ height, not on prominence), shoulders included. All that are found in a spectrum
 (:mod:`flowlab.analysis.bands`). What varies slowly underneath does not matter.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -258,12 +259,12 @@ def _hidden(curvature: _Curvature, fit: _Fit) -> dict[float, float]:
 def _features(curvature: _Curvature, fit: _Fit) -> list[Feature]:
     """Those of the fitted bands that are bands."""
     bands = fit.bands
-    errors = bands.errors
     features: list[Feature] = []
-    for i in np.argsort(-bands.centre_ev):
-        centre, sigma, height = float(bands.centre_ev[i]), float(bands.sigma_ev[i]), float(bands.height[i])
-        centre_err, height_err = float(errors[i, 0]), float(errors[i, 2])
-        if not bands.significant[i] or _FWHM * sigma > _BROADEST_EV:
+    columns = (bands.parameters[:, 0], bands.sigma_ev, bands.height, bands.errors, bands.significant, fit.snr)
+    for centre, sigma, height, (centre_err, log_sigma_err, height_err, *_), significant, snr in sorted(
+        zip(*(column.tolist() for column in columns), strict=True), key=lambda band: -band[0]
+    ):
+        if not significant or _FWHM * sigma > _BROADEST_EV:
             continue
         wavelength = HC_EV_NM / centre
         nm_per_ev = wavelength**2 / HC_EV_NM
@@ -276,9 +277,9 @@ def _features(curvature: _Curvature, fit: _Fit) -> list[Feature]:
                 fwhm_ev=_FWHM * sigma,
                 height=height,
                 height_err=height_err,
-                snr=float(fit.snr[i]),
+                snr=snr,
                 misfit=_misfit(curvature, fit.left, centre, sigma, height),
-                fwhm_err_ev=_FWHM * sigma * float(errors[i, 1]),
+                fwhm_err_ev=_FWHM * sigma * log_sigma_err,
             )
         )
     return features
@@ -287,12 +288,14 @@ def _features(curvature: _Curvature, fit: _Fit) -> list[Feature]:
 def _misfit(curvature: _Curvature, off: Array, centre_ev: float, sigma_ev: float, height: float) -> float:
     """Rms of what the fit leaves around a band beyond noise, as a share of the band's own curvature."""
     kernels = curvature.kernels
-    s = float(np.hypot(sigma_ev, kernels.smoothing_ev))
-    around = curvature.usable & (np.abs(kernels.energy_ev - centre_ev) < 2 * s)
-    if not around.any():
+    s = math.hypot(sigma_ev, kernels.smoothing_ev)
+    begin, end = np.searchsorted(kernels.energy_ev, [centre_ev - 2 * s, centre_ev + 2 * s])
+    usable = curvature.usable[begin:end]
+    left, noise = off[begin:end][usable], curvature.noise[begin:end][usable]
+    if not len(left):
         return 0.0
-    excess = float(np.mean(off[around] ** 2) - np.mean(curvature.noise[around] ** 2))
-    return float(np.sqrt(max(excess, 0.0))) / (height * sigma_ev / s**3)
+    excess = float(left @ left - noise @ noise) / len(left)
+    return math.sqrt(max(excess, 0.0)) / (height * sigma_ev / s**3)
 
 
 def _start(curvature: _Curvature, centres: Array) -> Array:

@@ -72,9 +72,9 @@ def take_lines(spectrum: Absorbance, axis: Axis) -> tuple[Array, list[Line]]:
     beside = round(_BLUNT_NM / pixel_nm)
     # Where the threshold for the quietest pixels is not passed, nothing has to be looked at closely.
     noise = float(np.sqrt(np.sum(sharp**2))) * spectrum.err
-    inner = np.arange(max(half, 1), len(value) - max(half, 1))
-    size = np.abs(curvature)
-    high = inner[size[inner] > _THRESHOLD_SIGMA * noise[inner]]
+    size, begin = np.abs(curvature), max(half, 1)
+    inner = slice(begin, len(value) - begin)
+    high = begin + np.flatnonzero(size[inner] > _THRESHOLD_SIGMA * noise[inner])
     peaks = high[(size[high] >= size[high - 1]) & (size[high] > size[high + 1])]
     reach = most + beside
     at = [int(i) for i in peaks if reach <= i < len(value) - reach and spectrum.usable[i - reach : i + reach + 1].all()]

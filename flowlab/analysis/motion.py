@@ -111,8 +111,8 @@ class Course:
     @cached_property
     def width_scatter(self) -> float:
         """Relative scatter of the widths, beyond what the noise explains."""
-        square = float(np.mean(np.log(self.fwhm_ev / self.width_ev) ** 2)) - float(np.mean(self.fwhm_err**2))
-        return math.sqrt(max(square, 0.0))
+        off = np.log(self.fwhm_ev / self.width_ev)
+        return math.sqrt(max(float(off @ off - self.fwhm_err @ self.fwhm_err) / len(off), 0.0))
 
     @cached_property
     def width_nm(self) -> float:
@@ -130,11 +130,11 @@ def stands_or_moves(course: Course) -> tuple[float, float]:
     What stands scatters as the fit does, or as its neighbours pull it about, or is pulled along a little as they
     move; now and then a neighbour is taken for it. What moves has a slope and a random walk besides.
     """
-    t = course.steps - course.steps.mean()
+    t = course.steps - float(course.steps.sum()) / len(course.steps)
     walked = course.steps - course.steps[0]
     slope, walk = t[:, None] * t, np.minimum(walked[:, None], walked)
     pulled_along = _PULLED_ALONG_NM / float(walked[-1])
-    residual = course.positions_nm - course.positions_nm.mean()
+    residual = course.positions_nm - float(course.positions_nm.sum()) / len(t)
     along, *moving = [
         _log_likelihood(residual, slope * steep**2 + walk * wandering**2, course.variance_nm2 + scatter**2)
         for steep, wandering, scatter in ((pulled_along, 0.0, _FIXED_NM), *_MOTIONS)

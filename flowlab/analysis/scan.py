@@ -18,9 +18,9 @@ from flowlab.analysis.absorbance import (
     total_absorbance,
 )
 from flowlab.analysis.areas import FamilyArea, family_areas
-from flowlab.analysis.axis import SEARCH_NM, Axis
+from flowlab.analysis.axis import SEARCH_NM, axis_of
 from flowlab.analysis.dispersion import Dispersion, size_dispersion
-from flowlab.analysis.edge import AbsorptionEdge, EdgeFinder
+from flowlab.analysis.edge import AbsorptionEdge, edge_finder
 from flowlab.analysis.evidence import Evidence
 from flowlab.analysis.features import Feature, find_features
 from flowlab.analysis.sizing import Size, SizingCurve, size
@@ -95,9 +95,8 @@ class ScanAnalysis:
     _AGAINST_REFERENCE = True
 
     def __init__(self, wavelength_nm: "np.ndarray[tuple[int], np.dtype[np.float64]]", knowledge: Knowledge):
-        self.axis = Axis(wavelength_nm, knowledge.search_nm)
+        self.axis = axis_of(wavelength_nm, knowledge.search_nm)
         self.knowledge = knowledge
-        self._edges = EdgeFinder(self.axis)
         self._dark: _Taken | None = None
         self._reference: _Taken | None = None
         self._baseline: Baseline | None = None
@@ -153,7 +152,7 @@ class ScanAnalysis:
 
     def edge(self, result: SpectrumResult) -> AbsorptionEdge | None:
         """Onset and gap of a spectrum; None when it is not usable."""
-        return None if result.spectrum is None else self._edges.find(result.spectrum)
+        return None if result.spectrum is None else edge_finder(self.axis).find(result.spectrum)
 
     def _begin(self, panel: float) -> None:
         """A new coordinate on the slow axis begins new tracks."""

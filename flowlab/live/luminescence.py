@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from flowlab.analysis.absorbance import Counts
-from flowlab.analysis.axis import Axis
+from flowlab.analysis.axis import Axis, axis_of
 from flowlab.analysis.luminescence import Luminescence, Mask, find_emission
 from flowlab.live.documents import AnalysisRun, Document, boolean, number, numbers, or_nan, text
 from flowlab.live.readings import PLACE_KEYS, PLUG_KEYS, place_of, plug_data
@@ -98,7 +98,7 @@ class LuminescenceAnalysis:
 
     def _setting(self, descriptor: dict[str, Any]) -> _Setting:
         told = {key: value for device in descriptor["configuration"].values() for key, value in device["data"].items()}
-        axis = Axis(np.asarray(told[self._keys["wavelength_nm"]], float), self._search_nm)
+        axis = axis_of(told[self._keys["wavelength_nm"]], self._search_nm)
         integration_ms, saturated_counts = (float(told[self._keys[k]]) for k in ("integration_ms", "saturated_counts"))
         if not (0 < integration_ms < np.inf and 0 < saturated_counts < np.inf):
             raise ValueError(f"an integration of {integration_ms} ms, or saturation at {saturated_counts} counts?")
