@@ -36,17 +36,24 @@ def demo(
     from flowlab.cli.progress import RunProgress
     from flowlab.daemon.session import Session
     from flowlab.live.window import edges_of
+    from flowlab.process import ChildFailedError
     from flowlab.report.page import write_report
     from flowlab.report.words import answer
 
     began = time.monotonic()
     plan, parameters = _playback_scan(playback) if playback else _recipe()
-    with (
-        Session(_CONFIG, out, simulate=True, speed=speed, seed=seed, playback=playback) as session,
-        RunProgress(session.documents) as progress,
-    ):
-        metadata = _metadata(session, speed, seed, playback)
-        outcome = session.run(plan, parameters, progress.watch, metadata)
+    try:
+        with (
+            Session(_CONFIG, out, simulate=True, speed=speed, seed=seed, playback=playback) as session,
+            RunProgress(session.documents) as progress,
+        ):
+            metadata = _metadata(session, speed, seed, playback)
+            outcome = session.run(plan, parameters, progress.watch, metadata)
+    except ChildFailedError as error:
+        if speed is None or speed <= _SPEED:
+            raise
+        hint = f"at --speed {speed:g} reagents flow on while a busy machine answers: try {_SPEED:g}"
+        raise ChildFailedError(f"{error}; {hint}", error.exit_code, error.kind) from None
     for problem in outcome.problems:
         sys.stderr.write(f"flowlab: {problem}\n")
     run = write_report(outcome.stored, outcome.stored.report)

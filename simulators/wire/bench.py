@@ -38,9 +38,10 @@ from simulators.wire.server import MakeServer, Server
 
 T = TypeVar("T")
 
-#: Real seconds of the shortest step: above 100 plant seconds per second steps are longer, or a busy machine that fell
-#: behind would never catch up.
-_SHORTEST_STEP_S = 1e-3
+#: Real seconds of a step: shorter ones cost a busy machine much. Above 200 plant seconds per second they are shorter
+#: nevertheless, for with longer steps of the plant scans wait longer for their conditions (at 0.4 s, twice as long);
+#: but not so short that a machine that fell behind would never catch up.
+_USUAL_STEP_S, _LONGEST_STEP_PLANT_S, _SHORTEST_STEP_S = 1e-3, 0.2, 2.5e-4
 
 
 class LoadedSyringe(BenchSettings):
@@ -64,6 +65,12 @@ class PlumbedValve(BenchSettings):
 
     positions: Annotated[int, Field(ge=2, le=40)] = 10
     ports: dict[str, str] = Field(default_factory=dict)
+
+
+def step_s(speed: float) -> float:
+    """Plant seconds of a step of the plant, at ``speed`` plant seconds per second."""
+    usual_s = min(_USUAL_STEP_S * speed, _LONGEST_STEP_PLANT_S)
+    return max(Plant.STEP_S, usual_s, _SHORTEST_STEP_S * speed)
 
 
 class Bench:
@@ -99,6 +106,7 @@ class Bench:
         self.ledger = Ledger(self._measurable)
         self.plant.note = self.ledger.note
         self._clock = clock
+        self._step_s = step_s(clock.speed)
         self._seed = simulation.seed
         self._faulty: dict[str, set[str]] = {name: set() for name in classes}
         self._server_of = self._connect(config, simulated)
@@ -147,7 +155,7 @@ class Bench:
 
     def advance(self) -> None:
         """Bring the plant up to now, and let instruments say what they say by themselves."""
-        self.plant.advance_to(self._clock.now_s(), max(self.plant.STEP_S, _SHORTEST_STEP_S * self._clock.speed))
+        self.plant.advance_to(self._clock.now_s(), self._step_s)
         self.ledger.keep()
         for server in self.servers:
             server.speak()
