@@ -7,7 +7,8 @@ import pytest
 from bluesky import protocols
 from bluesky.protocols import check_supports
 
-from devices.errors import InstrumentFaultError, LimitError, NotReachedError, ReplyError
+from devices.errors import InstrumentFaultError, LimitError, NotReachedError, RefusedError, ReplyError
+from devices.protocols.vici import Position, command
 from flowlab.bench import Bench
 from flowlab.config import load_instrument
 from flowlab.config.load import ConfigError
@@ -125,6 +126,19 @@ def test_a_valve_that_sticks_is_not_reached_and_named(lab, valve, changed):
     lab.ask(fault="none", device=NAME)
     valve.set("cadmium").wait(WAIT_S)
     assert port(lab) == 2
+
+
+def test_a_valve_that_arrives_in_the_moment_it_is_told_to_go_there_is_there(lab, valve, monkeypatch):
+    valve.set("cadmium").wait(WAIT_S)
+    look, seen = valve._looks, [Position(1, there=True)]
+    monkeypatch.setattr(valve, "_looks", lambda: seen.pop() if seen else look())
+    valve.set("cadmium").wait(WAIT_S)
+    assert port(lab) == 2
+    # A refusal for another reason ends in an error: that of the actuator, or that it was not reached.
+    refused = command("GO77", valve.settings.unit)
+    monkeypatch.setattr(valve, "_turn", lambda number: valve._line.tell(refused, valve.name))
+    with pytest.raises((RefusedError, NotReachedError), match="selector: "):
+        valve.set("waste").wait(WAIT_S)
 
 
 def test_a_valve_that_did_not_hear_is_told_again(lab, valve, changed, monkeypatch):
