@@ -10,7 +10,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -29,8 +29,10 @@ CREATE TABLE running (
 CREATE TABLE history (number INTEGER PRIMARY KEY AUTOINCREMENT, item TEXT NOT NULL, result TEXT NOT NULL) STRICT;
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
-#: Seconds to wait for another process that has the file open; only readers do.
-_BUSY_S = 5.0
+#: What is written into the file's head, so that no other program's database is taken for a queue.
+_APPLICATION_ID = 0x466C6F77
+#: Seconds to wait for a process that has the file; one that was killed has let go of it.
+_BUSY_S = 1.0
 
 
 class QueueBlockedError(FlowlabError):
@@ -71,7 +73,7 @@ FRONT, BACK = Place(index=0), Place()
 
 
 class PlanQueue:
-    """Plans to be run, the one that runs, and those that did. One process writes; use as a context, or close it.
+    """Plans to be run, the one that runs, and those that did. One process has it at a time; a context, or closed.
 
     Args:
         path: the file; made where there is none.
@@ -84,26 +86,35 @@ class PlanQueue:
         self.path = path
         #: Another one after each change of the queue, or of the history, so that clients know when to look again.
         self.uid, self.history_uid = _new_uid(), _new_uid()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise FlowlabError(f"{path}: cannot be opened: {error}") from None
-        try:
+        with ExitStack() as stack:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+                self._file = stack.enter_context(closing(file))
+            except (OSError, sqlite3.Error) as error:
+                raise FlowlabError(f"{path}: cannot be opened: {error}") from None
             self._prepare()
-        except BaseException:
-            self._file.close()
-            raise
+            stack.pop_all()
 
     def _prepare(self) -> None:
+        """Take the file for this process, and make it a queue where it is empty."""
         try:
-            (version,) = self._file.execute("PRAGMA user_version").fetchone()
+            self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
+            (owner,), (version,) = (
+                self._file.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+            )
+            (tables,) = self._file.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if owner != _APPLICATION_ID and (tables or version):
+                raise FlowlabError(f"{self.path}: is a database of another program; move it away")
             if version not in (0, _VERSION):
                 raise FlowlabError(f"{self.path}: is of version {version}, this flowlab knows {_VERSION}")
             # Journals beside the file, and each change on the disk before it counts: power may go.
             self._file.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
             if version == 0:
-                self._file.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT")
+                marks = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}"
+                self._file.executescript(f"BEGIN EXCLUSIVE; {_TABLES} {marks}; COMMIT")
+        except sqlite3.OperationalError as error:
+            raise FlowlabError(f"{self.path}: cannot be used: {error}; does another flowlab use it?") from None
         except sqlite3.Error as error:
             raise FlowlabError(f"{self.path}: is no queue of flowlab's ({error}); move it away") from None
         if (running := self.running) is not None and running.interrupted is None:
@@ -123,38 +134,40 @@ class PlanQueue:
     def _change(self) -> Iterator[sqlite3.Connection]:
         """All of it, or nothing."""
         try:
-            self._file.execute("BEGIN IMMEDIATE")
-            try:
+            with self._file:  # commits, or rolls back, which a disk that is full at the commit needs as well
+                self._file.execute("BEGIN IMMEDIATE")
                 yield self._file
-            except BaseException:
-                self._file.execute("ROLLBACK")
-                raise
-            self._file.execute("COMMIT")
         except sqlite3.Error as error:
             raise FlowlabError(f"{self.path}: cannot be written: {error}") from None
         self.uid = _new_uid()
 
+    def _rows(self, question: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._file.execute(question).fetchall()
+        except sqlite3.Error as error:
+            raise FlowlabError(f"{self.path}: cannot be read: {error}") from None
+
     @property
     def items(self) -> list[Item]:
         """What is to be run, the next one first."""
-        return [json.loads(text) for (text,) in self._file.execute("SELECT item FROM queued ORDER BY place")]
+        return [json.loads(text) for (text,) in self._rows("SELECT item FROM queued ORDER BY place")]
 
     @property
     def running(self) -> Running | None:
         """What was begun and has not ended."""
-        row = self._file.execute("SELECT item, begun, interrupted FROM running").fetchone()
-        return None if row is None else Running(json.loads(row[0]), row[1], row[2])
+        rows = self._rows("SELECT item, begun, interrupted FROM running")
+        return Running(json.loads(rows[0][0]), *rows[0][1:]) if rows else None
 
     @property
     def history(self) -> list[Item]:
         """What ended, oldest first; each with ``result``."""
-        rows = self._file.execute("SELECT item, result FROM history ORDER BY number")
+        rows = self._rows("SELECT item, result FROM history ORDER BY number")
         return [json.loads(item) | {"result": json.loads(result)} for item, result in rows]
 
     @property
     def loop(self) -> bool:
         """Whether what ended well is queued again, at the back."""
-        return self._file.execute("SELECT 1 FROM setting WHERE name = 'loop'").fetchone() is not None
+        return bool(self._rows("SELECT 1 FROM setting WHERE name = 'loop'"))
 
     @loop.setter
     def loop(self, on: bool) -> None:

@@ -283,7 +283,7 @@ class CadmiumSelenide:
             mxstep=50_000,
             full_output=True,
         )
-        if told["message"] != "Integration successful.":
+        if told["message"] != "Integration successful." or not np.isfinite(y[-1]).all():
             raise ArithmeticError(f"the rate equations could not be integrated: {told['message']}")
         return y[-1]
 

@@ -153,6 +153,40 @@ def test_a_queue_of_a_later_version_is_refused(tmp_path):
         PlanQueue(path)
 
 
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "theirs.sqlite"
+    file = sqlite3.connect(path)
+    file.execute("CREATE TABLE theirs (it TEXT)")
+    file.close()
+    before = path.read_bytes()
+    with pytest.raises(FlowlabError, match="is a database of another program"):
+        PlanQueue(path)
+    assert path.read_bytes() == before
+
+
+def test_a_second_process_is_refused_and_does_not_take_what_runs_for_interrupted(queue):
+    queue.add([plan("a")])
+    queue.begin()
+    command = [sys.executable, "-c", _WRITER, str(queue.path)]
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode != 0
+    assert "does another flowlab use it?" in second.stderr
+    assert queue.running.interrupted is None
+    queue.end("completed")
+
+
+def test_a_disk_that_is_full_changes_nothing_and_the_queue_goes_on_when_there_is_room(queue):
+    queue.add([plan("a")])
+    (pages,) = queue._file.execute("PRAGMA page_count").fetchone()
+    queue._file.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(FlowlabError, match="cannot be written: database or disk is full"):
+        queue.add([plan("x" * 100_000)])
+    assert names(queue) == ["a"]
+    queue._file.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    queue.add([plan("b")])
+    assert names(queue) == ["a", "b"]
+
+
 def test_a_folder_is_no_queue(tmp_path):
     with pytest.raises(FlowlabError, match="cannot be opened"):
         PlanQueue(tmp_path)

@@ -66,6 +66,11 @@ def test_the_jacobian_is_that_of_the_derivative(temperature_c):
     assert jacobian(y, k) == pytest.approx(numerical, rel=1e-4, abs=1e-5 * np.abs(numerical).max())
 
 
+def test_what_cannot_be_integrated_is_an_error():
+    with pytest.raises(ArithmeticError, match="could not be integrated"):
+        CadmiumSelenide().react(history([280.0, float("nan")], 4.0))
+
+
 @settings(max_examples=15)
 @example([57.0, 206.0, 177.0, 25.0, 25.0, 25.0], 48.75)  # clusters end 40 times below where the integrator looked
 @given(st.lists(st.floats(25, 350), min_size=2, max_size=6), st.floats(0.1, 100.0))
