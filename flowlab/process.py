@@ -1,8 +1,8 @@
 """Child processes that tell when they are ready and never outlive their parent.
 
-A child reads its specification as one line of JSON from standard input, says on standard output, in lines
-of JSON, that it is ready, what it did and what went wrong, and ends when standard input ends: that is its
-lifeline, which the parent holds and which breaks when the parent dies, however it dies.
+A child reads its specification as one line of JSON from standard input, and orders as further lines; says on standard
+output, in lines of JSON, that it is ready, what it did and what went wrong, and ends when standard input ends: that is
+its lifeline, which the parent holds and which breaks when the parent dies, however it dies.
 """
 
 import contextlib
@@ -14,12 +14,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from flowlab.errors import BadInputError, FlowlabError
+
+#: Tells somebody something that can be said in JSON.
+Tell = Callable[[dict[str, Any]], None]
 
 
 class ChildFailedError(FlowlabError):
@@ -39,8 +42,15 @@ class ChildDiedError(FlowlabError):
     """A child process ended, or was killed, without saying why; or it takes too long."""
 
 
+def failure_of(message: dict[str, Any]) -> FlowlabError:
+    """What a child says when it fails, as an error."""
+    if message["exit_code"] == BadInputError.exit_code:
+        return BadInputError(message["failed"])
+    return ChildFailedError(message["failed"], message["exit_code"], message.get("kind", ""))
+
+
 class Lifeline:
-    """The child's side: specification, and when to end.
+    """The child's side: specification, orders, and when to end.
 
     Attributes:
         spec: what the parent wants, from the first line of standard input.
@@ -51,14 +61,15 @@ class Lifeline:
         # and a parent that is gone breaks nobody's print.
         self._says = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
-        line = sys.stdin.buffer.readline()
+        self._lines = _lines()
         try:
-            self.spec: dict[str, Any] = json.loads(line)
+            self.spec: dict[str, Any] = json.loads(next(self._lines, b""))
         except json.JSONDecodeError:
             raise SystemExit("expected a specification as one line of JSON on standard input") from None
         self._cut = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
+        self._orders: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._lock, self._saying = threading.Lock(), threading.Lock()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
@@ -74,10 +85,14 @@ class Lifeline:
         if self.cut:
             callback()
 
+    def orders(self) -> Iterator[dict[str, Any]]:
+        """What the parent orders, as it comes, until it is time to end."""
+        while (order := self._orders.get()) is not None:
+            yield order
+
     def _watch(self) -> None:
-        # Not through sys.stdin: its lock must be free when the interpreter ends while this thread waits.
-        while os.read(0, 65536):
-            pass
+        for line in self._lines:
+            self._orders.put(json.loads(line))
         self._end()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -88,6 +103,7 @@ class Lifeline:
             if self._cut.is_set():
                 return
             self._cut.set()
+        self._orders.put(None)
         for callback in self._callbacks:
             callback()
 
@@ -109,9 +125,18 @@ class Lifeline:
 
     def tell(self, message: dict[str, Any]) -> None:
         """Tell the parent anything, as a line of JSON."""
-        with contextlib.suppress(BrokenPipeError):  # the parent is gone; the lifeline tells
-            self._says.write(json.dumps(message) + "\n")
+        line = json.dumps(message) + "\n"
+        with self._saying, contextlib.suppress(BrokenPipeError):  # the parent is gone; the lifeline tells
+            self._says.write(line)
             self._says.flush()
+
+
+def _lines() -> Iterator[bytes]:
+    """Lines of standard input; not through sys.stdin: its lock must be free when the interpreter ends meanwhile."""
+    begun = b""
+    while data := os.read(0, 65536):
+        *whole, begun = (begun + data).split(b"\n")
+        yield from whole
 
 
 class Child:
@@ -123,18 +148,27 @@ class Child:
         spec: given to the child on standard input; None for a child that takes its wishes as arguments.
         log: what the child writes on standard error goes there.
         arguments: of the command line.
+        listen: called with each message of the child, in a thread of its own, with ``{"ended": True}`` last of all;
+            there is nothing to wait for then, nor to poll.
 
     Attributes:
         said: what the child had a person read, in order.
     """
 
     def __init__(
-        self, name: str, module: str, spec: dict[str, Any] | None, log: Path, arguments: list[str] | None = None
+        self,
+        name: str,
+        module: str,
+        spec: dict[str, Any] | None,
+        log: Path,
+        arguments: list[str] | None = None,
+        listen: Tell | None = None,
     ):
         self.name = name
         self.log = log
         self.said: list[str] = []
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._heard = listen or self._messages.put
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stderr:
             self._log_begins = stderr.seek(0, os.SEEK_END)
@@ -160,6 +194,10 @@ class Child:
         """Whether it runs."""
         return self._process.poll() is None
 
+    def order(self, order: dict[str, Any]) -> None:
+        """Have it do something; that it died meanwhile is told elsewhere."""
+        self._write(json.dumps(order).encode() + b"\n")
+
     def _write(self, data: bytes) -> None:
         assert self._process.stdin is not None  # noqa: S101  it was asked for
         with contextlib.suppress(BrokenPipeError):  # it died; wait_for says so
@@ -176,8 +214,8 @@ class Child:
             if "say" in message:
                 self.said.append(message["say"])
             else:
-                self._messages.put(message)
-        self._messages.put({"ended": True})
+                self._heard(message)
+        self._heard({"ended": True})
 
     def wait_for(self, what: str, limit_s: float) -> dict[str, Any]:
         """Wait until the child says ``what``, ready or done.
@@ -206,14 +244,13 @@ class Child:
             if what in message:
                 return message[what]
             if "failed" in message:
-                if message["exit_code"] == BadInputError.exit_code:
-                    raise BadInputError(message["failed"])
-                raise ChildFailedError(message["failed"], message["exit_code"], message.get("kind", ""))
+                raise failure_of(message)
             if "ended" in message:
                 self._messages.put(message)
-                raise self._epitaph()
+                raise self.epitaph()
 
-    def _epitaph(self) -> FlowlabError:
+    def epitaph(self) -> FlowlabError:
+        """How it ended, once it has."""
         code = self._process.wait()
         written = self.log.read_bytes()[self._log_begins :].decode(errors="replace")  # not what another wrote before
         last = written.strip().splitlines()[-1:]

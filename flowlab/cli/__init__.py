@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import flowlab
-from flowlab.cli import analyze, demo, devices, fault, inspect, interlocks, kinetics, runs, simulate
+from flowlab.cli import analyze, daemon, demo, devices, fault, inspect, interlocks, kinetics, runs, simulate
 from flowlab.errors import FlowlabError
 
 
@@ -54,6 +54,13 @@ def about(
 
 
 app.command()(demo.demo)
+app.command()(daemon.up)
+app.command()(daemon.status)
+app.add_typer(daemon.queue)
+app.command()(daemon.pause)
+app.command()(daemon.resume)
+app.command()(daemon.abort)
+app.command()(daemon.halt)
 app.command()(simulate.simulate)
 app.command()(fault.fault)
 app.command()(runs.run)

@@ -78,10 +78,9 @@ def _foretell(config: "InstrumentConfig", source: str, name: str, parameters: di
     from flowlab.daemon.preflight import preflight
 
     found = preflight(config, source, name, parameters)
-    total, missing = found.total, found.missing()
+    total = found.total
     if as_json:
-        facts = {"plan": name, "steps": [step.facts() for step in found.steps], "total": total.facts()}
-        sys.stdout.write(json.dumps({**facts, "available_ml": found.available_ml}) + "\n")
+        sys.stdout.write(json.dumps(found.facts()) + "\n")
     else:
         sys.stdout.write(f"{name} would, each at most:\n")
         for number, step in enumerate(found.steps, 1):
@@ -95,11 +94,7 @@ def _foretell(config: "InstrumentConfig", source: str, name: str, parameters: di
             f"in all, at most: {_duration(total.seconds) or 'no time'}; "
             f"{_taken(total.takes) or 'nothing is measured'}; {needed or 'no reagent'}\n"
         )
-    for reagent, (needed_ml, available_ml) in missing.items():
-        raise BadInputError(
-            f"{name} may need {needed_ml:.1f} mL of {reagent}, but by the configuration there are "
-            f"{available_ml:g} mL in syringe and reservoir; ask for less, or fill up and say so in the configuration"
-        )
+    found.check()
 
 
 def _duration(seconds: float) -> str:

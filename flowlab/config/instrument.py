@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from flowlab.config.apparatus import FlowPath, Reagent, Syringe
+from flowlab.config.daemon import DaemonSettings
 from flowlab.config.interlocks import Interlock
 from flowlab.config.model import Model, SchemaVersion
 from flowlab.config.saxs import SaxsSettings
@@ -84,6 +85,7 @@ class InstrumentConfig(Model):
     plans: dict[Name, PlanEntry] = Field(default_factory=dict)
     interlocks: dict[Name, Interlock] = Field(default_factory=dict)
     safe_state: list[Name] = Field(default_factory=list, description="devices in the order in which they are made safe")
+    daemon: DaemonSettings = DaemonSettings()
     saxs: SaxsSettings | None = Field(default=None, description="how frames are reduced; without it they are kept only")
     simulation: SimulationSettings | None = None
 

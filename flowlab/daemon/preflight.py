@@ -86,6 +86,28 @@ class Preflight:
             if name in self.available_ml and needed > self.available_ml[name]
         }
 
+    def check(self) -> None:
+        """Refuse a plan for which there is too little.
+
+        Raises:
+            BadInputError: it says what is needed and what there is.
+        """
+        for reagent, (needed_ml, available_ml) in self.missing().items():
+            raise BadInputError(
+                f"{self.plan} may need {needed_ml:.1f} mL of {reagent}, but by the configuration there are "
+                f"{available_ml:g} mL in syringe and reservoir; ask for less, or fill up and say so in the "
+                "configuration"
+            )
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "plan": self.plan,
+            "steps": [step.facts() for step in self.steps],
+            "total": self.total.facts(),
+            "available_ml": self.available_ml,
+        }
+
 
 def preflight(config: InstrumentConfig, source: str, plan_name: str, parameters: dict[str, Any]) -> Preflight:
     """Reckon what a plan would do on an instrument.
@@ -101,8 +123,12 @@ def preflight(config: InstrumentConfig, source: str, plan_name: str, parameters:
     """
     plan = Plan(config, plan_name, source)
     with Bench(config, source) as bench:
-        steps = walk(plan(bench, parameters), bench)
-    return Preflight(plan_name, steps, _available(config))
+        return preflight_on(bench, plan, parameters)
+
+
+def preflight_on(bench: Bench, plan: Plan, parameters: dict[str, Any]) -> Preflight:
+    """As :func:`preflight`, with devices that are there already, connected to nothing."""
+    return Preflight(plan.name, walk(plan(bench, parameters), bench), _available(bench.config))
 
 
 def walk(plan: Generator[Msg, Any, Any], bench: Bench) -> list[Step]:

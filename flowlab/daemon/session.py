@@ -199,17 +199,20 @@ class Session:
             BadInputError: plan or parameters are not allowed; nothing moved.
             FlowlabError: the run failed; the message says why, and whether the instrument is safe.
         """
-        spec = self._spec(plan=plan, parameters=parameters, metadata=metadata or {})
+        order = {"do": "run", "plan": plan, "parameters": parameters, "metadata": metadata or {}}
         follower = Follower(watch)
         with (
             Subscriber(self._proxy.outward, self._replay.address, prefix=RAW) as raw,
             Subscriber(self._proxy.outward, self._replay.address, prefix=RESULTS) as results,
         ):
             follower.subscribe(raw, results)
-            worker = Child("worker", "flowlab.daemon.worker", spec, self._logs / "worker.log")
+            worker = Child("worker", "flowlab.daemon.worker", self._spec(), self._logs / "worker.log")
             self.worker_pid = worker.pid
+            for each in ({"do": "open"}, order, {"do": "leave"}):
+                worker.order(each)
             try:
                 self._follow(worker, follower)
+                self._see_it_safe(worker)
             except (ChildFailedError, BadInputError):  # in its own words: it left the instrument safe, or untouched
                 raise
             except BaseException as error:
@@ -234,7 +237,7 @@ class Session:
         """Have the instrument made safe, by the worker or without it; say in words what came of it."""
         worker.cut()
         try:
-            worker.wait_for("done", _SAFE_WITHIN_S)
+            unsafe = worker.wait_for("closed", _SAFE_WITHIN_S)["unsafe"]
         except (ChildFailedError, BadInputError) as error:
             return str(error)
         except ChildDiedError:
@@ -242,7 +245,13 @@ class Session:
                 return self._make_safe()
             worker.kill()
             return f"the worker had to be killed; {self._make_safe()}"
-        return "the plan had just ended; the instrument is safe"
+        return f"the plan had just ended; {_in_words(unsafe)}"
+
+    def _see_it_safe(self, worker: Child) -> None:
+        """See that the devices are safe after a plan that ended well."""
+        unsafe = worker.wait_for("closed", _SAFE_WITHIN_S)["unsafe"]
+        if unsafe:
+            raise FlowlabError(f"the plan ended; {_in_words(unsafe)}")
 
     def _follow(self, worker: Child, follower: "Follower") -> None:
         """Hand on documents until the worker is done."""
@@ -282,7 +291,8 @@ class Session:
                 follower.problems.append(f"{name}: died {follower.deaths[name]} times; its log is {child.log}")
                 continue
             follower.problems.append(f"{name}: died and was started again")
-            again = self._spawn(name, module, run=follower.run_uid, analysis=follower.analysis_uid)
+            analyses = [follower.analysis_uid] if follower.analysis_uid else []
+            again = self._spawn(name, module, runs=[follower.run_uid], analyses=analyses)
             self._helpers[name] = (module, again)
 
     def _make_safe(self) -> str:
@@ -292,8 +302,12 @@ class Session:
                 outcome = child.wait_for("done", _SAFE_WITHIN_S)
             except FlowlabError as error:
                 return f"NOT SAFE: {error}"
-        unsafe = [f"{name}: {error}" for name, error in outcome.items() if error]
-        return f"NOT SAFE: {'; '.join(unsafe)}" if unsafe else f"safe: {', '.join(outcome)}"
+        unsafe = {name: error for name, error in outcome.items() if error}
+        return _in_words(unsafe) if unsafe else f"safe: {', '.join(outcome)}"
+
+
+def _in_words(unsafe: dict[str, str]) -> str:
+    return f"NOT SAFE: {'; '.join(unsafe.values())}" if unsafe else "the instrument is safe"
 
 
 class Follower:

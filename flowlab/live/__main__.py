@@ -1,8 +1,8 @@
 """The analyzer as a process: ``python -m flowlab.live`` with its addresses as JSON on standard input.
 
-It may die and be started again at any time: it is told which run to follow, of which nothing may be
-published any more, fetches it, comes to the same results, and appends to the results' journal what is not
-there yet. Frames are read from files below one folder: that of the store, unless it is told another.
+It may die and be started again at any time: it is told which runs to follow, of which nothing may be
+published any more, fetches them, comes to the same results, and appends to the results' journal what is not
+there yet; and which runs are finished. Frames are read from files below one folder: that of the store, unless it is told another.
 """
 
 from pathlib import Path
@@ -27,8 +27,10 @@ def main() -> None:
         Subscriber(spec["documents_out"], spec["replay"], prefix=RAW) as subscriber,
     ):
         analyzer = Analyzer(load_material, reader)
-        if spec.get("run") is not None:
-            subscriber.follow(spec["run"])
+        for run in spec.get("finished", []):
+            subscriber.ignore(run)
+        for run in spec.get("runs", []):
+            subscriber.follow(run)
         lifeline.ready({})
         while not lifeline.cut:
             try:
@@ -39,6 +41,8 @@ def main() -> None:
             if message is not None:
                 for name, doc in analyzer.take(message.name, message.doc):
                     recorder.take(name, doc)
+                    if name == "start":
+                        lifeline.tell({"analysis": {"run_uid": doc["parent_run"], "uid": doc["uid"]}})
     recorder.close()
     publisher.close()
 

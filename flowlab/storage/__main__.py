@@ -1,8 +1,8 @@
 """The writer as a process: ``python -m flowlab.storage``, its addresses as JSON on standard input.
 
 Makes the NeXus file of every run that says how its spectra are analysed, while the run goes on. A writer that
-takes the place of one that died is told which run, and which analysis of it, to follow: by then nothing of
-them may be published any more.
+takes the place of one that died is told which runs, and which analyses of them, to follow: by then nothing of
+them may be published any more; and which are finished.
 """
 
 import time
@@ -95,8 +95,10 @@ def main() -> None:
         Subscriber(spec["documents_out"], spec["replay"], prefix=RAW) as raw,
         Subscriber(spec["documents_out"], spec["replay"], prefix=RESULTS) as results,
     ):
-        for subscriber, uid in ((raw, spec.get("run")), (results, spec.get("analysis"))):
-            if uid is not None:
+        for subscriber, kind in ((raw, "runs"), (results, "analyses")):
+            for uid in spec.get("finished", []):
+                subscriber.ignore(uid)
+            for uid in spec.get(kind, []):
                 subscriber.follow(uid)
         lifeline.ready({})
         flush_at = time.monotonic() + _FLUSH_EVERY_S

@@ -14,7 +14,7 @@ from devices.errors import DeviceError
 from flowlab.bench import Bench
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
-from flowlab.daemon.worker import ours
+from flowlab.daemon.reasons import ours
 from tests.engines import run_engine
 from tests.simulators.benches import Served, served
 from tests.storm.audit import Audit, audit

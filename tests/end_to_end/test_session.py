@@ -188,12 +188,9 @@ def test_a_session_that_is_killed_has_its_worker_make_the_instrument_safe(tmp_pa
 
 @pytest.mark.timeout(180)
 def test_a_worker_that_is_cut_before_its_plan_begins_moves_nothing(session, tmp_path):
-    with Child(
-        "worker",
-        "flowlab.daemon.worker",
-        session._spec(plan="temperature_scan", parameters=SCAN),
-        tmp_path / "worker.log",
-    ) as worker:
+    with Child("worker", "flowlab.daemon.worker", session._spec(), tmp_path / "worker.log") as worker:
+        worker.order({"do": "open"})
+        worker.order({"do": "run", "plan": "temperature_scan", "parameters": SCAN, "metadata": {}})
         worker.cut()
         with pytest.raises(
             ChildFailedError, match="the plan was aborted before it began; the instrument is safe"

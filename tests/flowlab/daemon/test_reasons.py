@@ -10,8 +10,8 @@ from bluesky.utils import FailedStatus, RunEngineInterrupted
 from ophyd import Device
 from ophyd.status import DeviceStatus
 
+from flowlab.daemon.instrument import interrupt
 from flowlab.daemon.reasons import with_reasons
-from flowlab.daemon.worker import _interrupt
 from flowlab.errors import FlowlabError
 from tests.engines import run_engine
 
@@ -83,7 +83,7 @@ def test_a_second_interruption_disturbs_neither_clean_up_nor_stop_document():
     with run_engine() as engine:
 
         def from_another_thread() -> None:
-            thread = threading.Thread(target=_interrupt, args=(engine,))
+            thread = threading.Thread(target=interrupt, args=(engine,))
             thread.start()
             threads.append(thread)
 

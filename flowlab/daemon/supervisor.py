@@ -1,0 +1,650 @@
+"""The supervisor: runs the queue by way of one worker, outlives it, and sees that nothing is left hot or flowing.
+
+It imports no bluesky and no driver: what can hang or crash does so in another process. Whatever becomes of the worker,
+an item that was begun is never begun again by itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowlab.config import InstrumentConfig
+from flowlab.daemon.desk import Ending, Engine, Environment, RunFacts, Situation, State
+from flowlab.daemon.latches import Latches
+from flowlab.daemon.part import Part
+from flowlab.daemon.plan_queue import BACK, Item, Place, PlanQueue, QueueBlockedError, Running
+from flowlab.daemon.state_folder import StateFolder
+from flowlab.daemon.surroundings import Simulation, Surroundings
+from flowlab.errors import BadInputError, FlowlabError
+
+_LOG = logging.getLogger(__name__)
+
+_START_WITHIN_S = 60.0
+_LOOK_EVERY_S = 0.25
+#: A worker that dies again and again is started again later and later.
+_LONGEST_DELAY_S = 30.0
+
+_STATUSES = {
+    "AbortedError": "aborted",
+    "StoppedError": "stopped",
+    "HaltedError": "halted",
+}
+
+
+class NotNowError(FlowlabError):
+    """What is asked for cannot be done in the state that the daemon is in."""
+
+
+@dataclass
+class Task:
+    """The item that runs.
+
+    Attributes:
+        ended: exit status and message, when it has ended; an error when nobody saw that.
+        runs: by uid, the exit status of each.
+        done: points of the newest run that were measured, of ``of``.
+    """
+
+    item: Item
+    ended: "asyncio.Future[tuple[str, str]]"
+    runs: dict[str, str | None] = field(default_factory=dict)
+    done: int = 0
+    of: int | None = None
+
+
+class Supervisor:
+    """What can be asked of it is described in :class:`flowlab.daemon.desk.Desk`.
+
+    Args:
+        config: of the instrument.
+        source: its file.
+        folder: where state is kept; held by this process.
+        queue: in that folder.
+        simulation: start simulators; None where the instrument is there already.
+
+    Attributes:
+        http: address of the HTTP API, when there is one.
+    """
+
+    def __init__(
+        self,
+        config: InstrumentConfig,
+        source: Path,
+        folder: StateFolder,
+        queue: PlanQueue,
+        simulation: Simulation | None,
+    ):
+        self.queue = queue
+        self.http: str | None = None
+        self.control: str | None = None
+        self._config = config
+        self._source = source
+        self._folder = folder
+        self._around = Surroundings(config, source, folder, simulation, self._note_trouble)
+        self._latches = Latches(folder.runs, config.name)
+        self._worker: Part | None = None
+        self._ready = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._rested = asyncio.Event()
+        self._facts: dict[str, Any] = {"plans": {}, "devices": {}}
+        self._plans_uid = _uid()
+        self._questions: dict[int, asyncio.Future[Any]] = {}
+        self._asked = 0
+        self._environment: Environment = "closed"
+        self._engine: Engine = "idle"
+        self._started = self._stopping = False
+        self._safe: bool | None = None
+        self._unsafe: dict[str, str] = {}
+        self._trouble: str | None = None
+        self._task: Task | None = None
+        self._runs_uid = _uid()
+        self._playing: asyncio.Task[None] | None = None
+        self._stop_pending = self._pause_pending = False
+        self._heard = 0.0
+        self._ending_since: float | None = None
+        self._killed_because: str | None = None
+        self._deaths = 0
+        self._chores: set[asyncio.Task[Any]] = set()
+
+    # From its beginning to its end.
+
+    async def start(self) -> None:
+        """Have everything there: safe first of all, then whatever was left unfinished, then the worker."""
+        await self._around.start()
+        before = self.queue.running
+        if before is not None:
+            await self._finish_runs(before.begun, before.interrupted or "flowlab ended while it ran")
+        await self._make_safe_apart()
+        self._look = asyncio.ensure_future(self._keep_looking())
+        await self._start_worker()
+        self._started = True
+
+    async def stop(self, why: str) -> None:
+        """End what runs, leave the instrument safe, and end every process."""
+        self._stopping = True
+        _LOG.info("stopping: %s", why)
+        if self._task is not None:
+            await self._end_task("abort", why)
+        worker = self._worker
+        if worker is not None and worker.alive:
+            unsafe = asyncio.ensure_future(worker.wait_for("closed", self._config.daemon.finish_s))
+            tidily = await worker.end(self._config.daemon.finish_s)
+            with contextlib.suppress(FlowlabError):
+                self._note_unsafe((await unsafe)["unsafe"])
+            if not tidily:
+                self._safe = None
+        if self._safe is not True and hasattr(self, "_look"):
+            await self._make_safe_apart()
+        for chore in [*self._chores, getattr(self, "_look", None)]:
+            if chore is not None:
+                chore.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await chore
+        await self._around.close()
+
+    def _do(self, coroutine: Any) -> "asyncio.Task[Any]":
+        """Do something beside what goes on."""
+        chore = asyncio.ensure_future(coroutine)
+        self._chores.add(chore)
+        chore.add_done_callback(self._chored)
+        return chore
+
+    def _chored(self, chore: "asyncio.Task[Any]") -> None:
+        self._chores.discard(chore)
+        if not chore.cancelled() and (error := chore.exception()) is not None:
+            self._note_trouble(str(error))
+            if not isinstance(error, FlowlabError):
+                _LOG.error("unforeseen", exc_info=error)
+
+    def _note_trouble(self, words: str) -> None:
+        _LOG.warning("%s", words)
+        self._trouble = words
+
+    # The worker.
+
+    async def _start_worker(self) -> None:
+        self._worker = Part(
+            "worker", "flowlab.daemon.worker", self._around.spec(), self._folder.logs / "worker.log", self._took
+        )
+        facts = await self._worker.wait_for("ready", _START_WITHIN_S)
+        if facts != self._facts:
+            self._facts, self._plans_uid = facts, _uid()
+        self._ready.set()
+        if self._safe:  # nothing is connected while it is not known that the instrument is safe
+            self._open()
+
+    def _open(self) -> None:
+        if self._environment == "closed" and self._worker is not None:
+            self._environment = "opening"
+            self._worker.order({"do": "open"})
+
+    def _took(self, message: dict[str, Any]) -> None:
+        """What the worker says."""
+        for what, value in message.items():
+            match what:
+                case "opened":
+                    self._environment = "open"
+                    self._deaths = 0
+                    self._opened.set()
+                case "closed":
+                    self._environment = "closed"
+                    self._opened.clear()
+                    self._note_unsafe(value["unsafe"])
+                case "rested":
+                    self._note_unsafe(value["unsafe"])
+                    self._rested.set()
+                case "tripped":
+                    self._took_trip(value)
+                case "checked":
+                    self._answer(value)
+                case "done":
+                    self._end_of_task("completed", "")
+                case "failed":
+                    self._took_failure(message)
+                case "ended":
+                    self._took_end()
+                case _:
+                    self._took_progress(what, value)
+
+    def _took_progress(self, what: str, value: Any) -> None:
+        """How far the plan is."""
+        task = self._task
+        if task is None:
+            return
+        now = time.monotonic()
+        match what:
+            case "engine":
+                self._engine, self._heard = value, now
+                self._pause_pending = self._pause_pending and value == "running"
+                if value == "ending" and self._ending_since is None:
+                    self._ending_since = now
+            case "beat":
+                self._heard = now
+                if value["for_s"] > self._config.daemon.wait_s:
+                    limit_s = self._config.daemon.wait_s
+                    self._kill_worker(f"the plan waited for more than {limit_s:g} s ({value['message']})")
+            case "run":
+                task.runs[value["uid"]] = None
+                task.done, task.of = 0, value["of"]
+                self._runs_uid = _uid()
+                if value["analysed"]:
+                    self._around.follow(value["uid"])
+            case "progress":
+                task.done = value
+            case "stopped":
+                task.runs[value["uid"]] = value["exit_status"]
+                self._runs_uid = _uid()
+            case _:
+                pass
+
+    def _took_trip(self, trip: dict[str, str]) -> None:
+        self._note_trouble(f"interlock {trip['interlock']} tripped: {trip['reason']}")
+        self._stop_pending = self._playing is not None
+
+    def _took_failure(self, message: dict[str, Any]) -> None:
+        if self._task is not None and self._environment == "open":
+            if "unsafe" in message:
+                self._note_unsafe(message["unsafe"])
+                self._environment = "opening"  # it connects the devices anew
+                self._opened.clear()
+            self._note_trouble(message["failed"])
+            self._end_of_task(_STATUSES.get(message["kind"], "failed"), message["failed"])
+        else:
+            self._environment = "closed"
+            self._note_trouble(f"the devices are not connected: {message['failed']}")
+            self._opened.set()  # whoever waits for that looks again
+
+    def _took_end(self) -> None:
+        worker, self._worker = self._worker, None
+        self._ready.clear()
+        self._opened.clear()
+        self._environment = "closed"
+        for question in self._questions.values():
+            question.cancel()
+        if worker is None or (self._stopping and self._task is None):
+            return
+        reason = self._killed_because or worker.how_it_ended()
+        self._killed_because = None
+        self._note_trouble(reason)
+        self._do(self._after_death(reason))
+
+    async def _after_death(self, reason: str) -> None:
+        """The worker is gone: nobody knows what the instrument does."""
+        self._safe = None
+        task, self._task = self._task, None
+        self._engine, self._ending_since, self._pause_pending = "idle", None, False
+        safe = asyncio.ensure_future(self._make_safe_apart())  # first of all
+        if task is not None:
+            begun = self.queue.running
+            try:
+                self.queue.interrupt(reason)
+            finally:
+                if begun is not None:
+                    await self._finish_runs(begun.begun, reason)
+                if not task.ended.done():
+                    task.ended.set_exception(NotNowError(reason))
+        await safe
+        if self._stopping:
+            return
+        self._deaths += 1
+        if self._deaths > 1:
+            await asyncio.sleep(min(2.0 ** (self._deaths - 2), _LONGEST_DELAY_S))
+        await self._start_worker()
+
+    async def _finish_runs(self, since: float, reason: str) -> None:
+        from flowlab.daemon.unfinished import finish_runs
+
+        for message in await asyncio.to_thread(finish_runs, self._around.store, since, reason):
+            self._around.publish(message)
+
+    async def _make_safe_apart(self) -> dict[str, str | None]:
+        outcome = await self._around.make_safe()
+        self._note_unsafe({name: error for name, error in outcome.items() if error is not None})
+        return outcome
+
+    def _note_unsafe(self, unsafe: dict[str, str]) -> None:
+        self._unsafe = unsafe
+        self._safe = not unsafe
+        for device, error in unsafe.items():
+            _LOG.error("%s is not safe: %s", device, error)
+
+    async def _keep_looking(self) -> None:
+        """Kill a worker whose engine does not go round any more, or which does not come to an end."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            limits, now = self._config.daemon, time.monotonic()
+            if self._task is None:
+                continue
+            if self._ending_since is not None:
+                if now - self._ending_since > limits.finish_s:
+                    self._kill_worker(f"the plan had not ended {limits.finish_s:g} s after it was to")
+            elif self._engine in ("running", "pausing") and now - self._heard > limits.stalled_s:
+                self._kill_worker(f"nothing moved for {limits.stalled_s:g} s: a device does not return")
+
+    def _kill_worker(self, reason: str) -> None:
+        if self._worker is not None and self._killed_because is None:
+            self._killed_because = f"{reason}; the worker was killed"
+            self._do(self._worker.kill())
+
+    # The queue.
+
+    async def _play(self) -> None:
+        """Run items until there are none, one does not end well, or somebody wants it to stop."""
+        try:
+            await self._opened_within(_START_WITHIN_S)
+            while not self._stop_pending and not self._stopping:
+                item = self.queue.begin()
+                if item is None or not await self._run(item):
+                    break
+        except FlowlabError as error:
+            self._note_trouble(str(error))
+        finally:
+            self._playing, self._stop_pending = None, False
+        await self._rest()
+
+    async def _run(self, item: Item) -> bool:
+        """Run one item to its end; return whether it ended well."""
+        task = Task(item, asyncio.get_running_loop().create_future())
+        self._task, self._engine, self._safe = task, "running", None
+        self._trouble, self._ending_since, self._heard = None, None, time.monotonic()
+        self._runs_uid = _uid()
+        assert self._worker is not None  # noqa: S101  it was there when the devices were connected, a moment ago
+        self._worker.order(
+            {
+                "do": "run",
+                "plan": item["name"],
+                "parameters": item.get("kwargs", {}),
+                "metadata": {"item_uid": item["item_uid"], **item.get("meta", {})},
+            }
+        )
+        status, message = await task.ended
+        self.queue.end(status, list(task.runs), message)
+        return status == "completed"
+
+    def _end_of_task(self, status: str, message: str) -> None:
+        task, self._task = self._task, None
+        self._engine, self._ending_since, self._pause_pending = "idle", None, False
+        if task is not None and not task.ended.done():
+            task.ended.set_result((status, message))
+
+    async def _rest(self) -> None:
+        """Bring the instrument into its safe state when nothing is to be run next."""
+        if self._environment == "open" and self._worker is not None and self._safe is None:
+            self._rested.clear()
+            self._worker.order({"do": "rest"})
+
+    async def _opened_within(self, limit_s: float) -> None:
+        self._open()
+        try:
+            await asyncio.wait_for(self._opened.wait(), limit_s)
+        except TimeoutError:
+            raise NotNowError(f"the devices are not connected within {limit_s:g} s") from None
+        if self._environment != "open":
+            self._opened.clear()
+            raise NotNowError(self._trouble or "the devices are not connected")
+
+    async def _end_task(self, how: Ending, why: str) -> None:
+        """End what runs and wait until it has; a worker that does not do it in time is killed meanwhile."""
+        task = self._task
+        if task is None:
+            return
+        self._stop_pending = True
+        self._order_end(how, why)
+        with contextlib.suppress(FlowlabError):
+            await asyncio.shield(task.ended)
+        while self._playing is not None:
+            await asyncio.wait([self._playing])
+
+    def _order_end(self, how: Ending, why: str) -> None:
+        if self._ending_since is None:
+            self._ending_since = time.monotonic()
+        if self._worker is not None:
+            self._worker.order({"do": "end", "how": how, "why": why})
+
+    # What can be asked.
+
+    def situation(self) -> Situation:
+        """How things stand."""
+        engine: Engine = self._engine
+        if self._ending_since is not None:
+            engine = "ending"
+        elif self._pause_pending and engine == "running":
+            engine = "pausing"
+        runs = [] if self._task is None else [RunFacts(uid, status) for uid, status in self._task.runs.items()]
+        return Situation(
+            self._state(),
+            self._why(),
+            self._environment,
+            engine,
+            self._stop_pending,
+            self._pause_pending,
+            runs,
+            self._runs_uid,
+            self._plans_uid,
+        )
+
+    def _state(self) -> State:
+        running = self.queue.running
+        if self._stopping:
+            return "stopping"
+        if self._task is not None:
+            return "paused" if self._engine == "paused" else "running"
+        if self._safe is False:
+            return "unsafe"
+        if running is not None and (running.interrupted is not None or self._playing is None):
+            return "interrupted"
+        if self._playing is not None:
+            return "running"
+        return "idle" if self._started and self._ready.is_set() and self._environment != "opening" else "starting"
+
+    def _why(self) -> str | None:
+        words = [f"NOT SAFE: {device}: {error}" for device, error in self._unsafe.items()]
+        if (running := self.queue.running) is not None and running.interrupted is not None:
+            uid = running.item["item_uid"]
+            words.append(f"{running.item['name']} was interrupted: {running.interrupted}; flowlab queue ack {uid}")
+        words += [self._trouble] if self._trouble and self._trouble not in "".join(words) else []
+        return "; ".join(words) or None
+
+    def facts(self) -> dict[str, Any]:
+        """What ``flowlab status --json`` prints."""
+        task = self._task
+        running = None
+        if task is not None:
+            newest = next(reversed(task.runs), None)
+            running = {
+                "item": task.item["item_uid"],
+                "plan": task.item["name"],
+                "run_uid": newest,
+                "done": task.done,
+                "of": task.of,
+            }
+        pids = {"supervisor": os.getpid(), "worker": None, "analyzer": None, "writer": None, "simulators": None}
+        if self._worker is not None:
+            pids["worker"] = self._worker.pid
+        return {
+            "state": self._state(),
+            "why": self._why(),
+            "instrument": self._config.name,
+            "config": str(self._source),
+            "data": str(self._folder.runs),
+            "pids": pids | self._around.pids,
+            "addresses": {
+                "control": self.control,
+                "documents": self._around.documents,
+                "http": self.http,
+                "faults": self._around.control,
+            },
+            "environment": self._environment,
+            "queue": len(self.queue.items),
+            "running": running,
+            "safe": self._safe,
+        }
+
+    async def plans(self) -> Mapping[str, dict[str, Any]]:
+        """JSON Schemas of the plans."""
+        await self._worker_ready()
+        return self._facts["plans"]
+
+    async def devices(self) -> Mapping[str, dict[str, Any]]:
+        """What is known of the devices."""
+        await self._worker_ready()
+        return self._facts["devices"]
+
+    async def _worker_ready(self) -> None:
+        try:
+            await asyncio.wait_for(self._ready.wait(), _START_WITHIN_S)
+        except TimeoutError:
+            raise NotNowError(f"the worker is not there: {self._trouble}") from None
+
+    async def preflight(self, plan: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """What a plan would do; refused when it is not allowed."""
+        await self._worker_ready()
+        assert self._worker is not None  # noqa: S101  it is ready
+        self._asked += 1
+        number = self._asked
+        answer = self._questions[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._worker.order({"do": "check", "number": number, "plan": plan, "parameters": parameters})
+            found = await answer
+        except asyncio.CancelledError:
+            if answer.cancelled():
+                raise NotNowError("the worker died while it looked at the plan; ask again") from None
+            raise
+        finally:
+            del self._questions[number]
+        if "refused" in found:
+            raise BadInputError(found["refused"])
+        return found["preflight"]
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        question = self._questions.get(answer["number"])
+        if question is not None and not question.done():
+            question.set_result(answer)
+
+    async def add(self, items: Sequence[Item], place: Place = BACK) -> list[Item]:
+        """Queue items."""
+        for item in items:
+            await self.preflight(item["name"], item.get("kwargs", {}))
+        return self.queue.add(items, place)
+
+    async def update(self, item: Item, *, keep_uid: bool) -> Item:
+        """Put another item in the place of one."""
+        await self.preflight(item["name"], item.get("kwargs", {}))
+        return self.queue.update(item, keep_uid=keep_uid)
+
+    def acknowledge(self, uid: str) -> Item:
+        """Somebody has seen that an item was interrupted."""
+        running = self.queue.running
+        if running is not None and running.interrupted is None and self._playing is None:
+            self.queue.interrupt("its end could not be recorded")
+        return self.queue.acknowledge(uid, [] if running is None else self._runs_of(running))
+
+    def _runs_of(self, running: Running) -> list[str]:
+        """Runs that an item began, though nobody saw it end."""
+        from flowlab.daemon.unfinished import runs_of
+
+        return runs_of(self._around.store, running.item["item_uid"], running.begun)
+
+    async def resume_item(self, uid: str) -> Item:
+        """Queue what is left of an item."""
+        raise NotNowError(f"{uid}: a scan cannot be resumed yet")
+
+    async def open_environment(self) -> None:
+        """Connect the devices."""
+        await self._worker_ready()
+        if self._safe is not True and self._task is None:
+            await self.make_safe(dry_run=False)
+        if self._safe is False:
+            raise NotNowError(self._why() or "the instrument is not safe")
+        self._open()
+
+    async def close_environment(self) -> None:
+        """Let go of the devices."""
+        if self._task is not None or self._playing is not None:
+            raise NotNowError("a plan runs; end it first")
+        if self._environment == "open" and self._worker is not None:
+            self._environment = "closing"
+            self._worker.order({"do": "close"})
+
+    async def destroy_environment(self) -> None:
+        """Kill the worker."""
+        if self._worker is None:
+            raise NotNowError("there is no worker")
+        self._kill_worker("somebody destroyed the environment")
+
+    def start_queue(self) -> None:
+        """Run the items of the queue."""
+        if self._stopping:
+            raise NotNowError("flowlab is stopping")
+        if self._playing is not None:
+            raise NotNowError("the queue is running")
+        if not self._started:
+            raise NotNowError("flowlab is starting; a moment")
+        if self._safe is False:
+            raise NotNowError(f"{self._why()}; flowlab safe-state tries again")
+        running = self.queue.running
+        if running is not None:
+            raise QueueBlockedError(
+                f"{running.item['name']} was interrupted: {running.interrupted}; find out what it left behind, then "
+                f"acknowledge it: flowlab queue ack {running.item['item_uid']}"
+            )
+        self._latches.check(str(self._source))
+        self._stop_pending = False
+        self._playing = self._do(self._play())
+
+    def stop_queue(self, *, cancel: bool = False) -> None:
+        """Stop after the item that runs."""
+        if self._playing is None:
+            raise NotNowError("the queue is not running")
+        self._stop_pending = not cancel
+
+    def pause(self, *, deferred: bool) -> None:
+        """Pause."""
+        if self._task is None or self._engine != "running":
+            raise NotNowError("no plan is running")
+        self._pause_pending = True
+        if self._worker is not None:
+            self._worker.order({"do": "pause", "deferred": deferred})
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        if self._engine != "paused" or self._worker is None:
+            raise NotNowError("no plan is paused")
+        self._worker.order({"do": "resume"})
+
+    def end(self, how: Ending) -> None:
+        """End the plan that runs; the queue stops."""
+        if self._task is None:
+            raise NotNowError("no plan is running")
+        self._stop_pending = True
+        self._order_end(how, "")
+
+    async def make_safe(self, *, dry_run: bool) -> dict[str, str | None]:
+        """Bring the instrument into its safe state, or say what that would be."""
+        if dry_run:
+            await self._worker_ready()
+            return {name: self._facts["devices"][name]["safe_state"] for name in self._config.safe_state}
+        await self._end_task("abort", "the safe state was asked for")
+        worker = self._worker
+        if self._environment == "open" and worker is not None:
+            worker.order({"do": "rest"})
+            try:
+                unsafe = (await worker.wait_for("rested", self._config.daemon.finish_s))["unsafe"]
+                return {name: unsafe.get(name) for name in self._config.safe_state}
+            except FlowlabError as error:
+                self._kill_worker(f"the safe state was not reached ({error})")
+        outcome = await self._make_safe_apart()
+        if self._safe and self._ready.is_set():
+            self._open()
+        return outcome
+
+
+def _uid() -> str:
+    return str(uuid.uuid4())

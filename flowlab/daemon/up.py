@@ -1,0 +1,147 @@
+"""The daemon as a process: holds its state folder, answers on its control socket, and ends tidily on a signal."""
+
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowlab.config import load_instrument
+from flowlab.config.paths import find_config
+from flowlab.daemon.api import Api
+from flowlab.daemon.control import ControlSocket
+from flowlab.daemon.plan_queue import PlanQueue
+from flowlab.daemon.state_folder import StateFolder, instrument_held
+from flowlab.daemon.supervisor import Supervisor
+from flowlab.daemon.surroundings import Simulation
+from flowlab.errors import FlowlabError
+
+_LOG_BYTES, _LOGS = 4 << 20, 5
+_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What ``flowlab up`` was asked for.
+
+    Attributes:
+        config: file of the instrument, or the name of a shipped one.
+        simulation: start simulators; None where the instrument is there already.
+        control: address of the control socket; None: one in a folder of the user's own.
+    """
+
+    config: str
+    simulation: Simulation | None
+    control: str | None = None
+
+
+def up(wishes: Wishes, folder: StateFolder) -> int:
+    """Be the daemon until a signal ends it.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        BadInputError: the configuration is not well, or another daemon has the state or the instrument.
+        FlowlabError: it cannot start.
+    """
+    config = load_instrument(wishes.config)
+    with ExitStack() as stack:
+        stack.enter_context(folder.held(config.name))
+        if wishes.simulation is None:
+            stack.enter_context(instrument_held(config.name))
+        stack.enter_context(_logged(folder.logs))
+        queue = stack.enter_context(PlanQueue(folder.queue))
+        source = find_config("instruments", wishes.config).absolute()
+        return asyncio.run(_live(wishes, folder, queue, source))
+
+
+async def _live(wishes: Wishes, folder: StateFolder, queue: PlanQueue, source: Path) -> int:
+    supervisor = Supervisor(load_instrument(source), source, folder, queue, wishes.simulation)
+    address = wishes.control or f"ipc://{folder.sockets() / 'control'}"
+    signalled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def on(number: signal.Signals) -> None:
+        if not signalled.done():  # it is ending already, within its own time limits
+            signalled.set_result(number)
+
+    for number in _EXIT_CODES:
+        asyncio.get_running_loop().add_signal_handler(number, on, number)
+    with ControlSocket(Api(supervisor), address) as control:
+        serving = asyncio.ensure_future(control.serve())
+        supervisor.control = control.address
+        folder.tell(supervisor.facts())
+        _say(f"control    {control.address}")
+        starting = asyncio.ensure_future(supervisor.start())
+        await asyncio.wait([starting, signalled], return_when=asyncio.FIRST_COMPLETED)
+        failure = starting.exception() if starting.done() else None
+        if failure is None and not signalled.done():
+            folder.tell(supervisor.facts())
+            _announce(supervisor)
+            await signalled
+        if not starting.done():
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, FlowlabError):
+                await starting
+        number = signal.Signals(signalled.result()) if signalled.done() else None
+        await supervisor.stop("it failed to start" if number is None else f"flowlab was ended by {number.name}")
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    if failure is not None:
+        raise failure
+    return _EXIT_CODES[number] if number is not None else 1
+
+
+def _announce(supervisor: Supervisor) -> None:
+    facts = supervisor.facts()
+    for name in ("documents", "http", "faults"):
+        if facts["addresses"][name]:
+            _say(f"{name:10} {facts['addresses'][name]}")
+    _say(f"{facts['instrument']} is {facts['state']}" + (f": {facts['why']}" if facts["why"] else "; Ctrl-C ends it"))
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads along
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """Keep a log of the daemon's own, one JSON object a line, in files that are rotated."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(
+        folder / "daemon.jsonl", maxBytes=_LOG_BYTES, backupCount=_LOGS, encoding="utf-8"
+    )
+    handler.setFormatter(_AsJson())
+    root = logging.getLogger("flowlab")
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+        handler.close()
+
+
+class _AsJson(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        import json
+
+        said = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "said": record.getMessage(),
+        }
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said)
