@@ -164,7 +164,6 @@ class Eiger(MeasuringInstrument):
             self._stream.close()
             self._stream = None
         self._recording.close()
-        self._simplon.close()
         super().close()
 
     # What it is told.

@@ -11,7 +11,7 @@ import time
 from typing import Annotated, Any, cast
 
 from ophyd import Component as Cpt
-from ophyd import EpicsMotor, Kind
+from ophyd import Device, EpicsMotor, EpicsSignal, EpicsSignalRO, Kind
 from ophyd.status import Status
 from pydantic import Field, model_validator
 
@@ -86,6 +86,13 @@ class Axis(Quantity):
         }
 
 
+class Brake(Device):
+    """What stops a motor record and tells that it stands, by the names that EpicsMotor has for it."""
+
+    motor_stop = Cpt(EpicsSignal, ".STOP")
+    motor_done_move = Cpt(EpicsSignalRO, ".DMOV")
+
+
 class EpicsStage(EpicsInstrument):
     """The stage. Its safe state is to stand still.
 
@@ -113,8 +120,16 @@ class EpicsStage(EpicsInstrument):
         Raises:
             LinkError: no server has its record.
         """
-        record = self.settings.prefix + getattr(self.settings, f"{axis}_record")
-        return self.client(axis, lambda _: EpicsMotor(record, name=f"{self.name}_{axis}_motor"))
+        return self.client(axis, lambda _: EpicsMotor(self._record(axis), name=f"{self.name}_{axis}_motor"))
+
+    def _brake(self, axis: str) -> EpicsMotor | Brake:
+        """What stops an axis; where nothing was asked of it before, as in the safe state, just its two variables."""
+        if axis in self._clients:
+            return self.motor(axis)
+        return self.client(f"{axis} brake", lambda _: Brake(self._record(axis), name=f"{self.name}_{axis}_brake"))
+
+    def _record(self, axis: str) -> str:
+        return self.settings.prefix + getattr(self.settings, f"{axis}_record")
 
     # What is asked.
 
@@ -130,7 +145,7 @@ class EpicsStage(EpicsInstrument):
         return self.ask_number(self.motor(axis).user_readback, f"position of {axis}")
 
     def _is_done(self, axis: str) -> bool:
-        return self.ask_number(self.motor(axis).motor_done_move, f"whether {axis} has stopped") != 0
+        return self.ask_number(self._brake(axis).motor_done_move, f"whether {axis} has stopped") != 0
 
     # What it is told.
 
@@ -198,7 +213,7 @@ class EpicsStage(EpicsInstrument):
         Raises:
             NotReachedError: it moves on.
         """
-        self.tell(self.motor(axis).motor_stop, 1, f"stop of {axis}", wait=False)
+        self.tell(self._brake(axis).motor_stop, 1, f"stop of {axis}", wait=False)
         standing = self.clock.wait_until(
             lambda: self._is_done(axis), every_s=0.05, limit_s=self.settings.margin_s + self.wire_s()
         )

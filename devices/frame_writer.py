@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
-import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +52,10 @@ class FrameWriter:
         facts: Facts,
         per_frame: Mapping[str, str],
     ):
+        # Only where frames are written: a worker that waits for work does without their 17 MB.
+        import h5py
+        import hdf5plugin
+
         self.path, self.shape, self.dtype, self.frames = path, shape, dtype, 0
         self._device, self._compression = device, compression
         options = {"bslz4": hdf5plugin.Bitshuffle(cname="lz4"), "lz4": hdf5plugin.LZ4(), "none": {}}[compression]

@@ -172,10 +172,6 @@ class Simplon:
         found = self.get(key)
         return self._read(key, lambda: simplon.as_text(found))
 
-    def close(self) -> None:
-        """Close what is open."""
-        self._rest.close()
-
     def _read(self, what: str, decode: Callable[[], T]) -> T:
         try:
             return decode()

@@ -5,6 +5,7 @@ several devices use together, a serial line for instance. Detectors put their fi
 """
 
 import importlib
+import threading
 from collections.abc import Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -94,6 +95,11 @@ class Bench:
         source: the file it was read from, for messages.
         addresses: where devices really are, when that is only known at run time (simulators on free ports).
         frames: folder for the files of detectors; None where nothing is measured.
+        at_once: build every device now. Otherwise each is built when :meth:`device` is first asked for it, and what is
+            wrong with one shows only then: for the safe state, where none waits for the libraries of another.
+
+    Attributes:
+        devices: those that are built.
 
     Raises:
         ConfigError: a class cannot be loaded, or a device's settings are not allowed.
@@ -105,24 +111,44 @@ class Bench:
         source: str = "config",
         addresses: dict[str, str] | None = None,
         frames: Path | None = None,
+        *,
+        at_once: bool = True,
     ):
         self.config = config
+        self._source = source
+        self._addresses = addresses or {}
         self.frames = frames
         self.clock = Clock(config.clock.speed)
         self.devices: dict[str, Any] = {}
         self._shared: dict[str, Closable] = {}
+        self._sharing = threading.Lock()
         self._places: dict[tuple[str, object], str] = {}
-        for name in config.build_order():
-            entry = config.devices[name]
-            if addresses and name in addresses:
-                entry = entry.model_copy(update={"address": addresses[name]})
-            cls = load_device_class(entry.class_, f"{source}: devices.{name}.class")
-            settings = validate(cls.Settings, entry.settings, source, ("devices", name, "settings"))
-            self._take_place(name, entry, settings, source)
-            try:
-                self.devices[name] = cls(name, entry, settings, self)
-            except ValueError as error:
-                raise ConfigError(f"{source}: devices.{name}: {error}") from None
+        for name in config.build_order() if at_once else ():
+            self.device(name)
+
+    def device(self, name: str) -> Any:
+        """A device by its name; it and what it is made of are built when they are first asked for.
+
+        Raises:
+            ConfigError: its class cannot be loaded, or its settings are not allowed.
+        """
+        if name not in self.devices:
+            for part in self.config.devices[name].part_names():
+                self.device(part)
+            self.devices[name] = self._build(name)
+        return self.devices[name]
+
+    def _build(self, name: str) -> BuiltDevice:
+        entry, source = self.config.devices[name], self._source
+        if name in self._addresses:
+            entry = entry.model_copy(update={"address": self._addresses[name]})
+        cls = load_device_class(entry.class_, f"{source}: devices.{name}.class")
+        settings = validate(cls.Settings, entry.settings, source, ("devices", name, "settings"))
+        self._take_place(name, entry, settings, source)
+        try:
+            return cls(name, entry, settings, self)
+        except ValueError as error:
+            raise ConfigError(f"{source}: devices.{name}: {error}") from None
 
     def _take_place(self, name: str, entry: DeviceEntry, settings: Model, source: str) -> None:
         """Refuse two devices at one address, unless each is another unit of that line."""
@@ -139,9 +165,10 @@ class Bench:
 
     def share(self, key: str, make: Callable[[], T]) -> T:
         """Something several devices use together, made when it is first asked for and closed with the bench."""
-        if key not in self._shared:
-            self._shared[key] = make()  # type: ignore[assignment]  # every T here is Closable
-        return self._shared[key]  # type: ignore[return-value]
+        with self._sharing:
+            if key not in self._shared:
+                self._shared[key] = make()  # type: ignore[assignment]  # every T here is Closable
+            return self._shared[key]  # type: ignore[return-value]
 
     def connect(self) -> None:
         """Connect every device, in the order in which they are built.
@@ -161,18 +188,27 @@ class Bench:
         Returns:
             For each device None, or the error that kept it from being safe.
         """
-        outcome: dict[str, FlowlabError | None] = {}
-        for name in self.config.safe_state:
-            if only is not None and name not in only:
-                continue
-            try:
-                self.devices[name].make_safe()
-                outcome[name] = None
-            except FlowlabError as error:
-                outcome[name] = error
-            except Exception as error:  # noqa: BLE001  whatever it is, those behind it are made safe too
-                outcome[name] = FlowlabError(f"{name}: {in_words(error)}")
-        return outcome
+        return {name: self.make_one_safe(name) for name in self.config.safe_state if only is None or name in only}
+
+    def make_one_safe(self, name: str, on_built: Callable[[], None] = lambda: None) -> FlowlabError | None:
+        """Bring a device into its safe state; one that is not built yet is built first.
+
+        Args:
+            name: of the device.
+            on_built: called when the device is built, and its own call is about to begin.
+
+        Returns:
+            None, or the error that kept it from being safe.
+        """
+        try:
+            device = self.device(name)
+            on_built()
+            device.make_safe()
+        except FlowlabError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  whatever it is, those behind it are made safe too
+            return FlowlabError(f"{name}: {in_words(error)}")
+        return None
 
     def close(self) -> None:
         """Close devices, then what they share; nothing moves."""

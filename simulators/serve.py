@@ -1,8 +1,10 @@
 """The simulators' process: a bench on loopback addresses until it is told to stop.
 
-``python -m simulators CONFIG [--any-port] [--seed N] [--speed X] [--playback FILE] [--until-eof]``. Once
-every line listens, one line of JSON on standard output says where:
+``python -m simulators CONFIG [--any-port] [--seed N] [--speed X] [--playback FILE] [--until-eof [--linger S]]``.
+Once every line listens, one line of JSON on standard output says where:
 ``{"ready": {"addresses": {"cadmium_pump": "socket://127.0.0.1:50101", …}, "control": "127.0.0.1:50100"}}``.
+
+With ``--linger`` it outlives whoever started it, as a plant does: who comes next finds the heaters as they were left.
 """
 
 import argparse
@@ -13,7 +15,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,7 +47,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, metavar="X", help="plant seconds per second, instead of the configured")
     parser.add_argument("--playback", type=Path, metavar="FILE", help="show these recorded spectra in the flow cell")
     parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--linger", type=float, metavar="S", help="with --until-eof: then only once no client was there for S seconds"
+    )
+    options = parser.parse_args(arguments)
+    if options.linger is not None and not (options.until_eof and options.linger >= 0):
+        parser.error(f"--linger {options.linger:g}: 0 or more seconds, and --until-eof with it")
+    return options
 
 
 def _configured(options: argparse.Namespace) -> InstrumentConfig:
@@ -64,8 +73,11 @@ def _configured(options: argparse.Namespace) -> InstrumentConfig:
 async def _serve(config: InstrumentConfig, options: argparse.Namespace) -> None:
     bench = Bench(config, Clock(config.clock.speed), options.playback)
     control = ControlPort(bench)
-    stop = asyncio.Event()
-    _stop_on(stop, until_eof=options.until_eof)
+    stop, eof = asyncio.Event(), asyncio.Event()
+    _set_at_the_end(stop, eof if options.until_eof else None)
+    lingering = asyncio.ensure_future(
+        _linger(options.linger or 0.0, lambda: min(bench.idle_s, control.clients.idle_s), eof, stop)
+    )
     await bench.open(options.any_port)
     try:
         address = config.simulation.control if config.simulation else ""
@@ -75,6 +87,7 @@ async def _serve(config: InstrumentConfig, options: argparse.Namespace) -> None:
         sys.stdout.flush()
         await _tick(bench, stop)
     finally:
+        lingering.cancel()
         await control.close()
         await bench.close()
 
@@ -87,24 +100,33 @@ async def _tick(bench: Bench, stop: asyncio.Event) -> None:
         await asyncio.wait([stopped], timeout=TICK_S)
 
 
-def _stop_on(stop: asyncio.Event, *, until_eof: bool) -> None:
-    """Set ``stop`` on SIGTERM, SIGINT and, if wanted, the end of standard input."""
+async def _linger(linger_s: float, idle_s: Callable[[], float], eof: asyncio.Event, stop: asyncio.Event) -> None:
+    """Set ``stop`` when standard input has ended and, since then, nobody was connected for a while."""
+    await eof.wait()
+    ended_s = time.monotonic()
+    while (left_s := linger_s - min(idle_s(), time.monotonic() - ended_s)) > 0:
+        await asyncio.sleep(left_s)
+    stop.set()
+
+
+def _set_at_the_end(stop: asyncio.Event, eof: asyncio.Event | None) -> None:
+    """Set ``stop`` on SIGTERM and SIGINT, and ``eof`` at the end of standard input, if that is of interest."""
     loop = asyncio.get_running_loop()
 
     def tell(*_: object) -> None:
         loop.call_soon_threadsafe(stop.set)
 
-    def read_to_end() -> None:
+    def read_to_end(ended: asyncio.Event) -> None:
         # Not through sys.stdin: a thread that waits inside its lock would hang the interpreter's exit.
         with contextlib.suppress(OSError):  # it is not even open
             while os.read(0, 4096):
                 pass
-        tell()
+        loop.call_soon_threadsafe(ended.set)
 
     signal.signal(signal.SIGTERM, tell)
     signal.signal(signal.SIGINT, tell)
-    if until_eof:
-        threading.Thread(target=read_to_end, name="standard input", daemon=True).start()
+    if eof is not None:
+        threading.Thread(target=read_to_end, args=(eof,), name="standard input", daemon=True).start()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

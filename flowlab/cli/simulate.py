@@ -1,5 +1,6 @@
 """``flowlab simulate`` and ``flowlab safe-state``: what happens at the instrument itself."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -73,14 +74,23 @@ def safe_state(
     from flowlab.config import load_instrument
 
     loaded = load_instrument(config)
-    with Bench(loaded, config) as bench:
-        if dry_run:
+    bench = Bench(loaded, config, at_once=False)
+    if dry_run:
+        with bench:
             for name in loaded.safe_state:
-                sys.stdout.write(f"{name:20} would be made safe: {_purpose(bench.devices[name])}\n")
-            return
-        outcome = bench.make_safe()
-    for name, error in outcome.items():
-        sys.stdout.write(f"{name:20} {'safe' if error is None else f'NOT SAFE: {error}'}\n")
+                sys.stdout.write(f"{name:20} would be made safe: {_purpose(bench.device(name))}\n")
+        return
+    from flowlab.daemon.safe_state import SafeState
+
+    def tell(name: str, error: str | None) -> None:
+        with contextlib.suppress(OSError):  # nobody reads along any more: no reason to stop half-way
+            sys.stdout.write(f"{name:20} {'safe' if error is None else f'NOT SAFE: {error}'}\n")
+            sys.stdout.flush()
+
+    safe_state = SafeState(bench, tell)
+    outcome = safe_state.make_safe()
+    if not safe_state.hanging:  # what hangs holds locks that closing would wait for
+        bench.close()
     if any(outcome.values()):
         raise FlowlabError("not everything is safe")
 

@@ -11,6 +11,10 @@ from flowlab.config.interlocks import Interlock
 from flowlab.config.model import Model, SchemaVersion
 from flowlab.config.saxs import SaxsSettings
 
+#: How long a device may take to become safe before those behind it go on: instruments answer within tenths of a second,
+#: and a line that is silent is asked three times for a second each. Flow must not wait that long for a heater.
+SAFE_WITHIN_S = 3.0
+
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -45,6 +49,11 @@ class DeviceEntry(Model):
     simulator: Reference | None = Field(default=None, description="the wire server that stands in for it")
     parts: dict[str, Name | list[Name]] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
+    safe_within_s: Annotated[float, Field(gt=0)] = Field(
+        default=SAFE_WITHIN_S,
+        description="real seconds that the devices behind it in safe_state wait for this one to be safe; then it is "
+        "told as not known. More for what is slow by nature, a large valve for instance",
+    )
     simulated: dict[str, Any] = Field(
         default_factory=dict, description="what only the simulator needs to know: panel settings, for instance"
     )

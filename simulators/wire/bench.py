@@ -133,6 +133,11 @@ class Bench:
         """Where each device is reached."""
         return {name: str(server.address) for name, server in self._server_of.items()}
 
+    @property
+    def idle_s(self) -> float:
+        """Real seconds since the last client of any instrument left; 0 while one is there."""
+        return min((server.clients.idle_s for server in self.servers), default=math.inf)
+
     async def open(self, any_port: bool = False) -> None:
         """Listen on the configured addresses, or with ``any_port`` on ports that the system chooses.
 

@@ -14,6 +14,7 @@ from typing import Any
 from flowlab.errors import BadInputError, FlowlabError
 from simulators.wire.address import loopback, own_address
 from simulators.wire.bench import Bench
+from simulators.wire.clients import Clients
 
 _ALLOWED = (
     'allowed: {"truth": true}, {"ledger": true}, {"faults": true} or '
@@ -26,12 +27,16 @@ class ControlPort:
 
     Args:
         bench: what it tells about and acts on.
+
+    Attributes:
+        clients: who is connected.
     """
 
     def __init__(self, bench: Bench):
         self._bench = bench
         self._server: asyncio.Server | None = None
         self._closed = False
+        self.clients = Clients()
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.address = ""
 
@@ -65,7 +70,9 @@ class ControlPort:
             return
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._clients[task] = writer
+        self.clients.come(task)
         task.add_done_callback(self._clients.pop)
+        task.add_done_callback(self.clients.leave)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -17,6 +17,7 @@ import h11
 from flowlab.clock import Clock
 from flowlab.errors import BadInputError
 from simulators.wire.address import Address, own_address
+from simulators.wire.clients import Clients
 from simulators.wire.instrument import Fault, Simulated
 
 LARGEST_BODY = 2**16
@@ -77,6 +78,7 @@ class Web:
             names = ", ".join(instrument.name for instrument in instruments)
             raise BadInputError(f"{names}: at an http address there is one instrument, with a simulator of its kind")
         self.address = address
+        self.clients = Clients()
         self._instrument = instruments[0]
         self._clock, self._advance = clock, advance
         self._faults: set[str] = set()
@@ -161,7 +163,9 @@ class Web:
             return
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._clients[task] = writer
+        self.clients.come(task)
         task.add_done_callback(self._clients.pop)
+        task.add_done_callback(self.clients.leave)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER)

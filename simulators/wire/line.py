@@ -9,6 +9,7 @@ from typing import Any, cast
 from flowlab.clock import Clock
 from simulators.wire.address import Address, own_address
 from simulators.wire.cable import Cable
+from simulators.wire.clients import Clients
 from simulators.wire.instrument import Fault, Instrument, Reply
 
 
@@ -39,6 +40,7 @@ class Line:
         seed: int = 1,
     ):
         self.address = address
+        self.clients = Clients()
         self._instruments = instruments
         self._clock = clock
         self._advance = advance
@@ -112,6 +114,7 @@ class Line:
         if not self._plugged:  # it was accepted in the moment of unplugging
             connection.transport.abort()
             return
+        self.clients.come(connection)
         if self._client is None:
             self._client = connection
             return
@@ -121,6 +124,7 @@ class Line:
 
     def leave(self, connection: "_Connection") -> None:
         """Free the line; what was half received or not yet answered is dropped."""
+        self.clients.leave(connection)
         if timer := self._waiting.pop(connection, None):
             timer.cancel()
         if connection is not self._client:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from flowlab.clock import Clock
 from simulators.wire.address import Address
+from simulators.wire.clients import Clients
 from simulators.wire.instrument import Fault
 
 
@@ -13,9 +14,11 @@ class Server(Protocol):
 
     Attributes:
         address: where it is to be reached; the real port once it is open.
+        clients: who is connected.
     """
 
     address: Address
+    clients: Clients
 
     def faults_of(self, name: str) -> dict[str, Fault]:
         """The faults that the connection of an instrument can have; :meth:`settle` brings them into effect."""

@@ -1,10 +1,12 @@
 """The process: where it listens, how it ends, and what it says when it cannot start."""
 
 import contextlib
+import json
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from pymodbus import FramerType
 from pymodbus.client import ModbusTcpClient
 
+from devices.protocols import modbus
 from simulators.serve import main
 from tests.instruments import UV_VIS
 from tests.simulators.benches import Served, hear, place, served
@@ -116,6 +119,53 @@ def test_a_signal_ends_it_and_frees_the_configured_ports(number: signal.Signals,
         socket.create_server(("127.0.0.1", port)).close()
 
 
+@contextlib.contextmanager
+def orphaned(linger_s: float, config: str = UV_VIS) -> Iterator[Served]:
+    """Simulators whose standard input has ended."""
+    command = [*COMMAND, config, "--any-port", "--speed", "50", "--until-eof", "--linger", f"{linger_s:g}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())["ready"]
+            process.stdin.close()
+            yield Served(process, ready["addresses"], ready["control"])
+        finally:
+            process.kill()
+
+
+def test_it_can_outlive_who_started_it_until_nobody_has_been_there_for_a_while() -> None:
+    with orphaned(1.0) as lab:
+        with lab.connect("growth_heater") as sock:
+            for register, value in ((26, 1500), (276, 1)):
+                sock.sendall(modbus.write_request(2, register, value))
+                assert sock.recv(256)
+            with pytest.raises(subprocess.TimeoutExpired):
+                lab.process.wait(2.5)
+        # Who only asks now and then, each time on a connection of its own, is a client, too.
+        for _ in range(4):
+            with pytest.raises(subprocess.TimeoutExpired):
+                lab.process.wait(0.6)
+            assert lab.ask(truth=True)["heaters"]["growth_heater"]["temperature_c"] > 30
+        left_s = time.monotonic()
+        assert lab.process.wait(30) == 0
+        assert time.monotonic() - left_s > 0.9
+
+
+def test_clients_of_an_epics_server_and_of_a_web_server_are_there_as_well() -> None:
+    with orphaned(0.7, "simulated-flow") as lab:
+        for device in ("ring", "eiger"):
+            with lab.connect(device), pytest.raises(subprocess.TimeoutExpired):
+                lab.process.wait(2.0)
+        assert lab.process.wait(30) == 0
+
+
+def test_a_signal_ends_it_at_once_though_it_lingers() -> None:
+    with orphaned(60.0) as lab, lab.connect("growth_heater"):
+        lab.process.send_signal(signal.SIGTERM)
+        assert lab.process.wait(10) == 0
+
+
 def test_a_taken_port_ends_it_with_one_line_that_names_the_device(tmp_path: Path) -> None:
     file, ports = on_free_ports(tmp_path)
     with socket.create_server(("127.0.0.1", ports[2])):
@@ -174,6 +224,8 @@ def test_a_wrong_instrument_file_is_refused_in_one_line(
         (["simulated-flow", "--fast"], "--fast"),
         (["simulated-flow", "--speed", "0"], "speed = 0.0"),
         (["simulated-flow", "--seed", "-1"], "seed = -1"),
+        (["simulated-flow", "--linger", "1"], "--linger 1: 0 or more seconds, and --until-eof with it"),
+        (["simulated-flow", "--until-eof", "--linger", "nan"], "--linger nan"),
         (["simulated-flow", "--playback", "/nowhere/at-all"], "/nowhere/at-all: there is no such file"),
     ],
 )

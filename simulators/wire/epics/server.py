@@ -20,6 +20,7 @@ from caproto.asyncio.utils import _TransportWrapper
 
 from flowlab.clock import Clock
 from simulators.wire.address import Address, PortInUseError, own_address
+from simulators.wire.clients import Clients
 from simulators.wire.epics.records import Records
 from simulators.wire.instrument import Fault
 
@@ -40,6 +41,7 @@ class ChannelAccessServer:
         self, address: Address, instruments: Sequence[Records], clock: Clock, advance: Callable[[], None], seed: int = 1
     ):
         self.address = address
+        self.clients = Clients()
         self._instruments = instruments
         self._advance = advance
         self._unplugged: set[str] = set()
@@ -81,7 +83,9 @@ class ChannelAccessServer:
                 self._bound = self._own(self.address.port, listen=False)  # nobody else may take the port meanwhile
             elif not self._unplugged and self._served is None and self._searches is not None:
                 bound, self._bound = self._bound, None
-                self._served = _Ioc(self._instruments, self._silent, self.address, self._searches, self._advance)
+                self._served = _Ioc(
+                    self._instruments, self._silent, self.address, self._searches, self._advance, self.clients
+                )
                 await self._served.open(bound or self._own(self.address.port, listen=True))
 
     async def close(self) -> None:
@@ -201,6 +205,7 @@ class _Ioc(Context):
         address: Address,
         searches: asyncio.DatagramTransport,
         advance: Callable[[], None],
+        present: Clients,
     ):
         channels = {name: channel for instrument in instruments for name, channel in instrument.channels.items()}
         super().__init__(channels, [address.host])
@@ -211,6 +216,7 @@ class _Ioc(Context):
         self._silent = silent
         self._tasks: set[asyncio.Task[Any]] = set()
         self._clients: set[asyncio.StreamWriter] = set()
+        self._present = present
         self._listener: asyncio.Server | None = None
 
     async def open(self, bound: socket.socket) -> None:
@@ -244,6 +250,7 @@ class _Ioc(Context):
 
     def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients.add(writer)
+        self._present.come(writer)
         self._run(self._serve(reader, writer))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -251,6 +258,7 @@ class _Ioc(Context):
             await self.tcp_handler(_TransportWrapper(reader, writer), writer.get_extra_info("peername"))
         finally:
             self._clients.discard(writer)
+            self._present.leave(writer)
             writer.close()
 
     def _run(self, coroutine: Any) -> None:

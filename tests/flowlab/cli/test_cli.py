@@ -337,7 +337,7 @@ def test_a_plan_runs_on_an_instrument_that_somebody_else_started(lab, tmp_path):
     assert is_safe(lab.ask(truth=True))
     safe = flowlab("safe-state", "-c", path)
     assert (safe.returncode, safe.stderr) == (0, "")
-    assert all(line.endswith(" safe") for line in safe.stdout.splitlines())
+    assert all(line.endswith(" safe") for line in safe.stdout.splitlines()), safe.stdout
 
 
 def test_a_plan_that_measures_nothing_runs_and_has_no_report(lab, tmp_path):
