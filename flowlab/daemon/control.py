@@ -257,19 +257,18 @@ def _finite(text: str) -> float:
 def _check_value(value: object) -> None:
     """Refuse what is nested too deeply, and text that is none: half of a surrogate pair cannot be written anywhere."""
     level: list[object] = [value]
-    for _ in range(MAX_NESTING + 1):
+    for depth in range(MAX_NESTING + 1):
         inside: list[object] = []
         for one in level:
-            if isinstance(one, dict):
-                inside += [*one.keys(), *one.values()]
-            elif isinstance(one, list):
-                inside += one
-            elif isinstance(one, str) and not one.isascii():
+            if depth == MAX_NESTING and isinstance(one, dict | list):
+                raise BadInputError(_NESTED)
+            if isinstance(one, str) and not one.isascii():
                 try:
                     one.encode()
                 except UnicodeEncodeError:
                     raise BadInputError("a text in it is no Unicode: half of a surrogate pair") from None
-        if not inside:
-            return
+            elif isinstance(one, dict):
+                inside += [*one.keys(), *one.values()]
+            elif isinstance(one, list):
+                inside += one
         level = inside
-    raise BadInputError(_NESTED)
