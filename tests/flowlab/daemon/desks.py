@@ -1,11 +1,17 @@
 """A daemon in memory, with a queue that is real, for what stands between it and who asks."""
 
 import asyncio
+import contextlib
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import zmq
+
+from flowlab.daemon.api import Api
+from flowlab.daemon.control import ControlSocket
 from flowlab.daemon.desk import Ending, Engine, Environment, RunFacts, Situation, State
 from flowlab.daemon.plan_queue import FRONT, Item, Place, PlanQueue
 from flowlab.errors import BadInputError, FlowlabError
@@ -173,3 +179,41 @@ class MemoryDesk:
 
 def spectra(**kwargs: Any) -> Item:
     return {"item_type": "plan", "name": "spectra", "args": [], "kwargs": {"num": 1, **kwargs}}
+
+
+class Served:
+    """A desk that is served in a thread of its own."""
+
+    def __init__(self, folder, address=None):
+        self.wanted = address or f"ipc://{folder}/run/control"
+        self._path = folder / "queue.sqlite"
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+        self._thread.start()
+        assert self._ready.wait(10)
+
+    async def _main(self):
+        self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self.desk = MemoryDesk(self._path)
+        with ControlSocket(Api(self.desk), self.wanted) as control, contextlib.closing(self.desk):
+            self.address = control.address
+            serving = asyncio.create_task(control.serve())
+            self._ready.set()
+            await self._stop.wait()
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+    def tell(self, what):
+        self.loop.call_soon_threadsafe(what)
+
+    def close(self):
+        self.tell(self._stop.set)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    @contextlib.contextmanager
+    def client(self, kind=zmq.DEALER):
+        with zmq.Context() as context, context.socket(kind) as client:
+            client.linger, client.rcvtimeo = 0, 10_000
+            client.connect(self.address)
+            yield client

@@ -1,7 +1,5 @@
 """The control socket, over real sockets: any client is answered, and none can take it down or hold up another."""
 
-import asyncio
-import contextlib
 import json
 import socket
 import stat
@@ -13,49 +11,10 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowlab.daemon.api import Api
 from flowlab.daemon.asking import ask
 from flowlab.daemon.control import MAX_CALLS_OF_ONE, MAX_NESTING, MAX_REQUEST_BYTES, ControlSocket, parse_request
 from flowlab.errors import BadInputError, FlowlabError
-from tests.flowlab.daemon.desks import MemoryDesk, spectra
-
-
-class Served:
-    """A desk that is served in a thread of its own."""
-
-    def __init__(self, folder, address=None):
-        self.wanted = address or f"ipc://{folder}/run/control"
-        self._path = folder / "queue.sqlite"
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    async def _main(self):
-        self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self.desk = MemoryDesk(self._path)
-        with ControlSocket(Api(self.desk), self.wanted) as control, contextlib.closing(self.desk):
-            self.address = control.address
-            serving = asyncio.create_task(control.serve())
-            self._ready.set()
-            await self._stop.wait()
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
-
-    def tell(self, what):
-        self.loop.call_soon_threadsafe(what)
-
-    def close(self):
-        self.tell(self._stop.set)
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-
-    @contextlib.contextmanager
-    def client(self, kind=zmq.DEALER):
-        with zmq.Context() as context, context.socket(kind) as client:
-            client.linger, client.rcvtimeo = 0, 10_000
-            client.connect(self.address)
-            yield client
+from tests.flowlab.daemon.desks import Served, spectra
 
 
 @pytest.fixture
