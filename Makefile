@@ -47,7 +47,8 @@ check-eiger: $(VENV)/.test .venv-tickit/.ready    ## the Eiger's driver against 
 	.venv-tickit/bin/pip install --quiet tickit-devices==0.4.1 'cbor2<6'
 	@touch $@
 
-# The clients that the control socket is for, as they are published; they want other versions than flowlab.
+# The clients that the control socket is for, as they are published; they want other versions than flowlab, and the
+# HTTP server wants pandas, which it does not say.
 # Against a daemon that runs, rather than one in memory, with a plan that soon ends and one that can be paused:
 #   make check-queueserver ADDRESS=ipc://… PLAN=… SHORT='{…}' LONG='{…}'
 check-queueserver: $(VENV)/.test .venv-queueserver/.ready    ## unmodified clients of bluesky-queueserver on the control socket
@@ -59,7 +60,7 @@ endif
 
 .venv-queueserver/.ready: Makefile
 	$(PYTHON) -m venv .venv-queueserver
-	.venv-queueserver/bin/pip install --quiet bluesky-queueserver==0.0.25 bluesky-queueserver-api==0.0.13 bluesky-httpserver==0.0.14
+	.venv-queueserver/bin/pip install --quiet bluesky-queueserver==0.0.25 bluesky-queueserver-api==0.0.13 bluesky-httpserver==0.0.14 pandas==3.1.1
 	@touch $@
 
 # McSAS3 wants other versions than flowlab; it fits the same curves to the same χ²; each has one core.

@@ -48,13 +48,13 @@ class Api:
             answer = refusal(error)
         except Exception as error:
             # A fault of ours costs this answer, and not the daemon, which may be heating.
-            logger.exception("%s failed", method)
+            logger.exception("%.60r failed", method)
             answer = {"success": False, "msg": f"{method}: fault in flowlab: {type(error).__name__}: {error}"}
         who = params.get("user", "somebody")
         if not answer["success"]:
-            logger.warning("%s by %s refused: %s", method, who, answer["msg"])
+            logger.warning("%.60r by %.60r refused: %s", method, who, answer["msg"])
         elif found is not None and found.changes:
-            logger.info("%s by %s", method, who)
+            logger.info("%s by %.60r", method, who)
         return answer
 
     async def _answer(self, name: str, method: Method, params: Mapping[str, Any]) -> Answer:

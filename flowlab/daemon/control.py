@@ -239,7 +239,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise BadInputError(f"{key!r} is there twice")
+            raise BadInputError(f"{key!r:.60} is there twice")
         found[key] = value
     return found
 
@@ -250,7 +250,7 @@ def _no_number(text: str) -> float:
 
 def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
-        raise BadInputError(f"{text} is too large a number")
+        raise BadInputError(f"{text:.60} is too large a number")
     return value
 
 

@@ -12,6 +12,7 @@ from flowlab.errors import BadInputError, FlowlabError
 
 Answer = dict[str, Any]
 
+_MAX_TOLD = 2000
 _JSON_TYPES = {
     dict: "an object",
     list: "a list",
@@ -98,9 +99,10 @@ def refuses(why: str) -> Method:
 
 
 def refusal(error: FlowlabError) -> Answer:
-    """The answer to what cannot be done."""
+    """The answer to what cannot be done: one line, whatever was quoted in it."""
+    told = " ".join(str(error).split())
     kind = {"kind": "bad_input"} if isinstance(error, BadInputError) else {}
-    return {"success": False, "msg": str(error), **kind}
+    return {"success": False, "msg": told if len(told) <= _MAX_TOLD else told[:_MAX_TOLD] + " …", **kind}
 
 
 def _types(annotation: Any) -> tuple[type, ...]:

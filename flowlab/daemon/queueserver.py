@@ -80,15 +80,16 @@ def item(asked: Mapping[str, Any], user: str, group: str) -> Item:
         raise BadInputError(f"item: there is no such key: {', '.join(unknown)}; allowed: {', '.join(_ITEM_KEYS[:8])}")
     kind = asked.get("item_type", "plan")
     if kind != "plan":
-        raise BadInputError(f"item_type = {kind!r}: flowlab queues plans only; to stop the queue: queue_stop")
-    name, kwargs, meta = asked.get("name"), asked.get("kwargs") or {}, asked.get("meta") or {}
+        raise BadInputError(f"item_type = {kind!r:.60}: flowlab queues plans only; to stop the queue: queue_stop")
+    given = {key: value for key, value in asked.items() if value is not None}
+    name, kwargs, meta = given.get("name"), given.get("kwargs", {}), given.get("meta", {})
     if not isinstance(name, str) or not name:
         raise BadInputError("item: name must be that of a plan")
-    if asked.get("args"):
+    if given.get("args", []) != []:
         raise BadInputError(f"{name}: parameters go by their names, in kwargs; args must be empty")
     for key, value in (("kwargs", kwargs), ("meta", meta)):
         if not isinstance(value, dict):
-            raise BadInputError(f"{name}: {key} must be an object of names and values, not {value!r}")
+            raise BadInputError(f"{name}: {key} must be an object of names and values, not {value!r:.60}")
     new: Item = {"item_type": "plan", "name": name, "args": [], "kwargs": kwargs, "user": user, "user_group": group}
     return {**new, "meta": meta} if meta else new
 

@@ -239,6 +239,9 @@ def test_a_batch_is_queued_as_a_whole_or_not_at_all(ask):
         ("lock", {"lock_key": "k", "user": "marie"}, "say what to lock"),
         ("lock", {"lock_key": "", "user": "marie", "queue": True}, "one is empty"),
         ("unlock", {"lock_key": "k"}, "nothing is locked"),
+        ("queue_start", {"two\nlines": 1}, "no such parameter: two lines; allowed"),
+        ("queue_start", {"x" * 100_000: 1}, "xxx …"),
+        ("queue_item_add", {"item": {**spectra(), "kwargs": 0}}, "kwargs must be an object"),
         ("queue_start", {"lock_key": 1}, "queue_start: lock_key must be text"),
     ],
 )
