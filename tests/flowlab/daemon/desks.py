@@ -48,6 +48,7 @@ class MemoryDesk:
         self.plans_uid = str(uuid.uuid4())
         self.looking = asyncio.Event()
         self.looking.set()
+        self.looks = 0
         self.unsafe: str | None = None
         self.told: list[Any] = []
         self._ending: str | None = None
@@ -76,6 +77,7 @@ class MemoryDesk:
         return DEVICES
 
     async def _allow(self, item: Item) -> None:
+        self.looks += 1
         await self.looking.wait()
         if item["name"] != "spectra":
             raise BadInputError(f"there is no plan {item['name']!r}; there is spectra")
@@ -184,8 +186,9 @@ def spectra(**kwargs: Any) -> Item:
 class Served:
     """A desk that is served in a thread of its own."""
 
-    def __init__(self, folder, address=None):
+    def __init__(self, folder: Path, address: str | None = None, secure: Callable[..., None] | None = None):
         self.wanted = address or f"ipc://{folder}/run/control"
+        self._secure = secure
         self._path = folder / "queue.sqlite"
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
@@ -195,7 +198,7 @@ class Served:
     async def _main(self):
         self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self.desk = MemoryDesk(self._path)
-        with ControlSocket(Api(self.desk), self.wanted) as control, contextlib.closing(self.desk):
+        with ControlSocket(Api(self.desk), self.wanted, self._secure) as control, contextlib.closing(self.desk):
             self.address = control.address
             serving = asyncio.create_task(control.serve())
             self._ready.set()

@@ -35,6 +35,13 @@ def request(method, **params):
     return json.dumps({"method": method, "params": params}).encode()
 
 
+def wait_until(condition):
+    limit = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
 def test_a_client_of_either_kind_is_answered_with_its_own_envelope(served):
     with served.client(zmq.REQ) as client:
         client.send(request("ping"))
@@ -69,7 +76,7 @@ def test_a_client_that_goes_away_before_its_answer_is_no_trouble(served):
     served.tell(served.desk.looking.clear)
     with served.client() as hasty:
         hasty.send_multipart([b"", request("queue_item_add", item=spectra())])
-        time.sleep(0.05)
+        wait_until(lambda: served.desk.looks == 1)
     served.tell(served.desk.looking.set)
     assert ask(served.address, "ping")["success"]
 
@@ -201,10 +208,32 @@ def test_an_address_that_may_not_be_served_is_refused(address, why):
 
 
 def test_an_address_of_other_machines_is_served_with_keys():
-    applied = []
-    with ControlSocket(Unasked(), "tcp://0.0.0.0:*", secure=applied.append) as control:
+    bound_before = []
+
+    def secure(it):
+        bound_before.append(it.getsockopt_string(zmq.LAST_ENDPOINT))
+
+    with ControlSocket(Unasked(), "tcp://0.0.0.0:*", secure=secure) as control:
         assert control.address.startswith("tcp://0.0.0.0:")
-    assert len(applied) == 1
+    assert bound_before == [""]
+
+
+def test_who_has_the_keys_is_answered_and_who_has_not_is_not(tmp_path):
+    server, client = zmq.curve_keypair(), zmq.curve_keypair()
+
+    def serve_with_keys(it):
+        it.curve_server = True
+        it.curve_publickey, it.curve_secretkey = server
+
+    def ask_with_keys(it):
+        it.curve_serverkey = server[0]
+        it.curve_publickey, it.curve_secretkey = client
+
+    served = Served(tmp_path, "tcp://127.0.0.1:*", serve_with_keys)
+    assert ask(served.address, "ping", secure=ask_with_keys)["success"]
+    with pytest.raises(FlowlabError, match="no answer to ping"):
+        ask(served.address, "ping", limit_s=0.2)
+    served.close()
 
 
 def test_two_daemons_cannot_have_one_address(served, tmp_path):
