@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_EXTRAS := all
 TEST_EXTRAS := $(RUN_EXTRAS),test
 
-.PHONY: demo test lint bench wheel check-nexus check-eiger bench-mcsas3 lock clean
+.PHONY: demo test lint bench wheel check-nexus check-eiger check-queueserver bench-mcsas3 lock clean
 
 demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
 	$(BIN)/flowlab demo
@@ -47,6 +47,22 @@ check-eiger: $(VENV)/.test .venv-tickit/.ready    ## the Eiger's driver against 
 	.venv-tickit/bin/pip install --quiet tickit-devices==0.4.1 'cbor2<6'
 	@touch $@
 
+# The clients that the control socket is for, as they are published; they want other versions than flowlab, and the
+# HTTP server wants pandas, which it does not say.
+# Against a daemon that runs, rather than one in memory, with a plan that soon ends and one that can be paused:
+#   make check-queueserver ADDRESS=ipc://… PLAN=… SHORT='{…}' LONG='{…}'
+check-queueserver: $(VENV)/.test .venv-queueserver/.ready    ## unmodified clients of bluesky-queueserver on the control socket
+ifdef ADDRESS
+	.venv-queueserver/bin/python tests/queueserver/stock_clients.py --address '$(ADDRESS)' --plan '$(PLAN)' --short '$(SHORT)' --long '$(LONG)'
+else
+	FLOWLAB_QUEUESERVER="$(CURDIR)/.venv-queueserver/bin/python" $(BIN)/python -m pytest -p no:cacheprovider tests/queueserver
+endif
+
+.venv-queueserver/.ready: Makefile
+	$(PYTHON) -m venv .venv-queueserver
+	.venv-queueserver/bin/pip install --quiet bluesky-queueserver==0.0.25 bluesky-queueserver-api==0.0.13 bluesky-httpserver==0.0.14 pandas==3.1.1
+	@touch $@
+
 # McSAS3 wants other versions than flowlab; it fits the same curves to the same χ²; each has one core.
 bench-mcsas3: $(VENV)/.test .venv-mcsas3/.ready   ## size distributions beside McSAS3's, some minutes
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 FLOWLAB_MCSAS3="$(CURDIR)/.venv-mcsas3/bin/python" $(BIN)/python -m benchmarks mcsas3
@@ -64,7 +80,7 @@ lock: pyproject.toml                ## renew constraints.txt from the newest ver
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) .venv-nexus .venv-tickit .venv-mcsas3 dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-nexus .venv-tickit .venv-mcsas3 .venv-queueserver dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
