@@ -1,4 +1,4 @@
-"""``flowlab up``, ``status``, ``queue``, ``pause``, ``resume``, ``abort``, ``halt``: the daemon, and what it is asked."""
+"""``flowlab up``, ``status``, ``queue``, ``pause``, ``resume``, ``abort``, ``halt``: the daemon, and asking it."""
 
 import json
 import sys

@@ -32,9 +32,11 @@ class Part:
         self._took = took
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._over = asyncio.Event()
-        self._child = Child(
-            name, module, spec, log, arguments, listen=lambda m: loop.call_soon_threadsafe(self._take, m)
-        )
+
+        def listen(message: dict[str, Any]) -> None:
+            loop.call_soon_threadsafe(self._take, message)
+
+        self._child = Child(name, module, spec, log, arguments, listen)
 
     @property
     def pid(self) -> int:

@@ -2,8 +2,8 @@
 
 ``python -m flowlab.daemon.worker``. Its specification names the configuration and the addresses. Orders are
 ``{"do": …}`` with *open* (connect the devices), *run* (a plan), *rest* (the safe state), *close* (the safe state, and
-let go of the devices), *leave* (the same, and end), and, while a plan runs, *pause*, *resume*, *end*. Whether a plan and
-its parameters are allowed it says at any time: *check*. However it ends, short of being killed, the devices are in
+let go of the devices), *leave* (the same, and end), and, while a plan runs, *pause*, *resume*, *end*. Whether a plan
+and its parameters are allowed it says at any time: *check*. However it ends, short of being killed, the devices are in
 their safe state; when it is killed, whoever started it sees to that.
 """
 

@@ -2,7 +2,8 @@
 
 It may die and be started again at any time: it is told which runs to follow, of which nothing may be
 published any more, fetches them, comes to the same results, and appends to the results' journal what is not
-there yet; and which runs are finished. Frames are read from files below one folder: that of the store, unless it is told another.
+there yet; and which runs are finished. Frames are read from files below one folder: that of the store, unless
+it is told another.
 """
 
 from pathlib import Path
