@@ -165,6 +165,7 @@ class Instrument:
             FlowlabError: it did not end well; everything was brought into the safe state then, see :attr:`unsafe`.
         """
         failed: list[str] = []
+        self._message = ("", time.monotonic())  # a beat may come before the first
         self._busy = self._may_have_moved = True
         try:
             held = holding(plan(self._bench, parameters), self._interlocks.holding)
