@@ -130,6 +130,8 @@ class Supervisor:
         self._look = asyncio.ensure_future(self._keep_looking())
         await self._start_worker()
         self._started = True
+        if before is not None:
+            await self._follow_again(before)
 
     async def stop(self, why: str) -> None:
         """End what runs, leave the instrument safe, and end every process."""
@@ -312,6 +314,14 @@ class Supervisor:
 
         for message in await asyncio.to_thread(finish_runs, self._around.store, since, reason):
             self._around.publish(message)
+
+    async def _follow_again(self, running: Running) -> None:
+        """Have the files finished that analyzer and writer left when they ended with an earlier supervisor."""
+        from flowlab.daemon.unfinished import to_be_analysed
+
+        uids = await asyncio.to_thread(self._runs_of, running)
+        for uid in await asyncio.to_thread(to_be_analysed, self._around.store, uids):
+            self._around.follow(uid)
 
     async def _make_safe_apart(self) -> dict[str, str | None]:
         async with self._apart:  # two of them would fight for the lines
