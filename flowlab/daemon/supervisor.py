@@ -400,6 +400,7 @@ class Supervisor:
                 "metadata": {"item_uid": item["item_uid"], **item.get("meta", {})},
             }
         )
+        self._around.stand_by()
         status, message = await task.ended
         self.queue.end(status, list(task.runs), message)
         return status == "completed"
