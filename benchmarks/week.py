@@ -40,7 +40,7 @@ class Process:
 
     Attributes:
         after: runs by then.
-        memory_mb: proportional set size.
+        memory_mb: of its own, beside what it shares: that depends on who else there is.
     """
 
     after: list[int] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Process:
     def note(self, runs: int, process: psutil.Process) -> None:
         """Take down what it has now."""
         with process.oneshot():
-            had = (process.memory_full_info().pss / 1e6, process.num_threads(), process.num_fds())
+            had = (process.memory_full_info().uss / 1e6, process.num_threads(), process.num_fds())
         for kept, value in zip((self.after, self.memory_mb, self.threads, self.files), (runs, *had), strict=True):
             kept.append(value)  # type: ignore[arg-type]
 
