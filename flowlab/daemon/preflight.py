@@ -87,7 +87,9 @@ class Preflight:
         }
 
 
-def preflight(config: InstrumentConfig, source: str, plan_name: str, parameters: dict[str, Any]) -> Preflight:
+def preflight(
+    config: InstrumentConfig, source: str, plan_name: str, parameters: dict[str, Any], first_point: int = 0
+) -> Preflight:
     """Reckon what a plan would do on an instrument.
 
     Args:
@@ -95,13 +97,14 @@ def preflight(config: InstrumentConfig, source: str, plan_name: str, parameters:
         source: file of the configuration, for messages.
         plan_name: as the configuration has it.
         parameters: what the plan is asked for.
+        first_point: how many points are left out because an earlier run has them.
 
     Raises:
         BadInputError: the plan or its parameters are not allowed; the plan itself says so.
     """
     plan = Plan(config, plan_name, source)
     with Bench(config, source) as bench:
-        steps = walk(plan(bench, parameters), bench)
+        steps = walk(plan(bench, parameters, first_point), bench)
     return Preflight(plan_name, steps, _available(config))
 
 
