@@ -115,7 +115,7 @@ def _run(lifeline: Lifeline, bench: Bench, plan: Plan, spec: dict[str, Any], rec
     uids: tuple[str, ...] = ()
     try:
         interlocks.start()
-        held = holding(plan(bench, spec["parameters"]), interlocks.holding)
+        held = holding(plan(bench, spec["parameters"], spec.get("first_point", 0)), interlocks.holding)
         told = with_reasons(_unless_ended(lifeline, tripped, held), lambda: _why_aborted(tripped), failed)
         uids = cast("tuple[str, ...]", engine(told))
     except RunEngineInterrupted:
