@@ -37,6 +37,7 @@ class RunData:
 
     Attributes:
         start: start document of the run.
+        earlier: uids of the runs before it whose points are among its own, oldest first.
         stop: stop document; None while it goes on, or after a crash.
         wavelength_nm: axis of the spectra.
         absorbance: shape (spectra, pixels); nan where not known.
@@ -58,6 +59,7 @@ class RunData:
     """
 
     start: dict[str, Any]
+    earlier: list[str] = field(default_factory=list[str])
     stop: dict[str, Any] | None = None
     wavelength_nm: Array = field(default_factory=lambda: np.empty(0))
     absorbance: Array = field(default_factory=lambda: np.empty((0, 0)))
@@ -98,7 +100,7 @@ def load_run(stored: StoredRun) -> RunData:
     if not starts or not _says_what_it_holds(starts[0].get("analysis")):
         raise BadInputError(f"{stored.journal}: holds no run with absorption spectra, SAXS frames or emission")
     run = RunData(start=starts[0])
-    _take_documents(run, [*earlier_documents(_store_of(stored.journal), run.start), *_documents(messages)])
+    _take_documents(run, [*_earlier(run, stored.journal), *_documents(messages)])
     spectra = starts[0]["analysis"].get("kind") == "absorbance"
     if spectra and not len(run.absorbance):
         raise BadInputError(f"{stored.journal}: the run has no spectrum yet")
@@ -139,7 +141,7 @@ def load_journal(journal: Path, material: Material) -> RunData:
         if not starts or not _says_what_it_holds(starts[0].get("analysis")):
             raise BadInputError(f"{journal}: holds no run with absorption spectra")
         run = RunData(start=starts[0])
-        earlier = list(earlier_documents(_store_of(journal), run.start))
+        earlier = _earlier(run, journal)
         _take_documents(run, [*earlier, *_documents(messages)])
         if run.start["analysis"]["kind"] != "absorbance" or not len(run.absorbance):
             raise BadInputError(f"{journal}: holds no run with absorption spectra")
@@ -160,6 +162,13 @@ def load_journal(journal: Path, material: Material) -> RunData:
 def _store_of(journal: Path) -> RunStore:
     """The store that a run's journal is in, and the runs with it that it resumes."""
     return RunStore(journal.absolute().parent.parent)
+
+
+def _earlier(run: RunData, journal: Path) -> list[Document]:
+    """What the runs before it have measured."""
+    documents = list(earlier_documents(_store_of(journal), run.start))
+    run.earlier = [doc["uid"] for name, doc in documents if name == "start"]
+    return documents
 
 
 def _documents(messages: list[Message]) -> list[Document]:

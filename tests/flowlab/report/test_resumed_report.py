@@ -9,6 +9,7 @@ from flowlab.config import load_material
 from flowlab.errors import BadInputError
 from flowlab.live import Analyzer
 from flowlab.live.recorder import ResultsRecorder
+from flowlab.report.kinetics import kinetics_of
 from flowlab.report.load import load_journal, load_run
 from flowlab.report.page import write_report
 from flowlab.report.words import answer
@@ -44,6 +45,7 @@ def test_all_points_of_all_runs_are_in_the_report_of_the_last(tmp_path, store, r
     out = tmp_path / "report.html"
     run = write_report(store.run(last[0][1]["uid"]), out)
     assert answer(run).startswith(SENTENCE)
+    assert run.earlier == [one[0][1]["uid"] for one in runs[:-1]]
     assert len(run.spectra) == len(run.absorbance) == len(run.conditions["reactor_growth_setpoint_c"]) == 10
     assert run.stop is not None
     assert run.stop["exit_status"] == "success"
@@ -67,3 +69,9 @@ def test_a_report_without_the_run_before_is_refused_and_says_which_is_missing(st
     for load in (load_run, lambda stored: load_journal(stored.journal, load_material("CdSe"))):
         with pytest.raises(BadInputError, match=f"resumes run {first}: '{first}': there is no run of that uid in "):
             load(store.run(last))
+
+
+def test_runs_with_the_same_points_are_not_counted_twice(store, runs):
+    first, last = (store.run(run[0][1]["uid"]) for run in (runs[0], runs[-1]))
+    with pytest.raises(BadInputError, match="its points are among those of .*, which resumes it; name that one only"):
+        kinetics_of([first, last], load_material("CdSe"), 0.1, None)
