@@ -1,11 +1,17 @@
 """What of an interrupted scan is left to be done, and what cannot be gone on with."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flowlab.config import load_instrument
 from flowlab.daemon.resuming import Resumption, resume_of
 from flowlab.errors import BadInputError
-from flowlab.stream import RunStore
+from flowlab.stream import RunStore, read_journal
+from flowlab.stream.journal import JournalIndex, run_of
 from tests.instruments import UV_VIS
 from tests.resumed_runs import Document, keep, scan_in_runs
 from tests.support import PANELS, documents_of_a_run
@@ -51,6 +57,33 @@ def test_a_run_without_an_end_can_be_resumed_and_a_torn_record_at_its_end_does_n
     with store.run(uid(run)).journal.open("ab") as journal:
         journal.write(b"\x10\x27\0\0torn")
     assert resume_of(store, uid(run), CONFIG).first_point == 4
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory):
+    """Of a run that was interrupted behind its fourth point."""
+    (run,) = scan(4)
+    store = RunStore(tmp_path_factory.mktemp("whole"))
+    keep(store, run)
+    return store.run(uid(run)).journal
+
+
+@given(st.data())
+def test_a_journal_that_is_cut_anywhere_tells_the_points_whose_spectra_are_whole(journal, data):
+    whole = journal.read_bytes()
+    end = data.draw(st.integers(0, len(whole)))
+    with tempfile.TemporaryDirectory() as folder:
+        cut = Path(folder) / journal.parent.name / journal.name
+        cut.parent.mkdir()
+        cut.write_bytes(whole[:end])
+        documents = [] if run_of(cut) is None else list(read_journal(cut))
+        spectra = sum(m.name == "event" and "reactor_growth_setpoint_c" in m.doc["data"] for m in documents)
+        run_uid = JournalIndex(journal).run_uid
+        if documents:
+            assert resume_of(RunStore(Path(folder)), run_uid, CONFIG).first_point == spectra
+        else:
+            with pytest.raises(BadInputError, match=r"there is no run of that uid|holds no run"):
+                resume_of(RunStore(Path(folder)), run_uid, CONFIG)
 
 
 def test_a_run_whose_points_are_complete_is_not_resumed_however_it_ended(store):
