@@ -36,6 +36,8 @@ class Resumption:
 def resume_of(store: RunStore, run_uid: str, config: InstrumentConfig) -> Resumption:
     """What is left of a scan whose run came to an early end, however it did.
 
+    Journals are read from beginning to end: not in the thread of an event loop.
+
     Args:
         store: the runs.
         run_uid: of the one to be resumed, which may have resumed another. It must have ended: who asks knows.
