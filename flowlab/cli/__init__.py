@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import flowlab
-from flowlab.cli import analyze, daemon, demo, devices, fault, inspect, interlocks, kinetics, runs, simulate
+from flowlab.cli import access, analyze, daemon, demo, devices, fault, inspect, interlocks, kinetics, runs, simulate
 from flowlab.errors import FlowlabError
 
 
@@ -74,6 +74,8 @@ app.command()(inspect.plans)
 app.command()(devices.devices)
 app.command()(interlocks.interlocks)
 app.command("safe-state")(simulate.safe_state)
+app.add_typer(access.keys)
+app.add_typer(access.tokens)
 
 
 def main() -> None:
