@@ -12,8 +12,8 @@ import typer
 from flowlab.cli.options import Json
 from flowlab.daemon.tokens import Role
 
-keys = typer.Typer(name="keys", help="Keys of clients of the control socket.", no_args_is_help=True)
-tokens = typer.Typer(name="tokens", help="Tokens of the HTTP API.", no_args_is_help=True)
+keys = typer.Typer(name="keys", help="Keys of clients of the control socket.")
+tokens = typer.Typer(name="tokens", help="Tokens of the HTTP API.")
 
 Name = Annotated[str, typer.Argument(help="Whose it is: letters, digits, - and _.")]
 State = Annotated[

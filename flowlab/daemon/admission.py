@@ -41,7 +41,7 @@ class Authenticator:
             version, request = (*frames, b"", b"")[:2]
             try:
                 name = self._admitted(frames)
-            except Exception:  # to end would be to let nobody in any more
+            except Exception:  # noqa: BLE001  to end would be to let nobody in any more
                 _LOG.exception("a connection to the control socket could not be judged, and is refused")
                 name = None
             status = (b"200", b"OK", name.encode()) if name else (b"400", b"not known here", b"")

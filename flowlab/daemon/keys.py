@@ -6,12 +6,13 @@ is not let in. A client that is removed is refused when it next connects; a conn
 
 Bluesky-queueserver's own clients, ``qserver`` among them, cannot have keys of their own: given the server's public key
 (``QSERVER_ZMQ_PUBLIC_KEY``), all of them everywhere use the one pair that is printed in the source of that package.
-That pair proves nothing. They are therefore refused, unless the daemon is told to admit them; then **the server's public
-key is the only secret there is**, shared by all, and whoever has it may do what an operator may do, under no name.
+That pair proves nothing. They are therefore refused, unless the daemon is told to admit them; then **the server's
+public key is the only secret there is**, shared by all: whoever has it may do all that the socket offers, namelessly.
 
 Files are 0MQ certificates, which other programs read as well: ``server.key_secret`` and ``clients/NAME.key``.
 """
 
+import contextlib
 import logging
 import os
 from dataclasses import dataclass
@@ -86,10 +87,8 @@ class Keys:
         if not self._server.exists():
             public, secret = zmq.curve_keypair()
             text = f'curve\n    public-key = "{public.decode()}"\n    secret-key = "{secret.decode()}"\n'
-            try:
+            with contextlib.suppress(FileExistsError):  # another process was quicker, and its pair is the pair
                 write_new(self._server, text)
-            except FileExistsError:
-                pass  # another process was quicker, and its pair is the pair
         public, secret = _certificate(self._server)
         if secret is None:
             raise FlowlabError(f"{self._server}: has no secret key; move it away, and clients need new ones then")
@@ -124,7 +123,7 @@ class Keys:
             raise BadInputError(f"there is no key of {name}: {', '.join(self.clients()) or 'there are none'}") from None
 
     def clients(self) -> dict[str, bytes]:
-        """The public keys that are admitted, by name of the client; a file that holds none is passed over, and logged."""
+        """The public keys that are admitted, by client; a file that holds none is passed over, and logged."""
         found = {}
         for name, path in named_files(self._clients, _ENDING).items():
             try:
