@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import ASGIApp
 
 import flowlab
@@ -16,7 +17,7 @@ from flowlab.errors import BadInputError, FlowlabError
 from flowlab.web.access import Guard
 from flowlab.web.bounds import Bounds
 from flowlab.web.changing import changing
-from flowlab.web.control import ControlClient, NoDaemonError, SilentDaemonError
+from flowlab.web.control import ControlClient, NoDaemonError, SilentDaemonError, TooBusyError
 from flowlab.web.metrics import Metrics
 from flowlab.web.models import Refusal
 from flowlab.web.reading import reading, watching
@@ -30,6 +31,7 @@ _MEANING = {
     401: "A token is needed, and was not given, is not known or has expired.",
     403: "The token's role does not allow that; or the server was asked under a name that is not its own.",
     404: "There is no such plan or item.",
+    405: "That cannot be done with it.",
     408: "The request did not arrive.",
     409: "The daemon cannot do that now.",
     413: "The request is too long.",
@@ -37,7 +39,8 @@ _MEANING = {
     503: "There is no daemon to ask.",
     504: "The daemon does not answer; what became of the question is not known.",
 }
-_STATUS = {BadInputError: 422, NoDaemonError: 503, SilentDaemonError: 504}
+_METHOD_NOT_ALLOWED = 405
+_STATUS = {BadInputError: 422, NoDaemonError: 503, TooBusyError: 503, SilentDaemonError: 504}
 
 
 class Json(JSONResponse):
@@ -60,6 +63,7 @@ def make_app(control: ControlClient, status: Status, settings: Settings) -> ASGI
         redoc_url=None,
         default_response_class=Json,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         responses={code: {"model": Refusal, "description": meaning} for code, meaning in _MEANING.items()},
     )
     app.include_router(reading(control, status, guard), prefix=_API)
@@ -77,7 +81,19 @@ def _told(request: Request, code: int, detail: str, headers: Any = None) -> Json
 
 async def _refuse_http(request: Request, error: Exception) -> Json:
     assert isinstance(error, HTTPException)  # noqa: S101  it is registered for that
-    return _told(request, error.status_code, str(error.detail), error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == _METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
+    return _told(request, error.status_code, str(error.detail), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What can be done at a path: what its own name offers, or else what a name in its place does."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    here = request.url.path
+    if here in paths:
+        return sorted(map(str.upper, paths[here]))
+    return sorted({how.upper() for path in paths if compile_path(path)[0].match(here) for how in paths[path]})
 
 
 async def _refuse_invalid(request: Request, error: Exception) -> Json:

@@ -79,11 +79,11 @@ def _course(control: ControlClient, guard: Guard) -> APIRouter:
     operator = guard.needs(Role.OPERATOR)
 
     @router.post("/queue/start", dependencies=[Depends(operator)])
-    async def start() -> Facts:
+    async def start_queue() -> Facts:
         return await control.ask("queue_start")
 
     @router.post("/queue/stop", dependencies=[Depends(operator)])
-    async def stop(how: Annotated[QueueStop, Body()] = QueueStop()) -> Facts:  # noqa: B008  it is not changed
+    async def stop_queue(how: Annotated[QueueStop, Body()] = QueueStop()) -> Facts:  # noqa: B008  it is not changed
         return await control.ask("queue_stop_cancel" if how.cancel else "queue_stop")
 
     @router.post("/history/{uid}/resume", dependencies=[Depends(operator)])

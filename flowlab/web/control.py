@@ -6,7 +6,9 @@ be done by the one that is started next.
 """
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ import zmq.asyncio
 from flowlab.daemon.keys import ClientKeys
 from flowlab.errors import BadInputError, FlowlabError
 
-#: Questions under way at once; more wait their turn, which counts towards their limit.
+#: Questions under way at once; more wait their turn, but those that stop something do not.
 _AT_ONCE = 32
+_URGENT = {"flowlab_safe_state", "environment_destroy", "queue_stop", "re_pause", "re_stop", "re_abort", "re_halt"}
 _RECONNECT_MS = 50
 
 
@@ -31,6 +34,10 @@ class NoDaemonError(FlowlabError):
 
 class SilentDaemonError(FlowlabError):
     """The daemon does not answer; whether it did what it was asked for is not known."""
+
+
+class TooBusyError(FlowlabError):
+    """As much is asked of the daemon as can be; this was not asked."""
 
 
 class ControlClient:
@@ -70,6 +77,7 @@ class ControlClient:
             RefusedError: the daemon refuses.
             NoDaemonError: nobody is there.
             SilentDaemonError: it does not answer.
+            TooBusyError: too much is asked of it at once.
         """
         given = {name: value for name, value in params.items() if value is not None}
         try:
@@ -77,21 +85,38 @@ class ControlClient:
         except (ValueError, RecursionError):
             raise BadInputError("the numbers must be finite, and nothing nested too deeply") from None
         limit_s = limit_s or self.limit_s
-        answer = _understood(await self._exchange(question, limit_s), self._address)
+        async with self._turn(method):
+            answer = _understood(await self._exchange(question, limit_s), self._address)
         message = " ".join(str(answer.pop("msg", "")).split())
         if answer.pop("success", False) is not True:
             wrong = answer.get("kind") == "bad_input"
             raise (BadInputError if wrong else RefusedError)(message or f"{method} was refused, without a reason")
         return answer
 
+    @contextlib.asynccontextmanager
+    async def _turn(self, method: str) -> AsyncIterator[None]:
+        """Wait for one's turn, but for what cannot wait."""
+        if method in _URGENT:
+            yield
+            return
+        try:
+            async with asyncio.timeout(self.limit_s):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise TooBusyError(f"{_AT_ONCE} questions are under way already; ask again") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
     async def _exchange(self, question: bytes, limit_s: float) -> bytes:
         sent = False
-        socket = None
+        socket = self._free.pop() if self._free else self._connect()
         try:
-            async with asyncio.timeout(limit_s), self._turns:
-                socket = self._free.pop() if self._free else self._connect()
+            async with asyncio.timeout(min(limit_s, self.limit_s)):
                 await socket.send_multipart([b"", question])
-                sent = True
+            sent = True
+            async with asyncio.timeout(limit_s):
                 answer = (await socket.recv_multipart())[-1]
         except TimeoutError:
             if sent:
@@ -105,7 +130,7 @@ class ControlClient:
             self._free.append(socket)
             return answer
         finally:
-            if socket is not None and socket not in self._free:
+            if socket not in self._free:
                 socket.close()
 
     def _connect(self) -> "zmq.asyncio.Socket":
@@ -117,9 +142,9 @@ class ControlClient:
             self._keys.secure(socket)
         try:
             socket.connect(self._address)
-        except zmq.ZMQError:
+        except zmq.ZMQError as error:
             socket.close()
-            raise
+            raise NoDaemonError(f"the daemon cannot be asked at {self._address}: {error}") from None
         return socket
 
 

@@ -53,13 +53,17 @@ def _of_daemon(registry: CollectorRegistry, facts: dict[str, Any], details: dict
     for one in get_args(State):
         state.labels(one).set(one == facts.get("state"))
     queued = Gauge("flowlab_queue_length", "Items that wait to be run.", registry=registry)
-    queued.set(details.get("items_in_queue", _UNKNOWN))
+    queued.set(_number(details.get("items_in_queue")))
     running = Gauge("flowlab_running", "Whether an item runs.", registry=registry)
     running.set(facts.get("running") is not None)
     environment = Gauge("flowlab_environment_open", "Whether the devices are connected.", registry=registry)
-    environment.set(details.get("worker_environment_exists", _UNKNOWN))
+    environment.set(_number(details.get("worker_environment_exists")))
     safe = Gauge("flowlab_safe", "Whether the instrument is in its safe state; NaN: not known.", registry=registry)
-    safe.set(_UNKNOWN if facts.get("safe") is None else facts["safe"])
+    safe.set(_number(facts.get("safe")))
+
+
+def _number(told: object) -> float:
+    return float(told) if isinstance(told, bool | int | float) else _UNKNOWN
 
 
 def _of_history(registry: CollectorRegistry, history: list[dict[str, Any]]) -> None:

@@ -9,7 +9,8 @@ Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # Strict: "off" is not false, and what is meant to be a rehearsal is not found out to be none.
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Refusal(_Model):

@@ -197,6 +197,30 @@ def test_what_cannot_be_done_is_told_in_one_line(empty, method, path, body, stat
 
 
 @pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/queue", {"GET", "POST", "DELETE"}),
+        (f"/api/v1/queue/{UID}", {"PUT", "DELETE"}),
+        ("/api/v1/queue/start", {"POST"}),
+        ("/healthz", {"GET"}),
+    ],
+)
+def test_what_can_be_done_with_a_path_is_told_to_who_tries_something_else(web, path, allowed):
+    answer = web.ask("PATCH", path, "admin")
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("dry_run", [0, 1, "false", "no", None, []])
+def test_whether_it_is_a_rehearsal_is_said_plainly_or_refused(web, dry_run):
+    answer = web.ask("POST", "/api/v1/safe-state", "operator", json={"dry_run": dry_run})
+    assert answer.status_code == 422
+    assert web.ask("POST", "/api/v1/safe-state", "operator", json={"dry_run": True}).json() == {
+        "devices": {"pump": "stop"}
+    }
+
+
+@pytest.mark.parametrize(
     ("text", "status"),
     [
         (b"{", 400),
