@@ -1,7 +1,6 @@
 """``flowlab keys`` and ``flowlab tokens``: who may talk to the daemon, over 0MQ and over HTTP."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,22 +11,13 @@ import typer
 from flowlab.cli.options import Json
 from flowlab.daemon.tokens import Role
 
-keys = typer.Typer(name="keys", help="Keys of clients of the control socket.")
-tokens = typer.Typer(name="tokens", help="Tokens of the HTTP API.")
+keys = typer.Typer(name="keys", help="Keys of clients of the control socket.", rich_markup_mode=None)
+tokens = typer.Typer(name="tokens", help="Tokens of the HTTP API.", rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="Whose it is: letters, digits, - and _.")]
 State = Annotated[
     Path | None, typer.Option(help="Folder of the daemon's state, instead of $FLOWLAB_STATE or ~/.local/state/flowlab.")
 ]
-
-
-def state_folder(given: Path | None) -> Path:
-    """Where the daemon keeps what outlives it."""
-    if given is not None:
-        return given
-    if asked := os.environ.get("FLOWLAB_STATE"):
-        return Path(asked)
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "flowlab"
 
 
 @keys.command("new")
@@ -41,11 +31,12 @@ def new_key(
     """Admit a client, and tell its secret key, this once."""
     from flowlab.daemon.keys import Keys
     from flowlab.daemon.secrets_on_disk import write_new
+    from flowlab.daemon.state_folder import StateFolder
     from flowlab.errors import BadInputError
 
     if out is not None and out.exists():
         raise BadInputError(f"{out}: is there already; name another file")
-    kept = Keys(state_folder(state) / "keys")
+    kept = Keys(StateFolder(state).keys)
     made = kept.new(name)
     if out is None:
         sys.stdout.write(made.text(name))
@@ -62,8 +53,9 @@ def new_key(
 def list_keys(state: State = None, as_json: Json = False) -> None:
     """List the clients that are admitted, and the server's public key, which all of them need."""
     from flowlab.daemon.keys import Keys
+    from flowlab.daemon.state_folder import StateFolder
 
-    kept = Keys(state_folder(state) / "keys")
+    kept = Keys(StateFolder(state).keys)
     server, clients = kept.server()[0].decode(), {name: key.decode() for name, key in kept.clients().items()}
     if as_json:
         sys.stdout.write(json.dumps({"server": server, "clients": clients}) + "\n")
@@ -75,8 +67,9 @@ def list_keys(state: State = None, as_json: Json = False) -> None:
 def remove_key(name: Name, state: State = None) -> None:
     """Admit a client no longer, from when it next connects."""
     from flowlab.daemon.keys import Keys
+    from flowlab.daemon.state_folder import StateFolder
 
-    Keys(state_folder(state) / "keys").remove(name)
+    Keys(StateFolder(state).keys).remove(name)
 
 
 @tokens.command("new")
@@ -87,17 +80,19 @@ def new_token(
     state: State = None,
 ) -> None:
     """Make a token, and tell it, this once."""
+    from flowlab.daemon.state_folder import StateFolder
     from flowlab.daemon.tokens import Tokens
 
-    sys.stdout.write(Tokens(state_folder(state) / "tokens").new(name, role, days or None) + "\n")
+    sys.stdout.write(Tokens(StateFolder(state).tokens).new(name, role, days or None) + "\n")
 
 
 @tokens.command("list")
 def list_tokens(state: State = None, as_json: Json = False) -> None:
     """List the tokens: whose, what they allow and until when; not the tokens themselves, which are kept nowhere."""
+    from flowlab.daemon.state_folder import StateFolder
     from flowlab.daemon.tokens import Tokens
 
-    kept = Tokens(state_folder(state) / "tokens").all()
+    kept = Tokens(StateFolder(state).tokens).all()
     if as_json:
         told = {one.name: {"role": one.role, "made": one.made, "expires": one.expires} for one in kept}
         sys.stdout.write(json.dumps({"tokens": told}) + "\n")
@@ -109,9 +104,10 @@ def list_tokens(state: State = None, as_json: Json = False) -> None:
 @tokens.command("remove")
 def remove_token(name: Name, state: State = None) -> None:
     """Have a token be worth nothing, at once."""
+    from flowlab.daemon.state_folder import StateFolder
     from flowlab.daemon.tokens import Tokens
 
-    Tokens(state_folder(state) / "tokens").remove(name)
+    Tokens(StateFolder(state).tokens).remove(name)
 
 
 def _until(expires: float | None) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import cast
 
 import zmq
 import zmq.asyncio
@@ -62,23 +63,20 @@ class Authenticator:
             _LOG.warning("refused at the control socket: %s, with %s", address.decode(errors="replace"), whose)
         return name
 
-    async def close(self) -> None:
-        """Admit nobody any more."""
+    def close(self) -> None:
+        """Admit nobody any more; the context can be ended then."""
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
         self._socket.close()
 
 
-def secure(
-    socket: "zmq.asyncio.Socket", context: "zmq.asyncio.Context", keys: Keys, *, admit_stock: bool = False
-) -> Authenticator:
+def secure(socket: "zmq.asyncio.Socket", keys: Keys, *, admit_stock: bool = False) -> Authenticator:
     """Have a server's socket ask for keys; before it is bound, within the event loop.
 
     Returns:
-        What admits clients, to be closed after the socket is.
+        What admits clients to sockets of this context; to be closed before the context is ended.
     """
     public, secret = keys.server()
-    authenticator = Authenticator(context, keys, admit_stock=admit_stock)
+    authenticator = Authenticator(cast("zmq.asyncio.Context", socket.context), keys, admit_stock=admit_stock)
     socket.curve_server = True
     socket.curve_publickey, socket.curve_secretkey = public, secret
     socket.zap_domain = _DOMAIN.encode()

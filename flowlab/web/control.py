@@ -22,6 +22,8 @@ from flowlab.errors import BadInputError, FlowlabError
 _AT_ONCE = 32
 _URGENT = {"flowlab_safe_state", "environment_destroy", "queue_stop", "re_pause", "re_stop", "re_abort", "re_halt"}
 _RECONNECT_MS = 50
+#: What the control socket takes; of a longer one it would say nothing.
+_MAX_BYTES = 2**20
 
 
 class RefusedError(FlowlabError):
@@ -81,9 +83,11 @@ class ControlClient:
         """
         given = {name: value for name, value in params.items() if value is not None}
         try:
-            question = json.dumps({"method": method, "params": given}, allow_nan=False).encode()
+            question = json.dumps({"method": method, "params": given}, allow_nan=False, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
-            raise BadInputError("the numbers must be finite, and nothing nested too deeply") from None
+            raise BadInputError("numbers must be finite, text be Unicode, and nothing nested too deeply") from None
+        if len(question) > _MAX_BYTES:
+            raise BadInputError(f"the request is too long: {len(question)} bytes; the daemon takes {_MAX_BYTES}")
         limit_s = limit_s or self.limit_s
         async with self._turn(method):
             answer = _understood(await self._exchange(question, limit_s), self._address)

@@ -61,7 +61,8 @@ def reading(control: ControlClient, status: Status, guard: Guard) -> APIRouter:
         """What the plan would do, at most; nothing moves."""
         await known_plan(control, name)
         limit_s = 10 * control.limit_s
-        return await control.ask("flowlab_preflight", limit_s=limit_s, plan=name, parameters=asked.parameters)
+        answer = await control.ask("flowlab_preflight", limit_s=limit_s, plan=name, parameters=asked.parameters)
+        return answer.get("preflight", {})
 
     @router.get("/devices")
     async def devices() -> Facts:

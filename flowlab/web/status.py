@@ -71,7 +71,7 @@ class Status:
         facts: dict[str, Any] | None = None
         failed: FlowlabError | None = None
         try:
-            facts = await self._control.ask("flowlab_status")
+            facts = (await self._control.ask("flowlab_status")).get("status") or {}
         except FlowlabError as error:
             failed = error
         before, self._told = self._told, Told(time.monotonic(), facts, failed)

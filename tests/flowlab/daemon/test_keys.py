@@ -27,7 +27,7 @@ async def server(keys: Keys, **options):
     context = zmq.asyncio.Context()
     socket = context.socket(zmq.ROUTER)
     socket.linger = 0
-    authenticator = secure(socket, context, keys, **options)
+    authenticator = secure(socket, keys, **options)
     port = socket.bind_to_random_port("tcp://127.0.0.1")
 
     async def serve():
@@ -42,7 +42,7 @@ async def server(keys: Keys, **options):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         socket.close()
-        await authenticator.close()
+        authenticator.close()
         context.term()
 
 

@@ -44,7 +44,8 @@ class Daemon:
 
     def do_flowlab_status(self):
         queue = len(self.queue.items)
-        return {**self.said, "pids": {"supervisor": os.getpid()}, "queue": queue, "running": None}
+        facts = {**self.said, "pids": {"supervisor": os.getpid()}, "queue": queue, "running": None}
+        return {"status": facts}
 
     def do_status(self):
         return {
@@ -68,7 +69,7 @@ class Daemon:
     def do_flowlab_preflight(self, plan, parameters):
         if unknown := set(parameters) - {"temperature_c"}:
             raise BadInputError(f"{plan}: no parameter is called {min(unknown)}")
-        return {"steps": 3, "seconds": 60.0}
+        return {"preflight": {"steps": 3, "seconds": 60.0}}
 
     def do_queue_item_add(self, item, user, user_group, pos=None, before_uid=None, after_uid=None):
         self.do_flowlab_preflight(self._known(item), item["kwargs"])

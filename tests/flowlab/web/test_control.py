@@ -23,7 +23,7 @@ async def asked(answer: Answer, guarded: Keys | None = None, **options) -> Async
     context = zmq.asyncio.Context()
     socket = context.socket(zmq.ROUTER)
     socket.linger = 0
-    guard = secure(socket, context, guarded) if guarded else None
+    guard = secure(socket, guarded) if guarded else None
     socket.bind("tcp://127.0.0.1:*")
     under_way: set[asyncio.Task] = set()
 
@@ -51,7 +51,7 @@ async def asked(answer: Answer, guarded: Keys | None = None, **options) -> Async
         await asyncio.gather(*tasks, return_exceptions=True)
         socket.close()
         if guard is not None:
-            await guard.close()
+            guard.close()
         context.term()
 
 
