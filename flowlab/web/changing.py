@@ -34,7 +34,7 @@ def _queue(control: ControlClient, guard: Guard) -> APIRouter:
     async def add(new: NewItem, user: Annotated[str, operator]) -> Facts:
         """Queue a plan, once it has been found to be allowed."""
         item = {"item_type": "plan", "name": new.plan, "args": [], "kwargs": new.parameters}
-        where = _where(new.place, "pos") if new.place else {}
+        where = _inserted(new.place) if new.place else {}
         who = {"user": user, "user_group": "primary"}
         return await control.ask("queue_item_add", limit_s=_LOOK * control.limit_s, item=item, **where, **who)
 
@@ -54,7 +54,7 @@ def _queue(control: ControlClient, guard: Guard) -> APIRouter:
     @router.post("/queue/{uid}/move", dependencies=[operator])
     async def move(uid: Uid, place: Place) -> Facts:
         await _listed(control, "queue_get", uid)
-        return await control.ask("queue_item_move", uid=uid, **_where(place, "pos_dest"))
+        return await control.ask("queue_item_move", uid=uid, pos_dest=place.index, **_beside(place))
 
     @router.delete("/queue", dependencies=[operator])
     async def clear() -> Facts:
@@ -157,6 +157,13 @@ def _instrument(control: ControlClient, guard: Guard) -> APIRouter:
     return router
 
 
-def _where(place: Place, index: str) -> Facts:
-    """A place as the control API has it: there -1 is the back, as here."""
-    return {index: place.index, "before_uid": place.before, "after_uid": place.after}
+def _beside(place: Place) -> Facts:
+    return {"before_uid": place.before, "after_uid": place.after}
+
+
+def _inserted(place: Place) -> Facts:
+    """A place for a new item: the control API counts as ``list.insert`` does, where -1 is before the last."""
+    index: int | str | None = place.index
+    if isinstance(index, int) and index < 0:
+        index = "back" if index == -1 else index + 1
+    return {"pos": index, **_beside(place)}

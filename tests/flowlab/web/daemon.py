@@ -13,7 +13,7 @@ from typing import Any
 
 import zmq
 
-from flowlab.daemon.plan_queue import BACK, Place, PlanQueue, QueueBlockedError
+from flowlab.daemon.plan_queue import Place, PlanQueue, QueueBlockedError
 from flowlab.errors import BadInputError, FlowlabError
 from flowlab.process import Lifeline
 
@@ -73,7 +73,11 @@ class Daemon:
 
     def do_queue_item_add(self, item, user, user_group, pos=None, before_uid=None, after_uid=None):
         self.do_flowlab_preflight(self._known(item), item["kwargs"])
-        place = Place(pos, before_uid, after_uid) if (pos, before_uid, after_uid) != (None,) * 3 else BACK
+        if isinstance(pos, int):  # as list.insert has it
+            size = len(self.queue.items)
+            place = Place(min(pos, size) if pos >= 0 else max(pos, -size) - 1)
+        else:
+            place = Place(before=before_uid, after=after_uid)  # or the back
         (item,) = self.queue.add([{**item, "user": user}], place)
         return {"item": item, "qsize": len(self.queue.items)}
 

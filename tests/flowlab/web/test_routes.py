@@ -158,6 +158,15 @@ def test_a_queue_is_filled_changed_run_and_emptied(empty):
     assert queued() == []
 
 
+@pytest.mark.parametrize(("index", "at"), [(0, 0), (1, 1), (3, 3), (-1, 3), (-2, 2), (-4, 0)])
+def test_an_item_comes_to_the_index_that_was_asked_for(empty, index, at):
+    for _ in range(3):
+        empty.ask("POST", "/api/v1/queue", "operator", json=SCAN)
+    new = empty.ask("POST", "/api/v1/queue", "operator", json={"plan": "wash", "place": {"index": index}})
+    items = empty.ask("GET", "/api/v1/queue").json()["items"]
+    assert [item["item_uid"] for item in items].index(new.json()["item"]["item_uid"]) == at
+
+
 def test_plans_and_devices_are_told(web):
     assert web.ask("GET", "/api/v1/plans").json() == {"plans": PLANS}
     assert web.ask("GET", "/api/v1/plans/scan").json() == PLANS["scan"]
@@ -183,7 +192,7 @@ def test_plans_and_devices_are_told(web):
         ("POST", "/api/v1/queue", {"plan": "no"}, 422, "there is no plan 'no'"),
         ("POST", "/api/v1/queue", {"plan": "scan", "x": 1}, 422, "body.x: Extra inputs are not permitted"),
         ("POST", "/api/v1/queue", {"plan": "scan", "place": {}}, 422, "give one place"),
-        ("POST", "/api/v1/queue", {"plan": "scan", "place": {"index": 9}}, 422, "there is no place 9"),
+        ("POST", "/api/v1/queue", {"plan": "scan", "place": {"before": "x"}}, 422, "the queue has no item 'x'"),
         ("POST", "/api/v1/pause", {"deferred": False}, 409, "nothing runs"),
         ("GET", "/api/v1/history?newest=0", None, 422, "greater than or equal to 1"),
     ],
