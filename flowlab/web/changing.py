@@ -142,7 +142,7 @@ def _instrument(control: ControlClient, guard: Guard) -> APIRouter:
     @router.post("/environment/open", dependencies=[Depends(operator)])
     async def connect() -> Facts:
         """Begin to connect the devices."""
-        return await control.ask("environment_open")
+        return await control.ask("environment_open", limit_s=_LOOK * control.limit_s)
 
     @router.post("/environment/close", dependencies=[Depends(operator)])
     async def disconnect() -> Facts:

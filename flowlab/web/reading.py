@@ -18,13 +18,18 @@ Name = Annotated[str, Path(min_length=1, max_length=200)]
 _EVENTS = "Events: status (as GET status, at first and after each change), lost (why), heartbeat (each second)."
 
 
+async def _known(control: ControlClient, what: str) -> Facts:
+    """Plans or devices; a daemon that has just begun finds out first which there are."""
+    return (await control.ask(what, limit_s=10 * control.limit_s, user_group="primary")).get(what, {})
+
+
 async def known_plan(control: ControlClient, name: str) -> Facts:
     """What the daemon tells of a plan.
 
     Raises:
         HTTPException: there is none of that name.
     """
-    plans = (await control.ask("plans_allowed", user_group="primary")).get("plans_allowed", {})
+    plans = await _known(control, "plans_allowed")
     if name not in plans:
         raise HTTPException(404, f"there is no plan {name!r}; GET plans lists them")
     return plans[name]
@@ -50,7 +55,7 @@ def reading(control: ControlClient, status: Status, guard: Guard) -> APIRouter:
 
     @router.get("/plans")
     async def plans() -> Facts:
-        return {"plans": (await control.ask("plans_allowed", user_group="primary")).get("plans_allowed", {})}
+        return {"plans": await _known(control, "plans_allowed")}
 
     @router.get("/plans/{name}")
     async def plan(name: Name) -> Facts:
@@ -66,7 +71,7 @@ def reading(control: ControlClient, status: Status, guard: Guard) -> APIRouter:
 
     @router.get("/devices")
     async def devices() -> Facts:
-        return {"devices": (await control.ask("devices_allowed", user_group="primary")).get("devices_allowed", {})}
+        return {"devices": await _known(control, "devices_allowed")}
 
     @router.get(
         "/events",
