@@ -28,6 +28,7 @@ class StateFolder:
         logs: folder of logs.
         keys: folder of CURVE keys.
         tokens: folder of hashed tokens.
+        lock: who has locked the queue or the devices, and how.
     """
 
     def __init__(self, path: Path | None = None):
@@ -37,6 +38,7 @@ class StateFolder:
         self.logs = self.path / "logs"
         self.keys = self.path / "keys"
         self.tokens = self.path / "tokens"
+        self.lock = self.path / "lock.json"
         self._facts = self.path / "daemon.json"
 
     def sockets(self) -> Path:

@@ -77,7 +77,8 @@ class Supervisor:
         simulation: start simulators; None where the instrument is there already.
 
     Attributes:
-        http: address of the HTTP API, when there is one.
+        control: address of the control socket.
+        also: address of a second one, for others.
     """
 
     def __init__(
@@ -89,8 +90,8 @@ class Supervisor:
         simulation: Simulation | None,
     ):
         self.queue = queue
-        self.http: str | None = None
         self.control: str | None = None
+        self.also: str | None = None
         self._config = config
         self._source = source
         self._folder = folder
@@ -155,6 +156,20 @@ class Supervisor:
                 with contextlib.suppress(asyncio.CancelledError):
                     await chore
         await self._around.close()
+
+    async def serve_web(self, host: str, port: int) -> None:
+        """Have the HTTP API served; without it everything else goes on.
+
+        Raises:
+            FlowlabError: it does not start.
+        """
+        assert self.control is not None  # noqa: S101  or there would be nobody to ask
+        serving = self._do(self._around.serve_web(self.control, host, port))
+        while self._around.http is None:
+            await asyncio.wait([serving], timeout=_LOOK_EVERY_S)
+            if serving.done():
+                serving.result()
+                return
 
     def _do(self, coroutine: Any) -> "asyncio.Task[Any]":
         """Do something beside what goes on."""
@@ -486,8 +501,9 @@ class Supervisor:
             "pids": pids | self._around.pids,
             "addresses": {
                 "control": self.control,
+                "control_also": self.also,
                 "documents": self._around.documents,
-                "http": self.http,
+                "http": self._around.http,
                 "faults": self._around.control,
             },
             "environment": self._environment,
