@@ -270,4 +270,4 @@ class Surroundings:
             for one in (self._publisher, self._replay, self._proxy):
                 await asyncio.to_thread(one.close)
         if self._simulators is not None:
-            await self._simulators.end(0.0 if not self._simulators.alive else _END_WITHIN_S)
+            await self._simulators.dismiss(_END_WITHIN_S)
