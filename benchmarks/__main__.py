@@ -9,6 +9,7 @@ from benchmarks import (
     beside_mcsas3,
     bus,
     codec,
+    daemon,
     demo,
     eiger,
     endless,
@@ -19,6 +20,7 @@ from benchmarks import (
     saxs_live,
     startup,
     sustained,
+    week,
 )
 from benchmarks.table import show
 
@@ -35,11 +37,13 @@ ALL = {
     "engine": engine.rows,
     "latency": latency.rows,
     "startup": startup.rows,
+    "daemon": daemon.rows,
     "demo": demo.rows,
     "faults": faults.rows,
+    "week": week.rows,
 }
 #: Those that take minutes, and are run when they are named.
-ASKED_FOR = {"endless", "faults", "mcsas3"}
+ASKED_FOR = {"endless", "faults", "mcsas3", "week"}
 
 
 def main() -> None:

@@ -252,8 +252,10 @@ class Child:
     def epitaph(self) -> FlowlabError:
         """How it ended, once it has."""
         code = self._process.wait()
-        written = self.log.read_bytes()[self._log_begins :].decode(errors="replace")  # not what another wrote before
-        last = written.strip().splitlines()[-1:]
+        written = b""
+        with contextlib.suppress(OSError):  # somebody cleaned up
+            written = self.log.read_bytes()[self._log_begins :]  # not what another wrote before
+        last = written.decode(errors="replace").strip().splitlines()[-1:]
         if code == BadInputError.exit_code and last:
             return BadInputError(last[0])
         how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

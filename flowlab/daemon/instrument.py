@@ -80,6 +80,7 @@ class Instrument:
         self._tell = tell
         self._when_idle = when_idle
         self._latches = Latches(store.root, config.name)
+        self._about = _about(config)
         self._tripped: list[str] = []
         self._not_latched: list[str] = []
         self._ending: Ending | None = None
@@ -171,11 +172,12 @@ class Instrument:
             FlowlabError: it did not end well; everything was brought into the safe state then, see :attr:`unsafe`.
         """
         failed: list[str] = []
+        self._message = ("", time.monotonic())  # a beat may come before the first
         self._busy = self._may_have_moved = True
         try:
             held = holding(plan(self._bench, parameters, first_point), self._interlocks.holding)
             told = with_reasons(self._unless_ended(held), self._why, failed)
-            md = {**_metadata(self._config, parameters), **metadata}
+            md = {**self._about, "plan_parameters": parameters, **metadata}
             self._tell({"engine": "running"})
             uids = self._until_it_ends(lambda: self._engine(told, **md))
             if not self._tripped:
@@ -325,11 +327,11 @@ def interrupt(engine: RunEngine) -> None:
         engine.request_pause(defer=False)
 
 
-def _metadata(config: InstrumentConfig, parameters: dict[str, Any]) -> dict[str, Any]:
+def _about(config: InstrumentConfig) -> dict[str, Any]:
+    """What every start document says. Made once: asking for the versions of packages takes longer than all else."""
     return {
         "instrument": config.name,
         "material": config.material,
-        "plan_parameters": parameters,
         "software": {
             "name": "flowlab",
             "version": flowlab.__version__,

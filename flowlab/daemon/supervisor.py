@@ -28,8 +28,10 @@ _LOG = logging.getLogger(__name__)
 
 _START_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.25
-#: A worker that dies again and again is started again later and later.
+#: A worker that dies again and again is started again later and later, and what is not safe is tried again so.
 _LONGEST_DELAY_S = 30.0
+#: The safe state waits so long for devices that are being connected, or let go: two processes would fight for a line.
+_CONNECTED_WITHIN_S = 5.0
 
 #: Keys of start documents that are not for whoever queues a plan.
 _OURS = {
@@ -110,6 +112,9 @@ class Supervisor:
         self._started = self._stopping = False
         self._safe: bool | None = None
         self._unsafe: dict[str, str] = {}
+        self._making_safe = 0
+        self._apart = asyncio.Lock()
+        self._again_at, self._again_delay_s = 0.0, 1.0
         self._trouble: str | None = None
         self._task: Task | None = None
         self._runs_uid = _uid()
@@ -133,6 +138,8 @@ class Supervisor:
         self._look = asyncio.ensure_future(self._keep_looking())
         await self._start_worker()
         self._started = True
+        if before is not None:
+            await self._follow_again(before)
 
     async def stop(self, why: str) -> None:
         """End what runs, leave the instrument safe, and end every process."""
@@ -216,9 +223,7 @@ class Supervisor:
                     self._deaths = 0
                     self._opened.set()
                 case "closed":
-                    self._environment = "closed"
-                    self._opened.clear()
-                    self._note_unsafe(value["unsafe"])
+                    self._took_closing(value)
                 case "rested":
                     self._note_unsafe(value["unsafe"])
                     self._rested.set()
@@ -265,6 +270,12 @@ class Supervisor:
                 self._runs_uid = _uid()
             case _:
                 pass
+
+    def _took_closing(self, how: dict[str, Any]) -> None:
+        if self._environment != "opening":  # else it lets go of the devices to connect them anew
+            self._environment = "closed"
+        self._opened.clear()
+        self._note_unsafe(how["unsafe"])
 
     def _took_trip(self, trip: dict[str, str]) -> None:
         self._note_trouble(f"interlock {trip['interlock']} tripped: {trip['reason']}")
@@ -326,14 +337,26 @@ class Supervisor:
         for message in await asyncio.to_thread(finish_runs, self._around.store, since, reason):
             self._around.publish(message)
 
+    async def _follow_again(self, running: Running) -> None:
+        """Have the files finished that analyzer and writer left when they ended with an earlier supervisor."""
+        from flowlab.daemon.unfinished import to_be_analysed
+
+        uids = await asyncio.to_thread(self._runs_of, running)
+        for uid in await asyncio.to_thread(to_be_analysed, self._around.store, uids):
+            self._around.follow(uid)
+
     async def _make_safe_apart(self) -> dict[str, str | None]:
-        outcome = await self._around.make_safe()
+        async with self._apart:  # two of them would fight for the lines
+            outcome = await self._around.make_safe()
         self._note_unsafe({name: error for name, error in outcome.items() if error is not None})
         return outcome
 
     def _note_unsafe(self, unsafe: dict[str, str]) -> None:
         self._unsafe = unsafe
         self._safe = not unsafe
+        if self._safe:
+            self._again_delay_s = 1.0
+        self._again_at = time.monotonic() + self._again_delay_s
         for device, error in unsafe.items():
             _LOG.error("%s is not safe: %s", device, error)
 
@@ -343,12 +366,25 @@ class Supervisor:
             await asyncio.sleep(_LOOK_EVERY_S)
             limits, now = self._config.daemon, time.monotonic()
             if self._task is None:
+                if self._safe is False and now > self._again_at and not self._busy_beside_a_task:
+                    self._do(self._try_again())
                 continue
             if self._ending_since is not None:
                 if now - self._ending_since > limits.finish_s:
                     self._kill_worker(f"the plan had not ended {limits.finish_s:g} s after it was to")
             elif self._engine in ("running", "pausing") and now - self._heard > limits.stalled_s:
                 self._kill_worker(f"nothing moved for {limits.stalled_s:g} s: a device does not return")
+
+    @property
+    def _busy_beside_a_task(self) -> bool:
+        return self._playing is not None or self._making_safe > 0 or self._stopping
+
+    async def _try_again(self) -> None:
+        """Try once more to make the instrument safe: what is plugged in again may be hot still."""
+        self._again_delay_s = min(2.0 * self._again_delay_s, _LONGEST_DELAY_S)
+        await self.make_safe(dry_run=False)
+        if self._safe:
+            self._note_trouble("the instrument was not safe for a while; now it is")
 
     def _kill_worker(self, reason: str) -> None:
         if self._worker is not None and self._killed_because is None:
@@ -416,10 +452,10 @@ class Supervisor:
 
     async def _end_task(self, how: Ending, why: str) -> None:
         """End what runs and wait until it has; a worker that does not do it in time is killed meanwhile."""
+        self._stop_pending = self._playing is not None
         task = self._task
         if task is None:
             return
-        self._stop_pending = True
         self._order_end(how, why)
         with contextlib.suppress(FlowlabError):
             await asyncio.shield(task.ended)
@@ -630,6 +666,8 @@ class Supervisor:
             raise NotNowError("the queue is running")
         if not self._started:
             raise NotNowError("flowlab is starting; a moment")
+        if self._making_safe:
+            raise NotNowError("the instrument is being made safe; a moment")
         if self._safe is False:
             raise NotNowError(f"{self._why()}; flowlab safe-state tries again")
         running = self.queue.running
@@ -674,7 +712,17 @@ class Supervisor:
         if dry_run:
             await self._worker_ready()
             return {name: self._facts["devices"][name]["safe_state"] for name in self._config.safe_state}
+        self._making_safe += 1
+        try:
+            return await self._make_safe_anyhow()
+        finally:
+            self._making_safe -= 1
+
+    async def _make_safe_anyhow(self) -> dict[str, str | None]:
         await self._end_task("abort", "the safe state was asked for")
+        end = time.monotonic() + _CONNECTED_WITHIN_S
+        while self._environment in ("opening", "closing") and time.monotonic() < end:
+            await asyncio.sleep(0.02)
         worker = self._worker
         if self._environment == "open" and worker is not None:
             worker.order({"do": "rest"})

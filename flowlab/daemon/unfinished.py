@@ -6,14 +6,14 @@ Without one, whoever follows a run waits for ever, and cannot tell a run that go
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from flowlab.errors import FlowlabError
-from flowlab.stream import Journal, Message, RunStore
+from flowlab.stream import Journal, Message, RunStore, read_journal
 from flowlab.stream.journal import JournalIndex, run_of
 
 _LOG = logging.getLogger(__name__)
@@ -81,6 +81,19 @@ def runs_of(store: RunStore, item_uid: str, since: float) -> list[str]:
         except (FlowlabError, OSError) as error:
             _LOG.error("%s: cannot be read: %s", journal, error)
     return [uid for _, uid in sorted(found)]
+
+
+def to_be_analysed(store: RunStore, run_uids: Iterable[str]) -> list[str]:
+    """Those of some runs that say how they are analysed; what cannot be read is logged."""
+    found: list[str] = []
+    for uid in run_uids:
+        try:
+            start = next(read_journal(store.run(uid).journal))
+            if "analysis" in start.doc:
+                found.append(uid)
+        except (FlowlabError, OSError, StopIteration) as error:
+            _LOG.error("%s: cannot be read: %s", uid, error)
+    return found
 
 
 def _journals(store: RunStore, since: float) -> Iterator[Path]:

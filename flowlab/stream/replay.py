@@ -1,8 +1,9 @@
 """Answers what a subscriber missed: reads the journals and gives any part of any run again."""
 
 import contextlib
-import itertools
 import threading
+from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,10 +12,12 @@ import zmq
 
 from flowlab.errors import FlowlabError
 from flowlab.stream.codec import CodecError, pack, unpack
-from flowlab.stream.journal import JournalError, JournalIndex
-from flowlab.stream.store import RunStore
+from flowlab.stream.journal import JournalError, JournalIndex, run_of
+from flowlab.stream.store import DOCUMENTS, RunStore
 
 _MOST_RECORDS = 4096
+#: Journals whose index is kept: of those that are followed, and of some that were, whatever number of runs there is.
+_MOST_KEPT = 32
 
 
 class AskDocuments(msgspec.Struct, tag="documents", tag_field="ask", forbid_unknown_fields=True):
@@ -44,7 +47,7 @@ class ReplayService:
 
     def __init__(self, store: RunStore, address: str = "tcp://127.0.0.1:*"):
         self._store = store
-        self._indexes: dict[Path, JournalIndex] = {}
+        self._indexes: OrderedDict[Path, JournalIndex] = OrderedDict()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         try:
@@ -76,18 +79,40 @@ class ReplayService:
                     index.refresh()
                     return {"records": index.read(first, most)}
                 case AskRuns(kind):
-                    indexes = [self._index(path) for path in self._store.journals() if path.stem == kind]
-                    return {"runs": [index.run_uid for index in indexes if index is not None]}
+                    return {"runs": list(self._uids(kind))}
         except (CodecError, msgspec.ValidationError, JournalError, OSError) as error:
             return {"error": str(error)}
 
+    def _uids(self, kind: str) -> Iterator[str]:
+        for path in self._store.journals():
+            with contextlib.suppress(JournalError):
+                if path.stem == kind and (uid := run_of(path)) is not None:
+                    yield uid
+
     def _index_of(self, run_uid: str) -> JournalIndex | None:
-        known = [path for path, index in self._indexes.items() if index.run_uid == run_uid]
-        for path in itertools.chain(known, self._store.journals()):
+        for path in self._candidates(run_uid):
             index = self._index(path)
             if index is not None and index.run_uid == run_uid:
                 return index
         return None
+
+    def _candidates(self, run_uid: str) -> Iterator[Path]:
+        """Journals that may be those of a run or an analysis; of thousands not one more is opened than needed."""
+        yield from [path for path, index in self._indexes.items() if index.run_uid == run_uid]
+        folders = sorted(self._store.root.glob("*"), reverse=True)  # by their names, the newest first
+        for folder in folders:
+            if folder.name.endswith(f"-{run_uid[:8]}"):
+                yield folder / DOCUMENTS
+        # An analysis is kept in the folder of its run.
+        for folder in folders:
+            yield from (path for path in folder.glob("*.journal") if self._names(path, run_uid))
+
+    @staticmethod
+    def _names(path: Path, run_uid: str) -> bool:
+        try:
+            return run_of(path) == run_uid
+        except JournalError:
+            return False
 
     def _index(self, path: Path) -> JournalIndex | None:
         """The index of a journal, kept from before while the file is the same."""
@@ -99,6 +124,9 @@ class ReplayService:
         kept = self._indexes.get(path)
         if kept is None or (kept.run_uid, kept.identity) != (now.run_uid, now.identity):
             self._indexes[path] = kept = now
+        self._indexes.move_to_end(path)
+        while len(self._indexes) > _MOST_KEPT:
+            self._indexes.popitem(last=False)
         return kept
 
     def close(self) -> None:

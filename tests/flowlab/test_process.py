@@ -92,6 +92,15 @@ def test_a_child_that_is_killed_is_told_so(child):
         one.wait_for("done", 60)
 
 
+def test_a_child_that_is_killed_is_told_so_though_its_log_was_cleaned_up(child):
+    one = child("work")
+    one.wait_for("ready", 60)
+    one.log.unlink()
+    one.kill()
+    with pytest.raises(ChildDiedError, match="killed by signal 9"):
+        one.wait_for("done", 60)
+
+
 def test_a_child_that_does_not_end_is_killed_after_a_while(child):
     one = child("deaf")
     one.wait_for("ready", 60)
