@@ -424,7 +424,10 @@ class Supervisor:
                 "first_point": resumes.get("first_point", 0),
             }
         )
+        begun = time.time()
         status, message = await task.ended
+        if None in task.runs.values():  # the worker could not write it: its disk is full, for instance
+            await self._finish_runs(begun, message)
         self.queue.end(status, list(task.runs), message)
         return status == "completed"
 
@@ -496,13 +499,15 @@ class Supervisor:
             return "stopping"
         if self._task is not None:
             return "paused" if self._engine == "paused" else "running"
+        if not self._started:
+            return "starting"
         if self._safe is False:
             return "unsafe"
         if running is not None and (running.interrupted is not None or self._playing is None):
             return "interrupted"
         if self._playing is not None:
             return "running"
-        return "idle" if self._started and self._ready.is_set() and self._environment != "opening" else "starting"
+        return "idle" if self._ready.is_set() and self._environment != "opening" else "starting"
 
     def _why(self) -> str | None:
         words = [f"NOT SAFE: {device}: {error}" for device, error in self._unsafe.items()]

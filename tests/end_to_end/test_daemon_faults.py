@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -38,12 +39,17 @@ def state(tmp_path):
 @contextlib.contextmanager
 def hot(state: Path, **limits: float) -> Iterator[tuple[Daemon, dict[str, Any], str]]:
     """A daemon whose plan has begun a run, and whose reactor heats and flows; with its status, and the item's uid."""
-    file = state.parent / "lab.toml"
-    table = "".join(f"{name} = {value}\n" for name, value in limits.items())
-    file.write_text(f"{Path(UV_VIS).read_text(encoding='utf-8')}\n[daemon]\n{table}", encoding="utf-8")
-    with daemon(state, "-c", str(file), "--speed", str(SPEED)) as running:
+    with daemon(state, "-c", str(written(state, **limits)), "--speed", str(SPEED)) as running:
         uid = begin(running)
         yield running, running.status(), uid
+
+
+def written(state: Path, more: str = "", **limits: float) -> Path:
+    """The file of the UV-vis lab with more tables, and with limits of the daemon's own."""
+    file = state.parent / "lab.toml"
+    table = "".join(f"{name} = {value}\n" for name, value in limits.items())
+    file.write_text(f"{Path(UV_VIS).read_text(encoding='utf-8')}\n[daemon]\n{table}{more}", encoding="utf-8")
+    return file
 
 
 def begin(running: Daemon) -> str:
@@ -97,8 +103,7 @@ def test_a_worker_that_is_killed_leaves_a_safe_plant_a_whole_journal_and_a_queue
         waiting = running.add("residence_time_scan", **SHORT)
         os.kill(facts["pids"]["worker"], signal.SIGKILL)
         wait_until_safe(running)
-        facts = running.until_state("interrupted")
-        assert facts["safe"] is True
+        facts = running.until(lambda facts: facts["state"] == "interrupted" and facts["safe"])
         assert "killed by signal 9" in facts["why"]
         assert f"flowlab queue ack {uid}" in facts["why"]
         stop = stop_of(state)
@@ -165,7 +170,7 @@ def test_a_supervisor_that_is_killed_has_its_worker_make_the_plant_safe_and_come
             running.ask("flowlab_queue_ack", {"uid": uid})
             (ended,) = running.ask("history_get")["items"]
             assert ended["result"]["run_uids"] == [stop["run_start"]]
-            assert running.status()["state"] == "idle"
+            running.until_state("idle")
     assert len(journals(state)) == 1
 
 
@@ -248,6 +253,78 @@ def test_a_halted_plan_skips_its_clean_up_and_the_plant_is_made_safe_all_the_sam
         assert unsafe(running.truth()) == set()
         assert running.ask("history_get")["items"][0]["result"]["exit_status"] == "halted"
     assert journals(state)[0][-1].name == "stop"
+
+
+def test_a_device_that_never_returns_is_noticed_by_the_silence_of_the_engine(state):
+    hang = "\n[plans.hang]\nfunction = 'tests.end_to_end.hanging:hang'\ndevices = { reactor = 'reactor' }\n"
+    with daemon(state, "-c", str(written(state, hang, stalled_s=3.0)), "--speed", str(SPEED)) as running:
+        running.add("hang")
+        running.ask("queue_start")
+        facts = running.until(lambda facts: facts["state"] == "interrupted" and facts["safe"])
+        assert "nothing moved for 3 s: a device does not return; the worker was killed" in facts["why"]
+        assert unsafe(running.truth()) == set()
+        assert stop_of(state)["exit_status"] == "abort"
+
+
+def test_a_journal_that_cannot_be_written_ends_the_plan_and_harms_nothing_that_was(state):
+    with hot(state) as (running, facts, uid):
+        (journal,) = state.glob("runs/*/documents.journal")
+        worker = psutil.Process(facts["pids"]["worker"])
+        full = journal.stat().st_size
+        worker.rlimit(psutil.RLIMIT_FSIZE, (full, full))
+        facts = running.until_state("idle")
+        assert facts["safe"] is True
+        assert unsafe(running.truth()) == set()
+        (ended,) = running.ask("history_get")["items"]
+        assert (ended["item_uid"], ended["result"]["exit_status"]) == (uid, "failed")
+        assert "cannot be written" in ended["result"]["msg"]
+    stop = stop_of(state)
+    assert stop["exit_status"] == "abort"
+    assert "cannot be written" in stop["reason"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "device", "says"),
+    [
+        ("unplug", "cadmium_pump", r"cadmium_pump: (cannot open|the line .* is lost)"),
+        ("silence", "growth_heater", r"growth_heater: .*(no reply|not answer|within)"),
+    ],
+)
+def test_a_wire_that_fails_is_told_with_device_and_request_and_ends_the_plan(state, fault, device, says):
+    with hot(state) as (running, _, uid):
+        running.simulators(fault=fault, device=device)
+        running.until(lambda facts: facts["running"] is None)
+        facts = running.until_state("unsafe")
+        assert facts["safe"] is False
+        (ended,) = running.ask("history_get")["items"]
+        assert (ended["item_uid"], ended["result"]["exit_status"]) == (uid, "failed")
+        assert re.search(says, ended["result"]["msg"])
+        # What can be reached is safe; the rest is as soon as it can be.
+        assert unsafe(running.truth()) <= {device}
+        running.simulators(fault="none", device=device)
+        running.until_state("idle")
+        assert unsafe(running.truth()) == set()
+    assert stop_of(state)["exit_status"] == "fail"
+
+
+def test_an_interlock_ends_the_plan_and_nothing_begins_until_it_is_acknowledged(state):
+    too_hot = (
+        "\n[interlocks.too_hot]\nwhen = [{ device = 'growth_heater', signal = 'temperature_c', above = 60.0 }]\n"
+        "action = 'safe'\nevery_s = 0.1\n"
+    )
+    file = written(state, too_hot)
+    with daemon(state, "-c", str(file), "--speed", str(SPEED)) as running:
+        begin(running)
+        running.until(lambda facts: facts["running"] is None)
+        wait_until_safe(running)
+        (ended,) = running.ask("history_get")["items"]
+        assert re.match(r"interlock too_hot: growth_heater\.temperature_c is .*, above 60", ended["result"]["msg"])
+        wait_until(lambda: running.status()["state"] == "idle", "it is idle")
+        with pytest.raises(
+            FlowlabError, match="interlock too_hot tripped at .*acknowledge it: flowlab interlocks --ack"
+        ):
+            running.ask("queue_start")
+    assert "interlock too_hot" in stop_of(state)["reason"]
 
 
 @pytest.mark.parametrize("victim", ["analyzer", "writer"])
