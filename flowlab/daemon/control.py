@@ -59,6 +59,7 @@ class ControlSocket:
         self._calls: set[asyncio.Task[None]] = set()
         self._of_client: Counter[bytes] = Counter()
         path = check_address(address, secure=secure is not None)
+        self._path: Path | None = None
         if path is not None:
             _make_way(path)
         self._context = zmq.asyncio.Context()
@@ -74,6 +75,7 @@ class ControlSocket:
             self._socket.bind(address)
             if path is not None:
                 path.chmod(0o600)
+                self._path = path
         except (zmq.ZMQError, OSError) as error:
             self.close()
             raise FlowlabError(f"{address}: cannot be served: {error}") from None
@@ -89,6 +91,8 @@ class ControlSocket:
         """No longer serve; answers that are on their way have a moment left."""
         self._socket.close()
         self._context.term()
+        if self._path is not None:  # 0MQ leaves it there
+            self._path.unlink(missing_ok=True)
 
     async def serve(self) -> None:
         """Answer, until cancelled."""

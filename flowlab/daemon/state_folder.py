@@ -28,6 +28,7 @@ class StateFolder:
         logs: folder of logs.
         keys: folder of CURVE keys.
         tokens: file of hashed tokens.
+        lock: file of the lock that clients may put on queue or devices; it outlives the daemon.
     """
 
     def __init__(self, path: Path | None = None):
@@ -37,6 +38,7 @@ class StateFolder:
         self.logs = self.path / "logs"
         self.keys = self.path / "keys"
         self.tokens = self.path / "tokens.json"
+        self.lock = self.path / "client-lock.json"
         self._facts = self.path / "daemon.json"
 
     def sockets(self) -> Path:
@@ -54,6 +56,15 @@ class StateFolder:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
             raise FlowlabError(f"{folder}: is not a folder of yours alone (mode 0700); remove it")
         return folder
+
+    def remove_sockets(self) -> None:
+        """Remove the folder of sockets, once nobody serves them any longer."""
+        folder = self.sockets()
+        for path in folder.iterdir():
+            if stat.S_ISSOCK(path.lstat().st_mode):
+                path.unlink()
+        with contextlib.suppress(OSError):  # something of somebody else's is in it
+            folder.rmdir()
 
     @contextmanager
     def held(self, instrument: str) -> Iterator[None]:

@@ -99,7 +99,9 @@ class Supervisor:
         self._asked = 0
         self._environment: Environment = "closed"
         self._engine: Engine = "idle"
-        self._started = self._stopping = False
+        self._stopping = False
+        self._started = asyncio.Event()
+        self._making_safe: asyncio.Task[dict[str, str | None]] | None = None
         self._safe: bool | None = None
         self._unsafe: dict[str, str] = {}
         self._trouble: str | None = None
@@ -124,7 +126,9 @@ class Supervisor:
         await self._make_safe_apart()
         self._look = asyncio.ensure_future(self._keep_looking())
         await self._start_worker()
-        self._started = True
+        self._started.set()
+        if self._environment == "opening":
+            await self._opened.wait()  # or failed to
 
     async def stop(self, why: str) -> None:
         """End what runs, leave the instrument safe, and end every process."""
@@ -305,7 +309,10 @@ class Supervisor:
             self._around.publish(message)
 
     async def _make_safe_apart(self) -> dict[str, str | None]:
-        outcome = await self._around.make_safe()
+        # Two at a time would fight for the wires; whoever comes meanwhile gets what comes of the one that goes on.
+        if self._making_safe is None or self._making_safe.done():
+            self._making_safe = asyncio.ensure_future(self._around.make_safe())
+        outcome = await asyncio.shield(self._making_safe)
         self._note_unsafe({name: error for name, error in outcome.items() if error is not None})
         return outcome
 
@@ -442,7 +449,8 @@ class Supervisor:
             return "interrupted"
         if self._playing is not None:
             return "running"
-        return "idle" if self._started and self._ready.is_set() and self._environment != "opening" else "starting"
+        settled = self._started.is_set() and self._ready.is_set() and self._environment != "opening"
+        return "idle" if settled else "starting"
 
     def _why(self) -> str | None:
         words = [f"NOT SAFE: {device}: {error}" for device, error in self._unsafe.items()]
@@ -585,7 +593,7 @@ class Supervisor:
             raise NotNowError("flowlab is stopping")
         if self._playing is not None:
             raise NotNowError("the queue is running")
-        if not self._started:
+        if not self._started.is_set():
             raise NotNowError("flowlab is starting; a moment")
         if self._safe is False:
             raise NotNowError(f"{self._why()}; flowlab safe-state tries again")
@@ -595,6 +603,8 @@ class Supervisor:
                 f"{running.item['name']} was interrupted: {running.interrupted}; find out what it left behind, then "
                 f"acknowledge it: flowlab queue ack {running.item['item_uid']}"
             )
+        if not self.queue.items:
+            raise NotNowError("the queue is empty; flowlab queue add PLAN")
         self._latches.check(str(self._source))
         self._stop_pending = False
         self._playing = self._do(self._play())
@@ -631,9 +641,13 @@ class Supervisor:
         if dry_run:
             await self._worker_ready()
             return {name: self._facts["devices"][name]["safe_state"] for name in self._config.safe_state}
+        if self._stopping:
+            raise NotNowError("flowlab is stopping, which ends with the safe state")
+        await self._started.wait()
         await self._end_task("abort", "the safe state was asked for")
         worker = self._worker
-        if self._environment == "open" and worker is not None:
+        # A worker that connects the devices anew has their wires, too.
+        if self._environment in ("open", "opening") and worker is not None:
             worker.order({"do": "rest"})
             try:
                 unsafe = (await worker.wait_for("rested", self._config.daemon.finish_s))["unsafe"]

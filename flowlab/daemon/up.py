@@ -57,6 +57,7 @@ def up(wishes: Wishes, folder: StateFolder) -> int:
         if wishes.simulation is None:
             stack.enter_context(instrument_held(config.name))
         stack.enter_context(_logged(folder.logs))
+        stack.callback(folder.remove_sockets)
         queue = stack.enter_context(PlanQueue(folder.queue))
         source = find_config("instruments", wishes.config).absolute()
         return asyncio.run(_live(wishes, folder, queue, source))
@@ -73,7 +74,7 @@ async def _live(wishes: Wishes, folder: StateFolder, queue: PlanQueue, source: P
 
     for number in _EXIT_CODES:
         asyncio.get_running_loop().add_signal_handler(number, on, number)
-    with ControlSocket(Api(supervisor), address) as control:
+    with ControlSocket(Api(supervisor, folder.lock), address) as control:
         serving = asyncio.ensure_future(control.serve())
         supervisor.control = control.address
         folder.tell(supervisor.facts())
