@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_EXTRAS := all
 TEST_EXTRAS := $(RUN_EXTRAS),test
 
-.PHONY: demo test lint bench wheel check-nexus check-eiger check-queueserver bench-mcsas3 lock clean
+.PHONY: demo test lint bench wheel check-nexus check-eiger check-queueserver check-http bench-mcsas3 lock clean
 
 demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
 	$(BIN)/flowlab demo
@@ -63,6 +63,15 @@ endif
 	.venv-queueserver/bin/pip install --quiet bluesky-queueserver==0.0.25 bluesky-queueserver-api==0.0.13 bluesky-httpserver==0.0.14 pandas==3.1.1
 	@touch $@
 
+# schemathesis is a plugin of pytest's, too, and would slow every test down that has nothing to do with it.
+check-http: $(VENV)/.test .venv-schemathesis/.ready   ## the HTTP server against whatever its schema allows, and forbids
+	FLOWLAB_SCHEMATHESIS="$(CURDIR)/.venv-schemathesis/bin/schemathesis" $(BIN)/python -m pytest -p no:cacheprovider tests/flowlab/web/test_schema.py
+
+.venv-schemathesis/.ready: Makefile
+	$(PYTHON) -m venv .venv-schemathesis
+	.venv-schemathesis/bin/pip install --quiet schemathesis==4.32.5
+	@touch $@
+
 # McSAS3 wants other versions than flowlab; it fits the same curves to the same χ²; each has one core.
 bench-mcsas3: $(VENV)/.test .venv-mcsas3/.ready   ## size distributions beside McSAS3's, some minutes
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 FLOWLAB_MCSAS3="$(CURDIR)/.venv-mcsas3/bin/python" $(BIN)/python -m benchmarks mcsas3
@@ -80,7 +89,7 @@ lock: pyproject.toml                ## renew constraints.txt from the newest ver
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) .venv-nexus .venv-tickit .venv-mcsas3 .venv-queueserver dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-nexus .venv-tickit .venv-mcsas3 .venv-queueserver .venv-schemathesis dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

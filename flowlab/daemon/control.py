@@ -15,7 +15,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import zmq
 import zmq.asyncio
@@ -38,6 +38,18 @@ _MAX_UNTAKEN = 32
 _LINGER_MS = 200
 
 
+class Admission(Protocol):
+    """Lets clients in, until it is closed."""
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        ...
+
+
+#: Sets the keys of a socket, before it is bound.
+Secure = Callable[["zmq.asyncio.Socket"], Admission | None]
+
+
 class ControlSocket:
     """Where the API is called; a context, or closed.
 
@@ -54,7 +66,8 @@ class ControlSocket:
         FlowlabError: it is in use.
     """
 
-    def __init__(self, api: Api, address: str, secure: Callable[[zmq.Socket[Any]], None] | None = None):
+    def __init__(self, api: Api, address: str, secure: Secure | None = None):
+        self._admission: Admission | None = None
         self._api = api
         self._calls: set[asyncio.Task[None]] = set()
         self._of_client: Counter[bytes] = Counter()
@@ -71,7 +84,7 @@ class ControlSocket:
         self._socket.setsockopt(zmq.IPV6, int("[" in address))
         try:
             if secure is not None:
-                secure(self._socket)
+                self._admission = secure(self._socket)
             self._socket.bind(address)
             if path is not None:
                 path.chmod(0o600)
@@ -89,6 +102,8 @@ class ControlSocket:
 
     def close(self) -> None:
         """No longer serve; answers that are on their way have a moment left."""
+        if self._admission is not None:
+            self._admission.close()
         self._socket.close()
         self._context.term()
         if self._path is not None:  # 0MQ leaves it there

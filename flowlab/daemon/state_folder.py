@@ -27,8 +27,8 @@ class StateFolder:
         runs: folder of runs, each with its journal.
         logs: folder of logs.
         keys: folder of CURVE keys.
-        tokens: file of hashed tokens.
-        lock: file of the lock that clients may put on queue or devices; it outlives the daemon.
+        tokens: folder of hashed tokens.
+        lock: who has locked the queue or the devices, and how.
     """
 
     def __init__(self, path: Path | None = None):
@@ -37,8 +37,8 @@ class StateFolder:
         self.runs = self.path / "runs"
         self.logs = self.path / "logs"
         self.keys = self.path / "keys"
-        self.tokens = self.path / "tokens.json"
-        self.lock = self.path / "client-lock.json"
+        self.tokens = self.path / "tokens"
+        self.lock = self.path / "lock.json"
         self._facts = self.path / "daemon.json"
 
     def sockets(self) -> Path:
@@ -56,15 +56,6 @@ class StateFolder:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
             raise FlowlabError(f"{folder}: is not a folder of yours alone (mode 0700); remove it")
         return folder
-
-    def remove_sockets(self) -> None:
-        """Remove the folder of sockets, once nobody serves them any longer."""
-        folder = self.sockets()
-        for path in folder.iterdir():
-            if stat.S_ISSOCK(path.lstat().st_mode):
-                path.unlink()
-        with contextlib.suppress(OSError):  # something of somebody else's is in it
-            folder.rmdir()
 
     @contextmanager
     def held(self, instrument: str) -> Iterator[None]:
