@@ -48,8 +48,8 @@ check-eiger: $(VENV)/.test .venv-tickit/.ready    ## the Eiger's driver against 
 	@touch $@
 
 # The clients that the control socket is for, as they are published; they want other versions than flowlab, and the
-# HTTP server wants pandas, which it does not say.
-# Against a daemon that runs, rather than one in memory, with a plan that soon ends and one that can be paused:
+# HTTP server wants pandas, which it does not say. They meet a daemon in memory, and flowlab up on the simulated lab.
+# Against one that runs already, with parameters with which a plan soon ends, and with which it can be paused:
 #   make check-queueserver ADDRESS=ipc://… PLAN=… SHORT='{…}' LONG='{…}'
 check-queueserver: $(VENV)/.test .venv-queueserver/.ready    ## unmodified clients of bluesky-queueserver on the control socket
 ifdef ADDRESS

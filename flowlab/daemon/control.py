@@ -72,6 +72,7 @@ class ControlSocket:
         self._calls: set[asyncio.Task[None]] = set()
         self._of_client: Counter[bytes] = Counter()
         path = check_address(address, secure=secure is not None)
+        self._path: Path | None = None
         if path is not None:
             _make_way(path)
         self._context = zmq.asyncio.Context()
@@ -87,6 +88,7 @@ class ControlSocket:
             self._socket.bind(address)
             if path is not None:
                 path.chmod(0o600)
+                self._path = path
         except (zmq.ZMQError, OSError) as error:
             self.close()
             raise FlowlabError(f"{address}: cannot be served: {error}") from None
@@ -104,6 +106,8 @@ class ControlSocket:
             self._admission.close()
         self._socket.close()
         self._context.term()
+        if self._path is not None:  # 0MQ leaves it there
+            self._path.unlink(missing_ok=True)
 
     async def serve(self) -> None:
         """Answer, until cancelled."""

@@ -109,7 +109,8 @@ class Supervisor:
         self._asked = 0
         self._environment: Environment = "closed"
         self._engine: Engine = "idle"
-        self._started = self._stopping = False
+        self._stopping = False
+        self._started = asyncio.Event()
         self._safe: bool | None = None
         self._unsafe: dict[str, str] = {}
         self._making_safe = 0
@@ -137,9 +138,11 @@ class Supervisor:
         await self._make_safe_apart()
         self._look = asyncio.ensure_future(self._keep_looking())
         await self._start_worker()
-        self._started = True
+        self._started.set()
         if before is not None:
             await self._follow_again(before)
+        if self._environment == "opening":
+            await self._opened.wait()  # or failed to
 
     async def stop(self, why: str) -> None:
         """End what runs, leave the instrument safe, and end every process."""
@@ -499,7 +502,7 @@ class Supervisor:
             return "stopping"
         if self._task is not None:
             return "paused" if self._engine == "paused" else "running"
-        if not self._started:
+        if not self._started.is_set():
             return "starting"
         if self._safe is False:
             return "unsafe"
@@ -507,7 +510,8 @@ class Supervisor:
             return "interrupted"
         if self._playing is not None:
             return "running"
-        return "idle" if self._ready.is_set() and self._environment != "opening" else "starting"
+        settled = self._ready.is_set() and self._environment != "opening"
+        return "idle" if settled else "starting"
 
     def _why(self) -> str | None:
         words = [f"NOT SAFE: {device}: {error}" for device, error in self._unsafe.items()]
@@ -669,7 +673,7 @@ class Supervisor:
             raise NotNowError("flowlab is stopping")
         if self._playing is not None:
             raise NotNowError("the queue is running")
-        if not self._started:
+        if not self._started.is_set():
             raise NotNowError("flowlab is starting; a moment")
         if self._making_safe:
             raise NotNowError("the instrument is being made safe; a moment")
@@ -681,6 +685,8 @@ class Supervisor:
                 f"{running.item['name']} was interrupted: {running.interrupted}; find out what it left behind, then "
                 f"acknowledge it: flowlab queue ack {running.item['item_uid']}"
             )
+        if not self.queue.items:
+            raise NotNowError("the queue is empty; flowlab queue add PLAN")
         self._latches.check(str(self._source))
         self._stop_pending = False
         self._playing = self._do(self._play())
@@ -717,6 +723,9 @@ class Supervisor:
         if dry_run:
             await self._worker_ready()
             return {name: self._facts["devices"][name]["safe_state"] for name in self._config.safe_state}
+        if self._stopping:
+            raise NotNowError("flowlab is stopping, which ends with the safe state")
+        await self._started.wait()
         self._making_safe += 1
         try:
             return await self._make_safe_anyhow()
@@ -729,7 +738,8 @@ class Supervisor:
         while self._environment in ("opening", "closing") and time.monotonic() < end:
             await asyncio.sleep(0.02)
         worker = self._worker
-        if self._environment == "open" and worker is not None:
+        # A worker that connects the devices anew has their wires, too.
+        if self._environment in ("open", "opening") and worker is not None:
             worker.order({"do": "rest"})
             try:
                 unsafe = (await worker.wait_for("rested", self._config.daemon.finish_s))["unsafe"]
