@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_EXTRAS := all
 TEST_EXTRAS := $(RUN_EXTRAS),test
 
-.PHONY: demo test lint bench wheel check-nexus check-eiger check-queueserver bench-mcsas3 lock clean
+.PHONY: demo test lint bench wheel check-nexus check-eiger check-queueserver check-http bench-mcsas3 lock clean
 
 demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
 	$(BIN)/flowlab demo
@@ -48,8 +48,8 @@ check-eiger: $(VENV)/.test .venv-tickit/.ready    ## the Eiger's driver against 
 	@touch $@
 
 # The clients that the control socket is for, as they are published; they want other versions than flowlab, and the
-# HTTP server wants pandas, which it does not say.
-# Against a daemon that runs, rather than one in memory, with a plan that soon ends and one that can be paused:
+# HTTP server wants pandas, which it does not say. They meet a daemon in memory, and flowlab up on the simulated lab.
+# Against one that runs already, with parameters with which a plan soon ends, and with which it can be paused:
 #   make check-queueserver ADDRESS=ipc://… PLAN=… SHORT='{…}' LONG='{…}'
 check-queueserver: $(VENV)/.test .venv-queueserver/.ready    ## unmodified clients of bluesky-queueserver on the control socket
 ifdef ADDRESS
@@ -61,6 +61,15 @@ endif
 .venv-queueserver/.ready: Makefile
 	$(PYTHON) -m venv .venv-queueserver
 	.venv-queueserver/bin/pip install --quiet bluesky-queueserver==0.0.25 bluesky-queueserver-api==0.0.13 bluesky-httpserver==0.0.14 pandas==3.1.1
+	@touch $@
+
+# schemathesis is a plugin of pytest's, too, and would slow every test down that has nothing to do with it.
+check-http: $(VENV)/.test .venv-schemathesis/.ready   ## the HTTP server against whatever its schema allows, and forbids
+	FLOWLAB_SCHEMATHESIS="$(CURDIR)/.venv-schemathesis/bin/schemathesis" $(BIN)/python -m pytest -p no:cacheprovider tests/flowlab/web/test_schema.py
+
+.venv-schemathesis/.ready: Makefile
+	$(PYTHON) -m venv .venv-schemathesis
+	.venv-schemathesis/bin/pip install --quiet schemathesis==4.32.5
 	@touch $@
 
 # McSAS3 wants other versions than flowlab; it fits the same curves to the same χ²; each has one core.
@@ -80,7 +89,7 @@ lock: pyproject.toml                ## renew constraints.txt from the newest ver
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) .venv-nexus .venv-tickit .venv-mcsas3 .venv-queueserver dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-nexus .venv-tickit .venv-mcsas3 .venv-queueserver .venv-schemathesis dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -267,6 +267,10 @@ class Child:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
 
+    def terminate(self) -> None:
+        """Have it end, though its lifeline may be whole, or not be all that it waits for."""
+        self._process.terminate()
+
     def close(self, limit_s: float = 10.0) -> int:
         """Cut the lifeline, wait, and kill the child only when it does not end by itself.
 

@@ -70,6 +70,10 @@ class Emission:
         }
         return {"kind": "luminescence", "luminescence": keys}
 
+    def point_events(self) -> dict[str, int]:
+        """The lit one: its dark one comes before it, and one more before the first point."""
+        return {self.LIT: 1}
+
     def prelude_ml(self) -> list[float]:
         """None: a LED that is off needs no reagent."""
         return []

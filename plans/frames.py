@@ -110,6 +110,10 @@ class Frames:
             "plugs": plugs,
         }
 
+    def point_events(self) -> dict[str, int]:
+        """So many frames as were asked for."""
+        return {"saxs": self._settings.frames}
+
     def prelude_ml(self) -> list[float]:
         """Solvent is no reagent."""
         return []

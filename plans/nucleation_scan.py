@@ -33,6 +33,7 @@ def nucleation_scan(
     steady: Annotated[SteadyCriterion, Field(description="when a sample counts as steady")] = DEFAULT_CRITERION,
     frames: Annotated[FrameSettings, Field(description="how SAXS frames are taken")] = DEFAULT_FRAMES,
     blank_c: BlankTemperature = DEFAULT_BLANK_C,
+    first_point: int = 0,
 ) -> MsgGenerator[None]:
     """Take an absorption spectrum and SAXS frames of the same plug at each nucleation temperature.
 
@@ -55,4 +56,4 @@ def nucleation_scan(
         measurements.append(Emission(reactor, spectrometer, fluorometer, led, flush_volumes))
     metadata = {"plan_name": "nucleation_scan", "shape": [len(points)]}
     axes = [f"{reactor.name}_growth_setpoint_c", f"{reactor.name}_nucleation_setpoint_c"]
-    yield from scan(reactor, points, axes, measurements, metadata)
+    yield from scan(reactor, points, axes, measurements, metadata, first_point)

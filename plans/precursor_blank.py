@@ -26,6 +26,7 @@ def precursor_blank(
         float, Field(gt=0, description="from the mixer to the end of the growth oven", json_schema_extra=SECONDS)
     ] = 14.0,
     frames: Annotated[FrameSettings, Field(description="how SAXS frames are taken")] = DEFAULT_FRAMES,
+    first_point: int = 0,
 ) -> MsgGenerator[None]:
     """Take SAXS frames of some of the reagents at each temperature: 25, 50 and 100 °C of cadmium in the paper.
 
@@ -38,4 +39,4 @@ def precursor_blank(
     points = [Conditions(t, t, residence_time_s, tuple(streams)) for t in temperatures_c]
     metadata = {"plan_name": "precursor_blank", "shape": [len(points)]}
     axes = [f"{reactor.name}_residence_time_s", f"{reactor.name}_growth_setpoint_c"]
-    yield from scan(reactor, points, axes, [Frames(reactor, xray, frames, follow=False)], metadata)
+    yield from scan(reactor, points, axes, [Frames(reactor, xray, frames, follow=False)], metadata, first_point)

@@ -31,6 +31,7 @@ def residence_time_scan(
     ] = ["uv-vis"],  # noqa: B006  never changed
     steady: Annotated[SteadyCriterion, Field(description="when a sample counts as steady")] = DEFAULT_CRITERION,
     blank_c: BlankTemperature = DEFAULT_BLANK_C,
+    first_point: int = 0,
 ) -> MsgGenerator[None]:
     """Take an absorption spectrum, or one of emission, or both, at each residence time of each temperature.
 
@@ -50,4 +51,4 @@ def residence_time_scan(
         measurements.append(Emission(reactor, spectrometer, fluorometer, led, flush_volumes))
     metadata = {"plan_name": "residence_time_scan", "shape": [len(temperatures_c), len(residence_times_s)]}
     axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_residence_time_s"]
-    yield from scan(reactor, points, axes, measurements, metadata)
+    yield from scan(reactor, points, axes, measurements, metadata, first_point)

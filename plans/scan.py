@@ -42,6 +42,10 @@ class Measurement(Protocol):
         """How it is to be analysed, for the run's start document."""
         ...
 
+    def point_events(self) -> dict[str, int]:
+        """How many events of which streams make a point: with fewer it is not complete, and is measured again."""
+        ...
+
     def prelude_ml(self) -> list[float]:
         """Reagent that flows before the first point, between one refill and the next: total volumes."""
         ...
@@ -69,24 +73,30 @@ def scan(
     axes: list[str],
     measurements: Sequence[Measurement],
     metadata: dict[str, Any],
+    first_point: int = 0,
 ) -> MsgGenerator[None]:
     """What comes first, then every measurement at each point; safe at the end, whatever happens.
 
+    A scan that was interrupted is gone on with from a later point: what comes first is measured again, the points
+    before are not visited, and no reagent is asked for them. ``num_points`` of the run is how many it visits itself.
+
     Args:
         reactor: moved.
-        points: in the order in which they are visited.
+        points: of the whole scan, in the order in which they are visited.
         axes: data keys of the scan's axes, slowest first.
         measurements: at each point one after the other.
         metadata: of the run.
+        first_point: how many points are left out because an earlier run has them.
 
     Raises:
+        ValueError: ``first_point`` leaves no point.
         LimitError: a point is not allowed, there is not enough reagent, or something cannot be measured;
             nothing moved.
     """
-    for point in points:
-        reactor.check_value(point)
-    for measurement in measurements:
-        measurement.check()
+    if not 0 <= first_point < len(points):
+        raise ValueError(f"first_point is {first_point}, but the scan has {len(points)} points")
+    points = points[first_point:]
+    _check(reactor, points, measurements)
     needed_ml = [
         reactor.heating_ml(before, point)
         + reading_ml(reactor, point)
@@ -99,10 +109,13 @@ def scan(
     analysis = {key: value for measurement in measurements for key, value in measurement.analysis().items()}
     run = {
         "num_points": len(points),
+        "point_events": {stream: n for measurement in measurements for stream, n in measurement.point_events().items()},
         "hints": {"dimensions": [([axis], "primary") for axis in axes]},
         "analysis": {**analysis, "kind": measurements[0].analysis()["kind"], "axes": axes},
         **metadata,
     }
+    if first_point:
+        run["first_point"] = first_point
 
     def finish() -> MsgGenerator[None]:
         yield from shutdown(reactor)
@@ -122,6 +135,14 @@ def scan(
                 yield from measurement.at_point()
 
     yield from visit()
+
+
+def _check(reactor: Reactor, points: Sequence[Conditions], measurements: Sequence[Measurement]) -> None:
+    """Refuse a point that is not allowed, or what cannot be measured."""
+    for point in points:
+        reactor.check_value(point)
+    for measurement in measurements:
+        measurement.check()
 
 
 def reading_ml(reactor: Reactor, point: Conditions) -> float:

@@ -163,6 +163,10 @@ class Spectra:
             "wavelength_nm": f"{name}_wavelength_nm",
         }
 
+    def point_events(self) -> dict[str, int]:
+        """One, once it is steady; those on the way there are as many as it takes."""
+        return {"primary": 1}
+
     def prelude_ml(self) -> list[float]:
         """What the blank takes."""
         if self._blank is None:

@@ -35,6 +35,7 @@ def temperature_scan(
     ],
     steady: Annotated[SteadyCriterion, Field(description="when a sample counts as steady")] = DEFAULT_CRITERION,
     blank_c: BlankTemperature = DEFAULT_BLANK_C,
+    first_point: int = 0,
 ) -> MsgGenerator[None]:
     """Take an absorption spectrum at each growth temperature of each nucleation temperature.
 
@@ -53,7 +54,7 @@ def temperature_scan(
     metadata = {"plan_name": "temperature_scan", "shape": [len(nucleation_c), len(points) // len(nucleation_c)]}
     axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_growth_setpoint_c"]
     blank = None if blank_c is None else Conditions(blank_c, blank_c, points[0].residence_time_s)
-    yield from scan(reactor, points, axes, [Spectra(reactor, spectrometer, steady, blank)], metadata)
+    yield from scan(reactor, points, axes, [Spectra(reactor, spectrometer, steady, blank)], metadata, first_point)
 
 
 def _growth_temperatures(

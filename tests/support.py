@@ -172,6 +172,7 @@ def documents_of_a_scan(
             "material": "CdSe",
             "instrument": "made-up",
             "num_points": sum(map(len, panels.values())),
+            "point_events": {"primary": 1},
             "plan_parameters": {"panels": list(panels)},
             "config": {"flow_path": {"optical_path_mm": 1.0}},
             "analysis": {

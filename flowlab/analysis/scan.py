@@ -179,6 +179,11 @@ class ScanAnalysis:
         self._panels_at_reference = len(self.panels)
         self._renew_baseline()
 
+    def forget_baseline(self) -> None:
+        """Dark and reference of what follows are taken anew."""
+        self._dark = self._reference = None
+        self._renew_baseline()
+
     def _renew_baseline(self) -> None:
         self._baseline = None
         if self._dark is None or self._reference is None:

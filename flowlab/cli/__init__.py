@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 import flowlab
-from flowlab.cli import analyze, daemon, demo, devices, fault, inspect, interlocks, kinetics, runs, service, simulate
+from flowlab.cli import (
+    access,
+    analyze,
+    daemon,
+    demo,
+    devices,
+    fault,
+    inspect,
+    interlocks,
+    kinetics,
+    runs,
+    service,
+    simulate,
+)
 from flowlab.errors import FlowlabError
 
 
@@ -75,6 +88,8 @@ app.command()(devices.devices)
 app.command()(interlocks.interlocks)
 app.command("safe-state")(simulate.safe_state)
 app.command("install-service")(service.install_service)
+app.add_typer(access.keys)
+app.add_typer(access.tokens)
 
 
 def main() -> None:

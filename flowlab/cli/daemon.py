@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flowlab.cli.options import ConfigOption, Json, Seed, Speed, json_object
+from flowlab.errors import BadInputError
 
 Address = Annotated[
     str | None,
@@ -24,8 +25,16 @@ def up(
         typer.Option(help="Start simulators; by default where the configuration has a [simulation] table."),
     ] = None,
     control: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Where to be asked: ipc://PATH or tcp://127.0.0.1:PORT.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Where else to be asked: tcp://HOST:PORT."),
     ] = None,
+    http: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to serve the HTTP API; port 0: any free one; none: nowhere.")
+    ] = "127.0.0.1:0",
+    admit_stock: Annotated[
+        bool,
+        typer.Option("--admit-stock-clients", help="With keys: let clients in that all share one; see flowlab keys."),
+    ] = False,
     speed: Speed = None,
     seed: Seed = None,
 ) -> None:
@@ -42,7 +51,16 @@ def up(
     if simulate is None:
         simulate = load_instrument(config).simulation is not None
     simulation = Simulation({"speed": speed, "seed": seed}) if simulate else None
-    raise typer.Exit(live(Wishes(config, simulation, control), StateFolder()))
+    raise typer.Exit(live(Wishes(config, simulation, control, _place(http), admit_stock), StateFolder()))
+
+
+def _place(http: str) -> tuple[str, int] | None:
+    if http == "none":
+        return None
+    host, _, port = http.rpartition(":")
+    if not host or not port.isdecimal() or int(port) >= 1 << 16:
+        raise BadInputError(f"--http {http}: is not of the form HOST:PORT, as 127.0.0.1:8000, nor none")
+    return host.strip("[]"), int(port)
 
 
 def status(address: Address = None, as_json: Json = False) -> None:

@@ -45,7 +45,8 @@ class RunProgress:
         """Show what a document says."""
         doc = message.doc
         if message.name == "start" and "parent_run" not in doc:
-            self._of = int(doc.get("num_points") or 0)
+            # The analysis of a run that resumes another begins with the points of that.
+            self._of = int(doc.get("num_points") or 0) + int(doc.get("first_point") or 0)
             self._kind = str((doc.get("analysis") or {}).get("kind"))
             self._progress.update(self._task, description=str(doc.get("plan_name", "run")), total=self._of or None)
             if self._documents is not None:

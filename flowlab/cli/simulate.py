@@ -5,12 +5,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flowlab.cli.options import Config, ConfigOption, Seed, Speed
 from flowlab.errors import BadInputError, FlowlabError
+
+if TYPE_CHECKING:
+    from flowlab.config import InstrumentConfig
+
+_ANSWERS_WITHIN_S = 10.0
 
 
 def simulate(
@@ -68,7 +73,8 @@ def safe_state(
 ) -> None:
     """Bring the instrument into its safe state.
 
-    Heaters go to their safe temperature, then pumps stop; each is read back.
+    Heaters go to their safe temperature, then pumps stop; each is read back. A daemon that has the instrument is told
+    to do it; it aborts what runs.
     """
     from flowlab.bench import Bench
     from flowlab.config import load_instrument
@@ -80,19 +86,50 @@ def safe_state(
             for name in loaded.safe_state:
                 sys.stdout.write(f"{name:20} would be made safe: {_purpose(bench.device(name))}\n")
         return
-    from flowlab.daemon.safe_state import SafeState
+    outcome = _made_safe_by_daemon(loaded, config)
+    if outcome is None:
+        from flowlab.daemon.safe_state import SafeState
 
-    def tell(name: str, error: str | None) -> None:
-        with contextlib.suppress(OSError):  # nobody reads along any more: no reason to stop half-way
-            sys.stdout.write(f"{name:20} {'safe' if error is None else f'NOT SAFE: {error}'}\n")
-            sys.stdout.flush()
-
-    safe_state = SafeState(bench, tell)
-    outcome = safe_state.make_safe()
-    if not safe_state.hanging:  # what hangs holds locks that closing would wait for
-        bench.close()
+        safe_state = SafeState(bench, _tell)
+        outcome = safe_state.make_safe()
+        if not safe_state.hanging:  # what hangs holds locks that closing would wait for
+            bench.close()
+    else:
+        for name, error in outcome.items():
+            _tell(name, error)
     if any(outcome.values()):
         raise FlowlabError("not everything is safe")
+
+
+def _tell(name: str, error: str | None) -> None:
+    with contextlib.suppress(OSError):  # nobody reads along any more: no reason to stop half-way
+        sys.stdout.write(f"{name:20} {'safe' if error is None else f'NOT SAFE: {error}'}\n")
+        sys.stdout.flush()
+
+
+def _made_safe_by_daemon(config: "InstrumentConfig", name: str) -> dict[str, str | None] | None:
+    """Have the daemon do it that has the instrument: two on one wire would fight.
+
+    Returns:
+        By device None, or why it is not safe; None when no daemon has it, or the one that has it cannot do it.
+    """
+    from flowlab.config.paths import find_config
+    from flowlab.daemon.asking import RefusedError, ask
+    from flowlab.daemon.state_folder import StateFolder
+
+    address = StateFolder().facts().get("addresses", {}).get("control")
+    if address is None:
+        return None
+    limit_s = 2 * config.daemon.finish_s + config.daemon.safe_s + _ANSWERS_WITHIN_S
+    try:
+        has = ask(address, "flowlab_status", limit_s=_ANSWERS_WITHIN_S)["status"]["config"]
+        if not find_config("instruments", name).samefile(has):
+            return None
+        return ask(address, "flowlab_safe_state", limit_s=limit_s)["outcome"]
+    except RefusedError as error:
+        return error.answer.get("outcome")
+    except (FlowlabError, OSError, LookupError, TypeError):
+        return None  # whatever is wrong with it, it is no reason to leave the instrument as it is
 
 
 def _purpose(device: Any) -> str:

@@ -14,6 +14,18 @@ from flowlab.errors import BadInputError, FlowlabError
 _CONNECT_S = 1.0
 
 
+class RefusedError(FlowlabError):
+    """The daemon could not do it.
+
+    Attributes:
+        answer: all that it answered.
+    """
+
+    def __init__(self, message: str, answer: dict[str, Any]):
+        super().__init__(message)
+        self.answer = answer
+
+
 def ask(
     address: str,
     method: str,
@@ -35,7 +47,8 @@ def ask(
 
     Raises:
         BadInputError: the question is wrong.
-        FlowlabError: nobody is there, does not answer in time, or cannot do it.
+        RefusedError: it cannot be done.
+        FlowlabError: nobody is there, or does not answer in time.
     """
     if not _somebody_listens(address):
         raise FlowlabError(f"no flowlab daemon at {address}; start one with: flowlab up")
@@ -46,8 +59,8 @@ def ask(
         )
     if answer.get("success", True):
         return answer
-    refused = BadInputError if answer.get("kind") == "bad_input" else FlowlabError
-    raise refused(answer.get("msg") or f"{method} was refused")
+    why = str(answer.get("msg") or f"{method} was refused")
+    raise BadInputError(why) if answer.get("kind") == "bad_input" else RefusedError(why, answer)
 
 
 def _exchange(

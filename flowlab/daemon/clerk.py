@@ -17,7 +17,7 @@ from flowlab.process import Tell
 
 
 class Clerk:
-    """Answers orders ``{"do": "check", "number": n, "plan": …, "parameters": …}``, one after another.
+    """Answers orders ``{"do": "check", "number": n, "plan": …, "parameters": …}``, in their order.
 
     Args:
         config: of the instrument.
@@ -65,17 +65,18 @@ class Clerk:
     def _answer_all(self) -> None:
         while (order := self._questions.get()) is not None:
             try:
-                answer: dict[str, Any] = {"preflight": self._check(order["plan"], order["parameters"]).facts()}
+                answer: dict[str, Any] = {"preflight": self._check(order).facts()}
             except FlowlabError as error:
                 answer = {"refused": str(error)}
             except Exception as error:  # noqa: BLE001  a plan that cannot even be walked through is not allowed
                 answer = {"refused": f"plan {order['plan']} cannot be foretold: {type(error).__name__}: {error}"}
             self._tell({"checked": {"number": order["number"], **answer}})
 
-    def _check(self, name: str, parameters: dict[str, Any]) -> Preflight:
+    def _check(self, order: dict[str, Any]) -> Preflight:
+        name = order["plan"]
         if name not in self._plans:
             known = ", ".join(sorted(self._plans))
             raise BadInputError(f"{self._config.name} has no plan {name!r}; there are {known}")
-        found = preflight_on(self._bench, self._plans[name], parameters)
+        found = preflight_on(self._bench, self._plans[name], order["parameters"], order.get("first_point", 0))
         found.check()
         return found

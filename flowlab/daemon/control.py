@@ -15,7 +15,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import zmq
 import zmq.asyncio
@@ -38,6 +38,18 @@ _MAX_UNTAKEN = 32
 _LINGER_MS = 200
 
 
+class Admission(Protocol):
+    """Lets clients in, until it is closed."""
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        ...
+
+
+#: Sets the keys of a socket, before it is bound.
+Secure = Callable[["zmq.asyncio.Socket"], Admission | None]
+
+
 class ControlSocket:
     """Where the API is called; a context, or closed.
 
@@ -54,11 +66,13 @@ class ControlSocket:
         FlowlabError: it is in use.
     """
 
-    def __init__(self, api: Api, address: str, secure: Callable[[zmq.Socket[Any]], None] | None = None):
+    def __init__(self, api: Api, address: str, secure: Secure | None = None):
+        self._admission: Admission | None = None
         self._api = api
         self._calls: set[asyncio.Task[None]] = set()
         self._of_client: Counter[bytes] = Counter()
         path = check_address(address, secure=secure is not None)
+        self._path: Path | None = None
         if path is not None:
             _make_way(path)
         self._context = zmq.asyncio.Context()
@@ -70,10 +84,11 @@ class ControlSocket:
         self._socket.setsockopt(zmq.IPV6, int("[" in address))
         try:
             if secure is not None:
-                secure(self._socket)
+                self._admission = secure(self._socket)
             self._socket.bind(address)
             if path is not None:
                 path.chmod(0o600)
+                self._path = path
         except (zmq.ZMQError, OSError) as error:
             self.close()
             raise FlowlabError(f"{address}: cannot be served: {error}") from None
@@ -87,8 +102,12 @@ class ControlSocket:
 
     def close(self) -> None:
         """No longer serve; answers that are on their way have a moment left."""
+        if self._admission is not None:
+            self._admission.close()
         self._socket.close()
         self._context.term()
+        if self._path is not None:  # 0MQ leaves it there
+            self._path.unlink(missing_ok=True)
 
     async def serve(self) -> None:
         """Answer, until cancelled."""

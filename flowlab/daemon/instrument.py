@@ -156,8 +156,14 @@ class Instrument:
         """
         self._latches.check(self._source)
 
-    def run(self, plan: Plan, parameters: dict[str, Any], metadata: dict[str, Any]) -> list[str]:
+    def run(self, plan: Plan, parameters: dict[str, Any], metadata: dict[str, Any], first_point: int = 0) -> list[str]:
         """Run a plan to its end. What a plan that ends well leaves the instrument in is the plan's business.
+
+        Args:
+            plan: what to run.
+            parameters: of it.
+            metadata: for the start document, beside what is told of every run.
+            first_point: how many points are left out because an earlier run has them.
 
         Returns:
             uids of its runs.
@@ -169,7 +175,7 @@ class Instrument:
         self._message = ("", time.monotonic())  # a beat may come before the first
         self._busy = self._may_have_moved = True
         try:
-            held = holding(plan(self._bench, parameters), self._interlocks.holding)
+            held = holding(plan(self._bench, parameters, first_point), self._interlocks.holding)
             told = with_reasons(self._unless_ended(held), self._why, failed)
             md = {**self._about, "plan_parameters": parameters, **metadata}
             self._tell({"engine": "running"})
@@ -302,8 +308,8 @@ class Instrument:
         match name:
             case "start":
                 self._streams: dict[str, str] = {}
-                facts = {"uid": doc["uid"], "of": doc.get("num_points"), "analysed": "analysis" in doc}
-                self._tell({"run": facts})
+                facts = {"uid": doc["uid"], "first": doc.get("first_point", 0), "of": doc.get("num_points")}
+                self._tell({"run": {**facts, "analysed": "analysis" in doc}})
             case "descriptor":
                 self._streams[doc["uid"]] = doc["name"]
             case "event" if self._streams.get(doc["descriptor"]) == "primary":

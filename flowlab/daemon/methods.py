@@ -146,12 +146,12 @@ async def _flowlab_queue_resume(at: Office, uid: str) -> Answer:
 
 
 async def _flowlab_safe_state(at: Office, dry_run: bool = False) -> Answer:
-    devices = await at.desk.make_safe(dry_run=dry_run)
-    unsafe = {name: why for name, why in devices.items() if why is not None}
+    outcome = await at.desk.make_safe(dry_run=dry_run)
+    unsafe = {name: why for name, why in outcome.items() if why is not None}
     if unsafe and not dry_run:
         told = "; ".join(f"{name}: {why}" for name, why in unsafe.items())
-        return {"success": False, "msg": f"not safe: {told}", "devices": devices}
-    return {"devices": devices}
+        return {"success": False, "msg": f"not safe: {told}", "outcome": outcome}
+    return {"outcome": outcome}
 
 
 _NO_CODE = "the devices' process runs plans of the configuration only: no code, functions or scripts from outside"

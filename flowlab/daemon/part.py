@@ -96,6 +96,12 @@ class Part:
         await asyncio.to_thread(self._child.close)
         return True
 
+    async def dismiss(self, limit_s: float) -> bool:
+        """As :meth:`end`, for one that would go on for a while without whoever started it."""
+        if self.alive:
+            self._child.terminate()
+        return await self.end(limit_s)
+
     async def kill(self) -> None:
         """End it at once."""
         self._child.kill()

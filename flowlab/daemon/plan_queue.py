@@ -270,7 +270,8 @@ class PlanQueue:
             if running is None or running.interrupted is not None:
                 raise QueueBlockedError("nothing is running")
             self._remember(file, running, exit_status, run_uids, message)
-            if exit_status == "completed" and self.loop:
+            # What resumes a scan has completed it: there is nothing left to resume again.
+            if exit_status == "completed" and self.loop and "resumes" not in running.item:
                 _write(file, [*self.items, {**running.item, "item_uid": _new_uid()}])
         return running.item
 

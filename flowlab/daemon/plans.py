@@ -2,8 +2,9 @@
 
 A plan is a generator function. Its positional parameters are devices, bound to names by the
 configuration; one that has a default may be left out there. Its keyword-only parameters are what a person asks
-for. What does not go together, or needs a device that was left out, it refuses with a ValueError, before it uses
-any device.
+for, but for ``first_point = 0``: a plan that takes it can be resumed, and is told so how many of its points an earlier
+run has (see docs/decisions/014). What does not go together, or needs a device that was left out, it refuses with a
+ValueError, before it uses any device.
 """
 
 import inspect
@@ -17,6 +18,9 @@ from flowlab.config import InstrumentConfig, Model
 from flowlab.config.load import ConfigError, allowed_keys, explain
 from flowlab.errors import BadInputError
 
+#: The parameter that is no person's business: how many points are left out because an earlier run has them.
+_FIRST_POINT = "first_point"
+
 
 class Plan:
     """A plan that can be run on an instrument.
@@ -28,6 +32,7 @@ class Plan:
 
     Attributes:
         Parameters: model of what the plan takes; ``Parameters.model_json_schema()`` describes it.
+        resumable: whether it can be begun at a later point.
 
     Raises:
         BadInputError: the instrument has no such plan.
@@ -52,10 +57,10 @@ class Plan:
                 f"{source}: plans.{name}.devices gives {', '.join(self._entry.devices) or 'none'}; "
                 f"the plan takes {', '.join(taken)}"
             )
+        asked = {p.name: p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+        self.resumable = asked.pop(_FIRST_POINT, None) is not None
         fields: dict[str, Any] = {
-            p.name: (p.annotation, ... if p.default is p.empty else p.default)
-            for p in signature.parameters.values()
-            if p.kind is p.KEYWORD_ONLY
+            p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in asked.values()
         }
         self.Parameters: type[Model] = create_model(
             name, __base__=Model, __doc__=inspect.getdoc(self._function), **fields
@@ -86,7 +91,19 @@ class Plan:
         except Exception:  # noqa: BLE001  it has come to its devices, which are not here
             return
 
-    def __call__(self, bench: Bench, parameters: dict[str, Any]) -> Any:
-        """The plan's messages, for a RunEngine."""
+    def __call__(self, bench: Bench, parameters: dict[str, Any], first_point: int = 0) -> Any:
+        """The plan's messages, for a RunEngine.
+
+        Args:
+            bench: with its devices.
+            parameters: what a person asks for.
+            first_point: how many points are left out because an earlier run has them.
+
+        Raises:
+            BadInputError: the parameters are not allowed, or the plan cannot leave points out.
+        """
         devices = {role: bench.devices[name] for role, name in self._entry.devices.items()}
-        return self._function(**devices, **self.check(parameters))
+        values = self.check(parameters)
+        if first_point and not self.resumable:
+            raise BadInputError(f"plan {self.name}: cannot be resumed; run it anew")
+        return self._function(**devices, **values, **({_FIRST_POINT: first_point} if first_point else {}))

@@ -109,7 +109,9 @@ class Preflight:
         }
 
 
-def preflight(config: InstrumentConfig, source: str, plan_name: str, parameters: dict[str, Any]) -> Preflight:
+def preflight(
+    config: InstrumentConfig, source: str, plan_name: str, parameters: dict[str, Any], first_point: int = 0
+) -> Preflight:
     """Reckon what a plan would do on an instrument.
 
     Args:
@@ -117,18 +119,19 @@ def preflight(config: InstrumentConfig, source: str, plan_name: str, parameters:
         source: file of the configuration, for messages.
         plan_name: as the configuration has it.
         parameters: what the plan is asked for.
+        first_point: how many points are left out because an earlier run has them.
 
     Raises:
         BadInputError: the plan or its parameters are not allowed; the plan itself says so.
     """
     plan = Plan(config, plan_name, source)
     with Bench(config, source) as bench:
-        return preflight_on(bench, plan, parameters)
+        return preflight_on(bench, plan, parameters, first_point)
 
 
-def preflight_on(bench: Bench, plan: Plan, parameters: dict[str, Any]) -> Preflight:
+def preflight_on(bench: Bench, plan: Plan, parameters: dict[str, Any], first_point: int = 0) -> Preflight:
     """As :func:`preflight`, with devices that are there already, connected to nothing."""
-    return Preflight(plan.name, walk(plan(bench, parameters), bench), _available(bench.config))
+    return Preflight(plan.name, walk(plan(bench, parameters, first_point), bench), _available(bench.config))
 
 
 def walk(plan: Generator[Msg, Any, Any], bench: Bench) -> list[Step]:

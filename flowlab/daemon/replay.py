@@ -91,8 +91,8 @@ def replay_run(stored: StoredRun, speed: float | None, watch: Watcher) -> Replay
         store = RunStore(Path(folder))
         # It grows as the run is published, as the run's own journal did: what is not due yet cannot be fetched.
         with closing(store.open_documents(messages[0].doc)) as journal:
-            frames = RunStore(stored.folder.absolute().parent).frames
-            results = _analyse(store, frames, journal, messages, speed, watch)
+            recorded_in = RunStore(stored.folder.absolute().parent)
+            results = _analyse(store, recorded_in, journal, messages, speed, watch)
     recorded = list(read_journal(stored.results)) if stored.results.is_file() else []
     finished = bool(recorded) and recorded[-1].name == "stop"
     identical = [m.to_bytes() for m in recorded] == [m.to_bytes() for m in results] if finished else None
@@ -102,7 +102,7 @@ def replay_run(stored: StoredRun, speed: float | None, watch: Watcher) -> Replay
 
 def _analyse(
     store: RunStore,
-    frames: Path,
+    recorded_in: RunStore,
     journal: Journal,
     messages: list[Message],
     speed: float | None,
@@ -116,7 +116,8 @@ def _analyse(
         stack.callback(replay.close)
         spec = {
             "data": str(store.root),
-            "frames": str(frames),
+            "frames": str(recorded_in.frames),
+            "earlier": str(recorded_in.root),
             "documents_in": proxy.inward,
             "documents_out": proxy.outward,
             "replay": replay.address,

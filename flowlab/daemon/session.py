@@ -185,7 +185,12 @@ class Session:
         return {name: child.pid for name, (_, child) in self._helpers.items()}
 
     def run(
-        self, plan: str, parameters: dict[str, Any], watch: Watcher, metadata: dict[str, Any] | None = None
+        self,
+        plan: str,
+        parameters: dict[str, Any],
+        watch: Watcher,
+        metadata: dict[str, Any] | None = None,
+        first_point: int = 0,
     ) -> Outcome:
         """Run a plan to its end, analysis and file included.
 
@@ -194,12 +199,19 @@ class Session:
             parameters: of the plan.
             watch: called with every document.
             metadata: for the start document.
+            first_point: how many points are left out because an earlier run has them.
 
         Raises:
             BadInputError: plan or parameters are not allowed; nothing moved.
             FlowlabError: the run failed; the message says why, and whether the instrument is safe.
         """
-        order = {"do": "run", "plan": plan, "parameters": parameters, "metadata": metadata or {}}
+        order = {
+            "do": "run",
+            "plan": plan,
+            "parameters": parameters,
+            "metadata": metadata or {},
+            "first_point": first_point,
+        }
         follower = Follower(watch)
         with (
             Subscriber(self._proxy.outward, self._replay.address, prefix=RAW) as raw,

@@ -27,7 +27,8 @@ class StateFolder:
         runs: folder of runs, each with its journal.
         logs: folder of logs.
         keys: folder of CURVE keys.
-        tokens: file of hashed tokens.
+        tokens: folder of hashed tokens.
+        lock: who has locked the queue or the devices, and how.
     """
 
     def __init__(self, path: Path | None = None):
@@ -36,7 +37,8 @@ class StateFolder:
         self.runs = self.path / "runs"
         self.logs = self.path / "logs"
         self.keys = self.path / "keys"
-        self.tokens = self.path / "tokens.json"
+        self.tokens = self.path / "tokens"
+        self.lock = self.path / "lock.json"
         self._facts = self.path / "daemon.json"
 
     def sockets(self) -> Path:

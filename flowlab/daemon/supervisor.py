@@ -19,7 +19,7 @@ from flowlab.config import InstrumentConfig
 from flowlab.daemon.desk import Ending, Engine, Environment, RunFacts, Situation, State
 from flowlab.daemon.latches import Latches
 from flowlab.daemon.part import Part
-from flowlab.daemon.plan_queue import BACK, Item, Place, PlanQueue, QueueBlockedError, Running
+from flowlab.daemon.plan_queue import BACK, FRONT, Item, Place, PlanQueue, QueueBlockedError, Running
 from flowlab.daemon.state_folder import StateFolder
 from flowlab.daemon.surroundings import Simulation, Surroundings
 from flowlab.errors import BadInputError, FlowlabError
@@ -32,6 +32,12 @@ _LOOK_EVERY_S = 0.25
 _LONGEST_DELAY_S = 30.0
 #: The safe state waits so long for devices that are being connected, or let go: two processes would fight for a line.
 _CONNECTED_WITHIN_S = 5.0
+
+#: Keys of start documents that are not for whoever queues a plan.
+_OURS = {
+    *("uid", "time", "scan_id", "plan_name", "plan_type", "plan_parameters", "num_points", "hints", "analysis"),
+    *("item_uid", "resumes", "first_point", "point_events", "instrument", "material", "software", "config"),
+}
 
 _STATUSES = {
     "AbortedError": "aborted",
@@ -51,12 +57,13 @@ class Task:
     Attributes:
         ended: exit status and message, when it has ended; an error when nobody saw that.
         runs: by uid, the exit status of each.
-        done: points of the newest run that were measured, of ``of``.
+        done: points of the newest run that were measured, of ``of``; ``first`` more are another run's.
     """
 
     item: Item
     ended: "asyncio.Future[tuple[str, str]]"
     runs: dict[str, str | None] = field(default_factory=dict)
+    first: int = 0
     done: int = 0
     of: int | None = None
 
@@ -72,7 +79,8 @@ class Supervisor:
         simulation: start simulators; None where the instrument is there already.
 
     Attributes:
-        http: address of the HTTP API, when there is one.
+        control: address of the control socket.
+        also: address of a second one, for others.
     """
 
     def __init__(
@@ -84,8 +92,8 @@ class Supervisor:
         simulation: Simulation | None,
     ):
         self.queue = queue
-        self.http: str | None = None
         self.control: str | None = None
+        self.also: str | None = None
         self._config = config
         self._source = source
         self._folder = folder
@@ -101,7 +109,8 @@ class Supervisor:
         self._asked = 0
         self._environment: Environment = "closed"
         self._engine: Engine = "idle"
-        self._started = self._stopping = False
+        self._stopping = False
+        self._started = asyncio.Event()
         self._safe: bool | None = None
         self._unsafe: dict[str, str] = {}
         self._making_safe = 0
@@ -129,9 +138,11 @@ class Supervisor:
         await self._make_safe_apart()
         self._look = asyncio.ensure_future(self._keep_looking())
         await self._start_worker()
-        self._started = True
+        self._started.set()
         if before is not None:
             await self._follow_again(before)
+        if self._environment == "opening":
+            await self._opened.wait()  # or failed to
 
     async def stop(self, why: str) -> None:
         """End what runs, leave the instrument safe, and end every process."""
@@ -155,6 +166,20 @@ class Supervisor:
                 with contextlib.suppress(asyncio.CancelledError):
                     await chore
         await self._around.close()
+
+    async def serve_web(self, host: str, port: int) -> None:
+        """Have the HTTP API served; without it everything else goes on.
+
+        Raises:
+            FlowlabError: it does not start.
+        """
+        assert self.control is not None  # noqa: S101  or there would be nobody to ask
+        serving = self._do(self._around.serve_web(self.control, host, port))
+        while self._around.http is None:
+            await asyncio.wait([serving], timeout=_LOOK_EVERY_S)
+            if serving.done():
+                serving.result()
+                return
 
     def _do(self, coroutine: Any) -> "asyncio.Task[Any]":
         """Do something beside what goes on."""
@@ -238,7 +263,7 @@ class Supervisor:
                     self._kill_worker(f"the plan waited for more than {limit_s:g} s ({value['message']})")
             case "run":
                 task.runs[value["uid"]] = None
-                task.done, task.of = 0, value["of"]
+                task.first, task.done, task.of = value["first"], 0, value["of"]
                 self._runs_uid = _uid()
                 if value["analysed"]:
                     self._around.follow(value["uid"])
@@ -393,16 +418,21 @@ class Supervisor:
         self._trouble, self._ending_since, self._heard = None, None, time.monotonic()
         self._runs_uid = _uid()
         assert self._worker is not None  # noqa: S101  it was there when the devices were connected, a moment ago
+        resumes = item.get("resumes", {})
         self._worker.order(
             {
                 "do": "run",
                 "plan": item["name"],
                 "parameters": item.get("kwargs", {}),
-                "metadata": {"item_uid": item["item_uid"], **item.get("meta", {})},
+                "metadata": {**item.get("meta", {}), **resumes.get("metadata", {}), "item_uid": item["item_uid"]},
+                "first_point": resumes.get("first_point", 0),
             }
         )
+        begun = time.time()
         self._around.stand_by()
         status, message = await task.ended
+        if None in task.runs.values():  # the worker could not write it: its disk is full, for instance
+            await self._finish_runs(begun, message)
         self.queue.end(status, list(task.runs), message)
         return status == "completed"
 
@@ -474,13 +504,16 @@ class Supervisor:
             return "stopping"
         if self._task is not None:
             return "paused" if self._engine == "paused" else "running"
+        if not self._started.is_set():
+            return "starting"
         if self._safe is False:
             return "unsafe"
         if running is not None and (running.interrupted is not None or self._playing is None):
             return "interrupted"
         if self._playing is not None:
             return "running"
-        return "idle" if self._started and self._ready.is_set() and self._environment != "opening" else "starting"
+        settled = self._ready.is_set() and self._environment != "opening"
+        return "idle" if settled else "starting"
 
     def _why(self) -> str | None:
         words = [f"NOT SAFE: {device}: {error}" for device, error in self._unsafe.items()]
@@ -500,8 +533,8 @@ class Supervisor:
                 "item": task.item["item_uid"],
                 "plan": task.item["name"],
                 "run_uid": newest,
-                "done": task.done,
-                "of": task.of,
+                "done": task.first + task.done,
+                "of": None if task.of is None else task.first + task.of,
             }
         pids = {"supervisor": os.getpid(), "worker": None, "analyzer": None, "writer": None, "simulators": None}
         if self._worker is not None:
@@ -515,8 +548,9 @@ class Supervisor:
             "pids": pids | self._around.pids,
             "addresses": {
                 "control": self.control,
+                "control_also": self.also,
                 "documents": self._around.documents,
-                "http": self.http,
+                "http": self._around.http,
                 "faults": self._around.control,
             },
             "environment": self._environment,
@@ -541,7 +575,7 @@ class Supervisor:
         except TimeoutError:
             raise NotNowError(f"the worker is not there: {self._trouble}") from None
 
-    async def preflight(self, plan: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    async def preflight(self, plan: str, parameters: dict[str, Any], first_point: int = 0) -> dict[str, Any]:
         """What a plan would do; refused when it is not allowed."""
         await self._worker_ready()
         assert self._worker is not None  # noqa: S101  it is ready
@@ -549,7 +583,8 @@ class Supervisor:
         number = self._asked
         answer = self._questions[number] = asyncio.get_running_loop().create_future()
         try:
-            self._worker.order({"do": "check", "number": number, "plan": plan, "parameters": parameters})
+            asked = {"plan": plan, "parameters": parameters, "first_point": first_point}
+            self._worker.order({"do": "check", "number": number, **asked})
             found = await answer
         except asyncio.CancelledError:
             if answer.cancelled():
@@ -569,12 +604,17 @@ class Supervisor:
     async def add(self, items: Sequence[Item], place: Place = BACK) -> list[Item]:
         """Queue items."""
         for item in items:
-            await self.preflight(item["name"], item.get("kwargs", {}))
+            await self._check(item)
         return self.queue.add(items, place)
+
+    async def _check(self, item: Item) -> None:
+        if taken := sorted(_OURS & item.get("meta", {}).keys()):
+            raise BadInputError(f"meta: {', '.join(taken)} is written by flowlab itself; take another name")
+        await self.preflight(item["name"], item.get("kwargs", {}))
 
     async def update(self, item: Item, *, keep_uid: bool) -> Item:
         """Put another item in the place of one."""
-        await self.preflight(item["name"], item.get("kwargs", {}))
+        await self._check(item)
         return self.queue.update(item, keep_uid=keep_uid)
 
     def acknowledge(self, uid: str) -> Item:
@@ -592,7 +632,19 @@ class Supervisor:
 
     async def resume_item(self, uid: str) -> Item:
         """Queue what is left of an item."""
-        raise NotNowError(f"{uid}: a scan cannot be resumed yet")
+        item = next((item for item in self.queue.history if item["item_uid"] == uid), None)
+        if item is None:
+            raise BadInputError(f"{uid}: there is no such item in the history; flowlab queue list --history")
+        if not (runs := item["result"]["run_uids"]):
+            raise BadInputError(f"{uid}: {item['name']} ended before it began a run; queue it anew")
+        from flowlab.daemon.resuming import resume_of  # here, for it reads journals, and numpy takes its time
+
+        left = await asyncio.to_thread(resume_of, self._around.store, runs[-1], self._config)
+        await self.preflight(left.plan, left.parameters, left.first_point)
+        kept = {key: value for key, value in item.items() if key not in ("result", "item_uid", "resumes")}
+        resumes = {"first_point": left.first_point, "metadata": left.metadata}
+        rest = {**kept, "name": left.plan, "kwargs": left.parameters, "resumes": resumes}
+        return self.queue.add([rest], FRONT)[0]
 
     async def open_environment(self) -> None:
         """Connect the devices."""
@@ -623,7 +675,7 @@ class Supervisor:
             raise NotNowError("flowlab is stopping")
         if self._playing is not None:
             raise NotNowError("the queue is running")
-        if not self._started:
+        if not self._started.is_set():
             raise NotNowError("flowlab is starting; a moment")
         if self._making_safe:
             raise NotNowError("the instrument is being made safe; a moment")
@@ -635,6 +687,8 @@ class Supervisor:
                 f"{running.item['name']} was interrupted: {running.interrupted}; find out what it left behind, then "
                 f"acknowledge it: flowlab queue ack {running.item['item_uid']}"
             )
+        if not self.queue.items:
+            raise NotNowError("the queue is empty; flowlab queue add PLAN")
         self._latches.check(str(self._source))
         self._stop_pending = False
         self._playing = self._do(self._play())
@@ -671,6 +725,9 @@ class Supervisor:
         if dry_run:
             await self._worker_ready()
             return {name: self._facts["devices"][name]["safe_state"] for name in self._config.safe_state}
+        if self._stopping:
+            raise NotNowError("flowlab is stopping, which ends with the safe state")
+        await self._started.wait()
         self._making_safe += 1
         try:
             await self._end_task("abort", "the safe state was asked for")
@@ -685,7 +742,8 @@ class Supervisor:
         while self._environment in ("opening", "closing") and time.monotonic() < end:
             await asyncio.sleep(0.02)
         worker = self._worker
-        if self._environment == "open" and worker is not None:
+        # A worker that connects the devices anew has their wires, too.
+        if self._environment in ("open", "opening") and worker is not None:
             worker.order({"do": "rest"})
             try:
                 unsafe = (await worker.wait_for("rested", self._config.daemon.finish_s))["unsafe"]

@@ -25,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 _START_WITHIN_S = 60.0
 _END_WITHIN_S = 20.0
 _MOST_DEATHS = 5
+_AGAIN_AFTER_S = 0.5
 _MOST_FOLLOWED = 8
 #: Simulators go on for a while when the supervisor is killed, as a reactor does: the worker has to make it safe.
 _LINGER_S = 20
@@ -55,6 +56,7 @@ class Surroundings:
     Attributes:
         addresses: where simulated devices are; None for those that are where the configuration says.
         control: address of the simulators' control port.
+        http: address of the HTTP API, once there is one.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class Surroundings:
         self._standby: tuple[Part, dict[str, str | None]] | None = None
         self._no_more: asyncio.TimerHandle | None = None
         self._closing = False
+        self._web: Part | None = None
+        self.http: str | None = None
         self.addresses: dict[str, str] | None = None
         self.control: str | None = None
 
@@ -146,8 +150,32 @@ class Surroundings:
     @property
     def pids(self) -> dict[str, int]:
         """Process ids of what runs."""
-        parts = {"simulators": self._simulators, **self._followers}
+        parts = {"simulators": self._simulators, "web": self._web, **self._followers}
         return {name: part.pid for name, part in parts.items() if part is not None and part.alive}
+
+    async def serve_web(self, control: str, host: str, port: int) -> None:
+        """Have the HTTP API served, and again when whoever serves it dies, at the same port.
+
+        Raises:
+            BadInputError: it may not be served there.
+            FlowlabError: it does not start.
+        """
+        died = asyncio.Event()
+
+        def took(message: dict[str, Any]) -> None:
+            if "ended" in message:
+                died.set()
+
+        spec = {"control": control, "host": host, "port": port, "tokens": str(self._folder.tokens)}
+        while not self._closing:
+            died.clear()
+            self._web = Part("web", "flowlab.web", spec, self._folder.logs / "web.log", took)
+            self.http = str((await self._web.wait_for("ready", _START_WITHIN_S))["http"])
+            spec["port"] = int(self.http.rpartition(":")[2])
+            await died.wait()
+            if not self._closing:
+                self._trouble("the HTTP server died and was started again")
+                await asyncio.sleep(_AGAIN_AFTER_S)
 
     def stand_by(self) -> None:
         """Have a process ready that makes the instrument safe as soon as it is told to."""
@@ -253,10 +281,11 @@ class Surroundings:
         self._closing = True
         if self._no_more is not None:
             self._no_more.cancel()
-        parts = [*self._followers.values(), *([self._standby[0]] if self._standby is not None else [])]
+        others = [self._web, None if self._standby is None else self._standby[0]]
+        parts = [*self._followers.values(), *(part for part in others if part is not None)]
         await asyncio.gather(*(part.end(_END_WITHIN_S) for part in parts))
         if hasattr(self, "_proxy"):
             for one in (self._publisher, self._replay, self._proxy):
                 await asyncio.to_thread(one.close)
         if self._simulators is not None:
-            await self._simulators.end(0.0 if not self._simulators.alive else _END_WITHIN_S)
+            await self._simulators.dismiss(_END_WITHIN_S)

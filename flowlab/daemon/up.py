@@ -14,13 +14,15 @@ from pathlib import Path
 
 from flowlab.config import load_instrument
 from flowlab.config.paths import find_config
+from flowlab.daemon.admission import secure
 from flowlab.daemon.api import Api
-from flowlab.daemon.control import ControlSocket
+from flowlab.daemon.control import ControlSocket, Secure, check_address
+from flowlab.daemon.keys import Keys
 from flowlab.daemon.plan_queue import PlanQueue
 from flowlab.daemon.state_folder import StateFolder, instrument_held
 from flowlab.daemon.supervisor import Supervisor
 from flowlab.daemon.surroundings import Simulation
-from flowlab.errors import FlowlabError
+from flowlab.errors import BadInputError
 
 _LOG_BYTES, _LOGS = 4 << 20, 5
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -33,12 +35,16 @@ class Wishes:
     Attributes:
         config: file of the instrument, or the name of a shipped one.
         simulation: start simulators; None where the instrument is there already.
-        control: address of the control socket; None: one in a folder of the user's own.
+        control: address of a second control socket, beside the one in a folder of the user's own.
+        http: host and port of the HTTP API; None: none.
+        admit_stock: let clients of bluesky-queueserver in, who cannot have keys of their own.
     """
 
     config: str
     simulation: Simulation | None
     control: str | None = None
+    http: tuple[str, int] | None = ("127.0.0.1", 0)
+    admit_stock: bool = False
 
 
 def up(wishes: Wishes, folder: StateFolder) -> int:
@@ -64,38 +70,67 @@ def up(wishes: Wishes, folder: StateFolder) -> int:
 
 async def _live(wishes: Wishes, folder: StateFolder, queue: PlanQueue, source: Path) -> int:
     supervisor = Supervisor(load_instrument(source), source, folder, queue, wishes.simulation)
-    address = wishes.control or f"ipc://{folder.sockets() / 'control'}"
-    signalled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def on(number: signal.Signals) -> None:
-        if not signalled.done():  # it is ending already, within its own time limits
-            signalled.set_result(number)
-
-    for number in _EXIT_CODES:
-        asyncio.get_running_loop().add_signal_handler(number, on, number)
-    with ControlSocket(Api(supervisor), address) as control:
-        serving = asyncio.ensure_future(control.serve())
-        supervisor.control = control.address
+    signalled = _signalled()
+    with ExitStack() as stack:
+        api = Api(supervisor, folder.lock)
+        addresses = [f"ipc://{folder.sockets() / 'control'}", *([wishes.control] if wishes.control else [])]
+        sockets = [
+            stack.enter_context(ControlSocket(api, address, _secured(address, folder, wishes))) for address in addresses
+        ]
+        serving = [asyncio.ensure_future(each.serve()) for each in sockets]
+        supervisor.control = sockets[0].address
+        supervisor.also = sockets[-1].address if wishes.control else None
         folder.tell(supervisor.facts())
-        _say(f"control    {control.address}")
-        starting = asyncio.ensure_future(supervisor.start())
+        for each in sockets:
+            _say(f"control    {each.address}")
+        starting = asyncio.ensure_future(_start(supervisor, wishes))
         await asyncio.wait([starting, signalled], return_when=asyncio.FIRST_COMPLETED)
         failure = starting.exception() if starting.done() else None
         if failure is None and not signalled.done():
             folder.tell(supervisor.facts())
             _announce(supervisor)
             await signalled
-        if not starting.done():
-            starting.cancel()
-            with contextlib.suppress(asyncio.CancelledError, FlowlabError):
-                await starting
-        number = signal.Signals(signalled.result()) if signalled.done() else None
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        number = signalled.result() if signalled.done() else None
         await supervisor.stop("it failed to start" if number is None else f"flowlab was ended by {number.name}")
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        for each in serving:
+            each.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
     if failure is not None:
         raise failure
     return _EXIT_CODES[number] if number is not None else 1
+
+
+def _signalled() -> "asyncio.Future[signal.Signals]":
+    """Which signal is to end it, once one has come; those after it change nothing: it ends within its time limits."""
+    loop = asyncio.get_running_loop()
+    signalled: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def on(number: signal.Signals) -> None:
+        if not signalled.done():
+            signalled.set_result(number)
+
+    for number in _EXIT_CODES:
+        loop.add_signal_handler(number, on, number)
+    return signalled
+
+
+async def _start(supervisor: Supervisor, wishes: Wishes) -> None:
+    await supervisor.start()
+    if wishes.http is not None:
+        await supervisor.serve_web(*wishes.http)
+
+
+def _secured(address: str, folder: StateFolder, wishes: Wishes) -> Secure | None:
+    """What lets in those alone who have a key; None where only this machine can ask."""
+    with contextlib.suppress(BadInputError):
+        check_address(address, secure=False)
+        return None
+    keys = Keys(folder.keys)
+    if not (keys.clients() or wishes.admit_stock):
+        return None  # the socket refuses, in words
+    return lambda socket: secure(socket, keys, admit_stock=wishes.admit_stock)
 
 
 def _announce(supervisor: Supervisor) -> None:

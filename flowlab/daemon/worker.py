@@ -125,7 +125,7 @@ class Worker:
         instrument.check()
         plan = self._plans[order["plan"]]
         try:
-            uids = instrument.run(plan, order["parameters"], order["metadata"])
+            uids = instrument.run(plan, order["parameters"], order["metadata"], order.get("first_point", 0))
         except FlowlabError as error:
             self._fail(error, instrument.unsafe)
             # What a device remembers of a failure must not meet the next plan: it is connected, and checked, anew.

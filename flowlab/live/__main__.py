@@ -2,10 +2,11 @@
 
 It may die and be started again at any time: it is told which runs to follow, of which nothing may be
 published any more, fetches them, comes to the same results, and appends to the results' journal what is not
-there yet; and which runs are finished. Frames are read from files below one folder: that of the store, unless
-it is told another.
+there yet; and which runs are finished. Frames are read from files below one folder, and the runs that a run
+resumes from one store: those that it is told, otherwise its own.
 """
 
+from functools import partial
 from pathlib import Path
 
 from flowlab.config import load_material
@@ -13,7 +14,7 @@ from flowlab.live.analyzer import Analyzer
 from flowlab.live.frames import FrameReader
 from flowlab.live.recorder import ResultsRecorder
 from flowlab.process import Lifeline
-from flowlab.stream import RAW, RESULTS, GapError, Publisher, RunStore, Subscriber
+from flowlab.stream import RAW, RESULTS, GapError, Publisher, RunStore, Subscriber, earlier_documents
 
 
 def main() -> None:
@@ -27,7 +28,8 @@ def main() -> None:
         FrameReader(Path(spec.get("frames") or store.frames)) as reader,
         Subscriber(spec["documents_out"], spec["replay"], prefix=RAW) as subscriber,
     ):
-        analyzer = Analyzer(load_material, reader)
+        earlier = RunStore(Path(spec.get("earlier") or spec["data"]))
+        analyzer = Analyzer(load_material, reader, partial(earlier_documents, earlier))
         for run in spec.get("finished", []):
             subscriber.ignore(run)
         for run in spec.get("runs", []):

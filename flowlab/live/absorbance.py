@@ -202,6 +202,12 @@ class AbsorbanceAnalysis:
             "feature_track": np.array(result.tracks, dtype=np.int64),
         }
 
+    def renew(self) -> Iterator[Document]:
+        """Another run goes on with the scan, with a dark and a reference of its own; tracks go on."""
+        if self._scan is not None:
+            self._scan.forget_baseline()
+        yield from ()
+
     def finish(self, time: float) -> Iterator[Document]:
         """What only the whole run tells: tracks, how much of each family there is, and where one accumulates."""
         scan = self._scan

@@ -1,12 +1,13 @@
 """Turns the documents of runs into documents of their analysis, one after the other; without I/O, but for frames.
 
-Frames are in files and come through a reader that is handed in.
+Frames are in files and come through a reader that is handed in; so do documents of the runs that a run resumes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from flowlab.config import Material
+from flowlab.errors import BadInputError
 from flowlab.live.absorbance import AbsorbanceAnalysis
 from flowlab.live.calibration import CalibrationAnalysis
 from flowlab.live.documents import AnalysisRun, Document
@@ -18,17 +19,40 @@ from flowlab.live.saxs import SaxsAnalysis
 KINDS = frozenset({"absorbance", "saxs", "luminescence", "calibration"})
 
 
+#: Gives what earlier runs have measured of the scan that a run, whose start document it is given, goes on with; see
+#: :func:`flowlab.stream.earlier_documents`.
+ReadEarlier = Callable[[dict[str, Any]], Iterable[Document]]
+
+
+def no_earlier_runs(start: dict[str, Any]) -> Iterable[Document]:
+    """For runs that resume none.
+
+    Raises:
+        BadInputError: this one does.
+    """
+    if "resumes" in start:
+        raise BadInputError(f"run {start['uid']} resumes run {start['resumes']}, and earlier runs are not read here")
+    return ()
+
+
 class Analyzer:
     """Analyses every run that says how: an ``analysis`` of one of the :data:`KINDS` in its start document.
 
     Args:
         load_material: gives a material by the name that a run's start document carries.
         read_frame: gives a frame by reference.
+        read_earlier: gives documents of the runs that a run resumes; its analysis is one of the whole scan.
     """
 
-    def __init__(self, load_material: Callable[[str], Material], read_frame: ReadFrame = no_frames):
+    def __init__(
+        self,
+        load_material: Callable[[str], Material],
+        read_frame: ReadFrame = no_frames,
+        read_earlier: ReadEarlier = no_earlier_runs,
+    ):
         self._load_material = load_material
         self._read_frame = read_frame
+        self._read_earlier = read_earlier
         self._runs: dict[str, RunAnalysis] = {}
         self._children: dict[str, RunAnalysis] = {}
 
@@ -56,7 +80,7 @@ class Analyzer:
                     return None
                 # One that does not say as what it is to be analysed raises here, and is not analysed.
                 material = self._load_material(str(doc.get("material")))
-                self._runs[doc["uid"]] = RunAnalysis(doc, material, self._read_frame)
+                self._runs[doc["uid"]] = RunAnalysis(doc, material, self._read_frame, self._read_earlier)
                 return self._runs[doc["uid"]]
             case "descriptor" | "stream_resource":
                 run = self._runs.get(doc["run_start"])
@@ -84,16 +108,25 @@ class Part(Protocol):
         """Documents that follow from one of the run's: descriptor, event, stream_resource or stream_datum."""
         ...
 
+    def renew(self) -> Iterator[Document]:
+        """Documents that follow from it that what comes next is of another run, which goes on with the same scan."""
+        ...
+
     def finish(self, time: float) -> Iterator[Document]:
         """Documents that follow from the end of the run."""
         ...
 
 
 class RunAnalysis:
-    """The analysis of one run: of its spectra, of its frames, of its emission, or of several of them."""
+    """The analysis of one run: of its spectra, of its frames, of its emission, or of several of them.
 
-    def __init__(self, start: dict[str, Any], material: Material, read_frame: ReadFrame):
+    Of a run that resumes others it is the analysis of the whole scan, with results for the points of all of them.
+    """
+
+    def __init__(self, start: dict[str, Any], material: Material, read_frame: ReadFrame, read_earlier: ReadEarlier):
         wanted = start["analysis"]
+        self._start = start
+        self._read_earlier = read_earlier
         self._composer = composer = AnalysisRun(start, material)
         self._parts: list[Part] = []
         if wanted["kind"] == "absorbance":
@@ -115,6 +148,12 @@ class RunAnalysis:
         match name:
             case "start":
                 yield self._composer.start
+                for earlier, its_doc in self._read_earlier(self._start):
+                    if earlier == "start":
+                        yield from self._renew()
+                    else:
+                        yield from self._measured(earlier, its_doc)
+                yield from self._renew()
             case "stop":
                 self.ended = True
                 for part in self._parts:
@@ -123,8 +162,15 @@ class RunAnalysis:
                     yield from self._joint.finish(self._time)
                 yield self._composer.stop(str(doc["exit_status"]), str(doc.get("reason", "")), self._time)
             case _:
-                for part in self._parts:
-                    yield from self._noted(part.take(name, doc))
+                yield from self._measured(name, doc)
+
+    def _measured(self, name: str, doc: dict[str, Any]) -> Iterator[Document]:
+        for part in self._parts:
+            yield from self._noted(part.take(name, doc))
+
+    def _renew(self) -> Iterator[Document]:
+        for part in self._parts:
+            yield from self._noted(part.renew())
 
     def _noted(self, results: Iterator[Document]) -> Iterator[Document]:
         """Results of a part, on their way out seen by what compares the parts."""

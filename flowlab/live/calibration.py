@@ -112,6 +112,10 @@ class CalibrationAnalysis:
                     self._left_out.append(str(error))
         yield from ()
 
+    def renew(self) -> Iterator[Document]:
+        """Nothing: a calibration is of one run."""
+        yield from ()
+
     def finish(self, time: float) -> Iterator[Document]:
         """The place of the detector, or why it is not known."""
         self._left_out += [exposure.why for exposure in self._exposures.finish()]

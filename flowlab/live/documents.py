@@ -42,6 +42,7 @@ class AnalysisRun:
                 "axes": list(parent["analysis"]["axes"]),
                 "software": {"name": "flowlab", "version": flowlab.__version__},
                 "config_hash": digest,
+                **({"resumes": str(parent["resumes"])} if "resumes" in parent else {}),
             },
         )
 

@@ -92,6 +92,11 @@ class LuminescenceAnalysis:
             case _:
                 pass
 
+    def renew(self) -> Iterator[Document]:
+        """Another run goes on with the scan, with dark spectra of its own."""
+        self._dark = None
+        yield from ()
+
     def finish(self, time: float) -> Iterator[Document]:
         """Nothing follows from the end of the run."""
         yield from ()

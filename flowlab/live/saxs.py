@@ -99,6 +99,7 @@ class SaxsAnalysis:
         self._exposures = Exposures(str(self._keys["frames"]))
         self._primary: set[str] = set()
         self._spectra: list[_Spectrum] = []
+        self._spectra_before = 0
         self._open: _OpenPoint | None = None
         self._points: list[tuple[float, float, Point]] = []
         self._integrator: Integrator | None = None
@@ -119,6 +120,13 @@ class SaxsAnalysis:
             self._note_spectrum(doc)
         for exposure in self._exposures.take(name, doc):
             yield from self._take(exposure)
+
+    def renew(self) -> Iterator[Document]:
+        """Another run goes on with the scan: with its own dark, open beam and background, and with other plugs."""
+        yield from self._close_point()
+        self._spectra_before = len(self._spectra)
+        if self._scan is not None:
+            self._scan.renew()
 
     def finish(self, time: float) -> Iterator[Document]:
         """What only the whole run tells: the last point, and how the mesophase melted."""
@@ -259,7 +267,8 @@ class SaxsAnalysis:
     def _pair(self, place: tuple[float, float], data: dict[str, Any]) -> dict[str, Any]:
         """The spectrum of the same conditions whose plug is nearest to that of the first frame, and how near it is."""
         entered_ml = self._plug(data)["plug_entered_ml"]
-        apart = [(abs(s.entered_ml - entered_ml), s) for s in self._spectra if _same(s.place, place)]
+        spectra = self._spectra[self._spectra_before :]
+        apart = [(abs(s.entered_ml - entered_ml), s) for s in spectra if _same(s.place, place)]
         known = [pair for pair in apart if pair[0] == pair[0]]
         if not known:
             return {"spectrum": -1, "spectrum_event": "", "spectrum_apart_ml": float("nan")}

@@ -1,6 +1,6 @@
 """Runs of a flow reactor, together: heights of families in their samples, and the kinetics fitted to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,9 @@ def kinetics_of(
             the runs hold too little.
     """
     units = _units(material)
-    samples = _together([_samples(one, load_journal(one.journal, material), material) for one in _once(stored)])
+    runs = {one: load_journal(one.journal, material) for one in _once(stored)}
+    _check_apart(runs)
+    samples = _together([_samples(one, run, material) for one, run in runs.items()])
     kept, left_out = _chosen(samples, material)
     if not kept:
         raise BadInputError(
@@ -117,6 +119,16 @@ def _once(stored: Sequence[StoredRun]) -> list[StoredRun]:
         if folder in folders[:i]:
             raise BadInputError(f"{stored[i].folder}: is named twice; each run counts once")
     return list(stored)
+
+
+def _check_apart(runs: Mapping[StoredRun, RunData]) -> None:
+    """Refuse a run whose points another has, because it resumes it."""
+    for one, run in runs.items():
+        for other, earlier in runs.items():
+            if earlier.start["uid"] in run.earlier:
+                raise BadInputError(
+                    f"{other.folder}: its points are among those of {one.folder}, which resumes it; name that one only"
+                )
 
 
 def _named(samples: Samples) -> str:

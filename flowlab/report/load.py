@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,30 @@ from flowlab.config import Material, load_material
 from flowlab.errors import BadInputError
 from flowlab.live import Analyzer
 from flowlab.live.analyzer import KINDS
+from flowlab.live.documents import Document
 from flowlab.live.frames import FrameReader
 from flowlab.live.series import analyse_series, start_of
 from flowlab.storage.spectra import Series
-from flowlab.stream import CodecError, JournalError, Message, RunStore, StoredRun, read_journal
+from flowlab.stream import (
+    CodecError,
+    JournalError,
+    Message,
+    RunStore,
+    StoredRun,
+    earlier_documents,
+    read_journal,
+)
 
 Array = NDArray[np.float64]
 
 
 @dataclass
 class RunData:
-    """A run and its analysis.
+    """A run and its analysis; of one that resumes others the points of all of them, as of one scan.
 
     Attributes:
         start: start document of the run.
+        earlier: uids of the runs before it whose points are among its own, oldest first.
         stop: stop document; None while it goes on, or after a crash.
         wavelength_nm: axis of the spectra.
         absorbance: shape (spectra, pixels); nan where not known.
@@ -48,6 +59,7 @@ class RunData:
     """
 
     start: dict[str, Any]
+    earlier: list[str] = field(default_factory=list[str])
     stop: dict[str, Any] | None = None
     wavelength_nm: Array = field(default_factory=lambda: np.empty(0))
     absorbance: Array = field(default_factory=lambda: np.empty((0, 0)))
@@ -88,7 +100,7 @@ def load_run(stored: StoredRun) -> RunData:
     if not starts or not _says_what_it_holds(starts[0].get("analysis")):
         raise BadInputError(f"{stored.journal}: holds no run with absorption spectra, SAXS frames or emission")
     run = RunData(start=starts[0])
-    _take_documents(run, messages)
+    _take_documents(run, [*_earlier(run, stored.journal), *_documents(messages)])
     spectra = starts[0]["analysis"].get("kind") == "absorbance"
     if spectra and not len(run.absorbance):
         raise BadInputError(f"{stored.journal}: the run has no spectrum yet")
@@ -102,7 +114,7 @@ def load_run(stored: StoredRun) -> RunData:
     return run
 
 
-def results_of(stored: StoredRun) -> list[tuple[str, dict[str, Any]]]:
+def results_of(stored: StoredRun) -> list[Document]:
     """Documents of a run's analysis, as they were recorded; computed where they are missing or unfinished.
 
     Raises:
@@ -129,10 +141,11 @@ def load_journal(journal: Path, material: Material) -> RunData:
         if not starts or not _says_what_it_holds(starts[0].get("analysis")):
             raise BadInputError(f"{journal}: holds no run with absorption spectra")
         run = RunData(start=starts[0])
-        _take_documents(run, messages)
+        earlier = _earlier(run, journal)
+        _take_documents(run, [*earlier, *_documents(messages)])
         if run.start["analysis"]["kind"] != "absorbance" or not len(run.absorbance):
             raise BadInputError(f"{journal}: holds no run with absorption spectra")
-        _take_results(run, _anew(messages, material))
+        _take_results(run, _anew(messages, earlier, material))
     except JournalError as error:
         raise BadInputError(str(error)) from None
     except CodecError as error:
@@ -146,10 +159,26 @@ def load_journal(journal: Path, material: Material) -> RunData:
     return run
 
 
-def _anew(messages: list[Message], material: Material) -> list[tuple[str, dict[str, Any]]]:
+def _store_of(journal: Path) -> RunStore:
+    """The store that a run's journal is in, and the runs with it that it resumes."""
+    return RunStore(journal.absolute().parent.parent)
+
+
+def _earlier(run: RunData, journal: Path) -> list[Document]:
+    """What the runs before it have measured."""
+    documents = list(earlier_documents(_store_of(journal), run.start))
+    run.earlier = [doc["uid"] for name, doc in documents if name == "start"]
+    return documents
+
+
+def _documents(messages: list[Message]) -> list[Document]:
+    return [(message.name, message.doc) for message in messages]
+
+
+def _anew(messages: list[Message], earlier: list[Document], material: Material) -> list[Document]:
     """Documents of an analysis of a run's spectra, its frames left alone."""
-    analyzer = Analyzer(lambda name: material)
-    documents = [(m.name, m.doc) for m in messages]
+    analyzer = Analyzer(lambda name: material, read_earlier=lambda start: earlier)
+    documents = _documents(messages)
     if documents[-1][0] != "stop":
         documents.append(("stop", _end_of_what_there_is(messages)))
     analysis = {key: value for key, value in messages[0].doc["analysis"].items() if key != "saxs"}
@@ -174,16 +203,17 @@ def _says_what_it_holds(analysis: object) -> bool:
     return analysis.get("kind") in KINDS
 
 
-def _results(stored: StoredRun, messages: list[Message]) -> list[tuple[str, dict[str, Any]]]:
+def _results(stored: StoredRun, messages: list[Message]) -> list[Document]:
     if stored.results.is_file():
-        kept = [(m.name, m.doc) for m in read_journal(stored.results)]
+        kept = _documents(list(read_journal(stored.results)))
         if kept and kept[-1][0] == "stop":
             return kept
-    documents = [(m.name, m.doc) for m in messages]
+    documents = _documents(messages)
     if documents[-1][0] != "stop":
         documents.append(("stop", _end_of_what_there_is(messages)))
-    with FrameReader(RunStore(stored.folder.absolute().parent).frames, within_s=0.0) as reader:
-        analyzer = Analyzer(load_material, reader)
+    store = _store_of(stored.journal)
+    with FrameReader(store.frames, within_s=0.0) as reader:
+        analyzer = Analyzer(load_material, reader, partial(earlier_documents, store))
         computed = [result for name, doc in documents for result in analyzer.take(name, doc)]
     if not computed:
         raise BadInputError(f"{stored.journal}: the run does not say as what material it is to be analysed")
@@ -196,19 +226,18 @@ def _end_of_what_there_is(messages: list[Message]) -> dict[str, Any]:
     return {"run_start": messages[0].run_uid, "time": max(times), "exit_status": "fail", "reason": "no stop document"}
 
 
-def _take_documents(run: RunData, messages: Iterable[Message]) -> None:
+def _take_documents(run: RunData, documents: Iterable[Document]) -> None:
     keys = {"counts": None, "counts_err": None, "wavelength_nm": None, **run.start["analysis"]}
     streams: dict[str, dict[str, Any]] = {}
     special: dict[str, Counts] = {}
     rows: list[Array] = []
-    for message in messages:
-        doc = message.doc
-        if message.name == "descriptor":
+    for name, doc in documents:
+        if name == "descriptor":
             streams[doc["uid"]] = doc
             for device in doc["configuration"].values():
                 if keys["wavelength_nm"] in device["data"]:
                     run.wavelength_nm = np.asarray(device["data"][keys["wavelength_nm"]], float)
-        elif message.name == "event" and keys["counts"] in doc["data"]:
+        elif name == "event" and keys["counts"] in doc["data"]:
             stream, data = streams[doc["descriptor"]], doc["data"]
             counts = tidy(Counts(np.asarray(data[keys["counts"]], float), np.asarray(data[keys["counts_err"]], float)))
             if stream["name"] != "primary":
@@ -219,7 +248,7 @@ def _take_documents(run: RunData, messages: Iterable[Message]) -> None:
                 if np.ndim(value) == 0:
                     run.conditions.setdefault(key, []).append(value)
                     run.units[key] = stream["data_keys"][key].get("units", "")
-        elif message.name == "stop":
+        elif name == "stop":
             run.stop = doc
     run.absorbance = np.array(rows)
 
@@ -231,7 +260,7 @@ def _absorbance(counts: Counts, special: dict[str, Counts]) -> Array:
     return np.where(found.usable, found.value, np.nan)
 
 
-def _take_results(run: RunData, documents: Iterable[tuple[str, dict[str, Any]]]) -> None:
+def _take_results(run: RunData, documents: Iterable[Document]) -> None:
     streams: dict[str, str] = {}
     for name, doc in documents:
         if name == "start":

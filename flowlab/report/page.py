@@ -142,10 +142,20 @@ def unbroken(text: str) -> str:
     return re.sub(r"(?<=\d) (?=°C|nm|mm|s\b|%)", "&nbsp;", html.escape(text))
 
 
+def _resumed(run: RunData) -> dict[str, str]:
+    """What the run goes on with."""
+    if "resumes" not in run.start:
+        return {}
+    first = run.start.get("first_point", 0)
+    points = first + run.start["num_points"]
+    return {"resumes": f"{run.start['resumes']}, which has the first {first} of {points} points"}
+
+
 def _facts(run: RunData) -> dict[str, str]:
     status = "no end is recorded" if run.stop is None else run.stop["exit_status"]
     facts = {
         "run": run.start["uid"],
+        **_resumed(run),
         "ended": status + (f": {run.stop['reason']}" if run.stop and run.stop.get("reason") else ""),
         "material": run.analysis_start.get("material", "?"),
         "measured by": f"flowlab {run.start.get('software', {}).get('version', '?')}",

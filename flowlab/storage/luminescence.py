@@ -62,12 +62,15 @@ class EmissionEntry:
             append_conditions(at(entry, "conditions_emission"), descriptor, event)
 
     @staticmethod
-    def write_result(entry: h5py.Group, result: dict[str, Any], keys: dict[str, Any]) -> None:
+    def write_result(
+        entry: h5py.Group, result: dict[str, Any], keys: dict[str, Any], *, with_counts: bool = True
+    ) -> None:
         """What the analysis made of a spectrum; not-a-numbers where it could make nothing."""
-        place = at(entry, "emission")
-        if "wavelength" not in place:
-            put(place, "wavelength", result["wavelength_nm"], "nm")
-        unknown = np.full(len(result["wavelength_nm"]), np.nan)
-        for name, key in (("emission", "counts"), ("emission_errors", "counts_err")):
-            append(place, name, [result[key] if len(result[key]) else unknown], "counts")
+        if with_counts:
+            place = at(entry, "emission")
+            if "wavelength" not in place:
+                put(place, "wavelength", result["wavelength_nm"], "nm")
+            unknown = np.full(len(result["wavelength_nm"]), np.nan)
+            for name, key in (("emission", "counts"), ("emission_errors", "counts_err")):
+                append(place, name, [result[key] if len(result[key]) else unknown], "counts")
         append_scalars(group(at(entry, "results"), "emission", "NXcollection"), result, keys)

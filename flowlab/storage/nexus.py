@@ -118,6 +118,9 @@ class NexusFile:
         put(provenance, "start_document", json.dumps(start, default=str, ensure_ascii=False))
         put(provenance, "flowlab_version", flowlab.__version__)
         put(provenance, "plan_parameters", json.dumps(start.get("plan_parameters", {})))
+        if "resumes" in start:  # results are of the whole scan, all else of this run
+            put(provenance, "resumes", str(start["resumes"]))
+            put(provenance, "first_point", int(start.get("first_point", 0)))
         for key in ("config", "simulation"):
             if key in start:
                 put(provenance, key, json.dumps(start[key], ensure_ascii=False))
@@ -164,7 +167,9 @@ class NexusFile:
                     if descriptor["name"] == "saxs_points":
                         self._write_curve(entry, doc)
                 elif descriptor["name"] == "emission":
-                    EmissionEntry.write_result(entry, doc["data"], keys)
+                    # Of an earlier run of the scan: its counts are in that run's file.
+                    earlier = doc["time"] < self._start["time"]
+                    EmissionEntry.write_result(entry, doc["data"], keys, with_counts=not earlier)
                 elif descriptor["name"] in ("spectra", "families"):
                     append_scalars(group(results, descriptor["name"], "NXcollection"), doc["data"], keys)
                 else:

@@ -13,6 +13,7 @@ from flowlab.stream.proxy import Proxy
 from flowlab.stream.publisher import Publisher
 from flowlab.stream.recorder import Recorder
 from flowlab.stream.replay import ReplayService
+from flowlab.stream.resumed import earlier_documents
 from flowlab.stream.store import RunStore, StoredRun
 from flowlab.stream.subscriber import GapError, Subscriber
 
@@ -33,6 +34,7 @@ __all__ = [
     "StoredRun",
     "Subscriber",
     "deserialize",
+    "earlier_documents",
     "pack",
     "read_journal",
     "unpack",

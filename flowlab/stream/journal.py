@@ -257,6 +257,21 @@ def run_of(path: Path) -> str | None:
     return JournalIndex(path).run_uid
 
 
+def read_first(path: Path) -> Message | None:
+    """The first document of a journal, without reading on; None where there is none yet.
+
+    Raises:
+        JournalError: the file cannot be read or is not a journal.
+        CodecError: the record is whole but is not a document.
+    """
+    if run_of(path) is None:
+        return None
+    index = JournalIndex(path)
+    with path.open("rb") as file:
+        record = _read_record(file.fileno(), index.end, os.fstat(file.fileno()).st_size)
+    return None if record is None else Message.from_bytes(record)
+
+
 def sync_folder(folder: Path) -> None:
     """Have the operating system put on disk which files a folder holds: a synced file without its name is lost.
 

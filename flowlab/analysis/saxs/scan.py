@@ -120,6 +120,12 @@ class SaxsScan:
         self._kept: dict[str, list[Measured]] = {"dark": [], "open": [], "background": []}
         self._added: dict[str, Added] = {}
 
+    def renew(self) -> None:
+        """Forget dark, open beam and background: those of what follows are taken anew."""
+        for frames in self._kept.values():
+            frames.clear()
+        self._added.clear()
+
     def take_dark(self, frame: Measured) -> None:
         """Take in a frame without beam."""
         self._keep("dark", frame)

@@ -37,3 +37,9 @@ def test_what_several_detectors_say_of_one_point_is_one_point(capsys, kind, resu
     start = {"num_points": 1, "analysis": {"kind": kind}}
     told = shown(capsys, [("start", start), *(("event", {"data": data}) for data in results)])
     assert told == "1/1  260 / 14: emission at 541.0 nm\n"
+
+
+def test_a_run_that_resumes_another_counts_the_points_of_both(capsys):
+    start = {"num_points": 3, "first_point": 2, "analysis": {"kind": "absorbance"}}
+    told = shown(capsys, [("start", start), *[("event", {"data": _ABSORBANCE})] * 3])
+    assert told == "3/5  260 / 14: exciton 520 nm\n"

@@ -332,12 +332,12 @@ def test_what_flowlab_adds_is_asked_of_the_desk(ask):
 
 
 def test_a_safe_state_that_is_not_reached_is_no_success(ask):
-    assert ask.done("flowlab_safe_state", dry_run=True)["devices"]["heater"] == "would be switched off"
-    assert ask.done("flowlab_safe_state")["devices"] == {"heater": None, "pump": None}
+    assert ask.done("flowlab_safe_state", dry_run=True)["outcome"]["heater"] == "would be switched off"
+    assert ask.done("flowlab_safe_state")["outcome"] == {"heater": None, "pump": None}
     ask.desk.unsafe = "does not answer"
     answer = ask("flowlab_safe_state")
     assert (answer["success"], answer["msg"]) == (False, "not safe: heater: does not answer")
-    assert answer["devices"]["pump"] is None
+    assert answer["outcome"]["pump"] is None
 
 
 def test_what_is_locked_is_changed_only_with_the_key(ask):

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import jsonschema
 import pytest
 
@@ -8,6 +10,7 @@ from flowlab.errors import BadInputError
 from tests.instruments import UV_VIS
 
 CONFIG = load_instrument(UV_VIS)
+FLOW = load_instrument("simulated-flow")
 SCAN = {"nucleation_c": [250, 260], "growth_offsets_c": [0, -10], "residence_time_s": 14}
 
 
@@ -143,3 +146,17 @@ def test_a_plan_that_cannot_be_loaded_is_told_with_its_place(reference):
     config = CONFIG.model_copy(update={"plans": {"temperature_scan": entry}})
     with pytest.raises(ConfigError, match=r"x.toml: plans.temperature_scan.function: .* cannot be loaded"):
         Plan(config, "temperature_scan", "x.toml")
+
+
+def test_how_many_points_are_left_out_is_no_parameter_of_a_person():
+    resumable = {name for name in FLOW.plans if Plan(FLOW, name, "simulated-flow").resumable}
+    assert resumable == {"temperature_scan", "residence_time_scan", "nucleation_scan", "precursor_blank"}
+    assert "first_point" not in plan().Parameters.model_json_schema()["properties"]
+    with pytest.raises(BadInputError, match="first_point: there is no such key"):
+        plan().check({**SCAN, "first_point": 2})
+
+
+def test_a_plan_that_cannot_leave_points_out_says_so():
+    bench = SimpleNamespace(devices=dict.fromkeys(FLOW.devices))
+    with pytest.raises(BadInputError, match="plan wash: cannot be resumed; run it anew"):
+        Plan(FLOW, "wash", "simulated-flow")(bench, {}, first_point=1)  # type: ignore[arg-type]

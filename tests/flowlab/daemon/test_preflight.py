@@ -30,6 +30,13 @@ def test_a_scan_goes_to_the_blank_and_then_to_each_point():
     assert found.missing() == {}
 
 
+def test_what_is_left_of_a_scan_is_the_blank_again_and_the_points_that_are_missing():
+    config = load_instrument(UV_VIS)
+    whole, rest = (preflight(config, "simulated-flow", "temperature_scan", SCAN, first_point=n) for n in (0, 3))
+    assert [step.does for step in rest.steps] == [*(step.does for step in whole.steps[:2]), whole.steps[-1].does]
+    assert rest.total.volumes_ml["cadmium"] < whole.total.volumes_ml["cadmium"]
+
+
 def test_reagent_and_time_are_those_of_flow_and_heaters():
     config = load_instrument(UV_VIS)
     path = config.flow_path

@@ -1,18 +1,22 @@
 """Emission in the file of a run, and in its tables."""
 
 import csv
+from functools import partial
 
 import h5py
 import numpy as np
 import pytest
 
+from flowlab.config import load_material
+from flowlab.live import Analyzer
 from flowlab.live.recorder import ResultsRecorder
 from flowlab.report.load import results_of
 from flowlab.storage.export import export_run
-from flowlab.stream import Recorder, RunStore
+from flowlab.stream import Recorder, RunStore, earlier_documents
 from tests.emission_runs import POINTS, emission_documents
 from tests.flowlab.live.test_luminescence import analyse, found
 from tests.flowlab.storage.test_nexus import as_messages, write
+from tests.resumed_runs import follows, keep
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,25 @@ def test_the_file_holds_counts_dark_emission_with_errors_conditions_and_results_
         assert results["band_wavelength_nm"][:].tolist() == [d["band_wavelength_nm"] for d in data]
         assert results["band_area"].attrs["units"] == "counts·nm"
         assert results["plug_age_s"].attrs["units"] == "s"
+
+
+def test_the_file_of_a_run_that_resumes_another_holds_its_own_counts_and_results_of_both(tmp_path):
+    store = RunStore(tmp_path / "data")
+    points = list(POINTS.items())
+    first = follows(emission_documents(dict(points[:2])), 0, None, num_points=3, point_events={"emission": 1})
+    resumes = {"num_points": 1, "point_events": {"emission": 1}}
+    second = follows(emission_documents(dict(points[2:])), 2, first[0][1]["uid"], **resumes)
+    second = [(name, {**doc, "time": doc["time"] + 60.0} if "time" in doc else doc) for name, doc in second]
+    keep(store, first, second)
+    analyzer = Analyzer(load_material, read_earlier=partial(earlier_documents, store))
+    results = [result for document in second for result in analyzer.take(*document)]
+    path = write(store, as_messages(second) + as_messages(results))
+    with h5py.File(path) as file:
+        assert file["entry/provenance/resumes"][()].decode() == first[0][1]["uid"]
+        assert file["entry/provenance/first_point"][()] == 2
+        assert len(file["entry/results/emission/band_wavelength_nm"]) == 3
+        assert len(file["entry/instrument/detector_fluorometer/raw_data/raw"]) == 1
+        assert len(file["entry/emission/emission"]) == 1
 
 
 def test_emission_that_could_not_be_had_is_no_number(tmp_path):

@@ -1,0 +1,130 @@
+"""How things stand, asked once for all who want to know: fifty viewers cost the daemon what one does."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from flowlab.errors import FlowlabError
+from flowlab.web.control import ControlClient
+
+#: Seconds between questions while somebody listens; how old an answer may be for who asks once.
+_EVERY_S, _FRESH_S = 0.2, 0.1
+_HEARTBEAT_S = 1.0
+#: How many may listen at once.
+LISTENERS = 200
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the daemon said last, or why it said nothing.
+
+    Attributes:
+        at: when, by the monotonic clock.
+    """
+
+    at: float
+    facts: dict[str, Any] | None
+    error: FlowlabError | None
+
+    def event(self) -> str:
+        """As an event of the stream, without its end."""
+        if self.facts is None:
+            return f"event: lost\ndata: {json.dumps({'why': str(self.error)})}"
+        return f"event: status\ndata: {json.dumps(self.facts)}"
+
+
+class Status:
+    """Asks for the status, for all; until it is closed."""
+
+    def __init__(self, control: ControlClient):
+        self._control = control
+        self._told: Told | None = None
+        self._asking: asyncio.Task[Told] | None = None
+        self._news = asyncio.Condition()
+        self._listeners = 0
+        self._following: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def now(self) -> dict[str, Any]:
+        """The facts, not older than a tenth of a second.
+
+        Raises:
+            FlowlabError: the daemon does not tell, see :meth:`ControlClient.ask`.
+        """
+        told = await self._ask()
+        if told.facts is None:
+            assert told.error is not None  # noqa: S101  it is one or the other
+            raise told.error.with_traceback(None)
+        return told.facts
+
+    async def _ask(self) -> Told:
+        if self._told is not None and time.monotonic() - self._told.at < _FRESH_S:
+            return self._told
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_daemon(), name="status")
+        return await asyncio.shield(self._asking)  # who goes away does not take the answer from the others
+
+    async def _ask_daemon(self) -> Told:
+        facts: dict[str, Any] | None = None
+        failed: FlowlabError | None = None
+        try:
+            facts = (await self._control.ask("flowlab_status")).get("status") or {}
+        except FlowlabError as error:
+            failed = error
+        before, self._told = self._told, Told(time.monotonic(), facts, failed)
+        if before is None or before.event() != self._told.event():
+            async with self._news:
+                self._news.notify_all()
+        return self._told
+
+    async def _follow(self) -> None:
+        while True:
+            await self._ask()
+            await asyncio.sleep(_EVERY_S)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many listen as can."""
+        return self._listeners >= LISTENERS
+
+    async def listen(self) -> AsyncIterator[str]:
+        """Events as server-sent events have them: the status at first and after each change, heartbeats between."""
+        self._listeners += 1
+        try:
+            if self._following is None:
+                self._following = asyncio.create_task(self._follow(), name="follow the status")
+            event, said = (await self._ask()).event(), ""
+            while not self._closed:
+                if event != said:
+                    said = event
+                    yield f"{said}\n\n"
+                else:
+                    yield f"event: heartbeat\ndata: {json.dumps({'time': time.time()})}\n\n"
+                event = await self._next(said)
+        finally:
+            self._listeners -= 1
+            if not self._listeners and self._following is not None:
+                self._following.cancel()
+                self._following = None
+
+    async def _next(self, said: str) -> str:
+        """The event after ``said``, or ``said`` when nothing else happens until the next heartbeat."""
+        try:
+            async with asyncio.timeout(_HEARTBEAT_S), self._news:
+                await self._news.wait_for(lambda: self._closed or (self._told and self._told.event() != said))
+        except TimeoutError:
+            return said
+        return self._told.event() if self._told else said
+
+    async def close(self) -> None:
+        """Send everybody home."""
+        async with self._news:
+            self._closed = True
+            self._news.notify_all()
+        for task in (self._following, self._asking):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
