@@ -41,7 +41,7 @@ def is_hot(daemon) -> bool:
 @pytest.mark.timeout(120)
 def test_the_safe_state_asked_for_in_mid_scan_is_reached_and_nothing_begins_meanwhile(daemon):
     assert eventually(lambda: is_hot(daemon), 30)
-    assert set(daemon.ask("flowlab_safe_state")["devices"].values()) == {None}
+    assert set(daemon.ask("flowlab_safe_state")["outcome"].values()) == {None}
     facts = daemon.until_open()
     assert (facts["safe"], facts["queue"]) == (True, 1)
     assert is_safe(truth(daemon))
