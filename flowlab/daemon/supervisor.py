@@ -677,10 +677,10 @@ class Supervisor:
             raise NotNowError("the queue is running")
         if not self._started.is_set():
             raise NotNowError("flowlab is starting; a moment")
-        if self._making_safe:
-            raise NotNowError("the instrument is being made safe; a moment")
         if self._safe is False:
             raise NotNowError(f"{self._why()}; flowlab safe-state tries again")
+        if self._making_safe:
+            raise NotNowError("the instrument is being made safe; a moment")
         running = self.queue.running
         if running is not None:
             raise QueueBlockedError(
