@@ -26,8 +26,8 @@ SPEED = 100.0
 _NOTED_EVERY = 100
 _QUEUED_AT_ONCE = 50
 _BATCH_WITHIN_S = 600.0
-#: Megabytes per thousand runs, some days of work, that are nothing.
-_FLAT_MB = 0.2
+#: Megabytes per thousand runs, a week of one every ten minutes, that are nothing.
+_FLAT_MB = 1.0
 
 _TEMPLATE = Path(__file__).parent.parent / "tests" / "instruments" / "uv-vis.toml"
 _TICKS = '\n[plans.ticks]\nfunction = "benchmarks.ticks:ticks"\n'
