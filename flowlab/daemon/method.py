@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
@@ -29,15 +29,6 @@ class Office:
 
     desk: Desk
     lock: Lock
-    _history_size: tuple[str, int] = field(default=("", 0), init=False)
-
-    @property
-    def history_size(self) -> int:
-        """How many items have ended; it is asked for every second, and the history may be long."""
-        queue = self.desk.queue
-        if self._history_size[0] != queue.history_uid:
-            self._history_size = (queue.history_uid, len(queue.history))
-        return self._history_size[1]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ async def _status(at: Office) -> Answer:
     status = {
         **queueserver.situation(at.desk.situation()),
         "items_in_queue": len(queue.items),
-        "items_in_history": at.history_size,
+        "items_in_history": queue.history_size,
         "running_item_uid": queueserver.running(queue.running).get("item_uid"),
         "plan_queue_uid": queue.uid,
         "plan_history_uid": queue.history_uid,

@@ -165,6 +165,12 @@ class PlanQueue:
         return [json.loads(item) | {"result": json.loads(result)} for item, result in rows]
 
     @property
+    def history_size(self) -> int:
+        """How many ended; clients ask every second, and the history may be long."""
+        ((count,),) = self._rows("SELECT count(*) FROM history")
+        return int(count)
+
+    @property
     def loop(self) -> bool:
         """Whether what ended well is queued again, at the back."""
         return bool(self._rows("SELECT 1 FROM setting WHERE name = 'loop'"))

@@ -114,7 +114,7 @@ class Supervisor:
         self._safe: bool | None = None
         self._unsafe: dict[str, str] = {}
         self._making_safe = 0
-        self._apart = asyncio.Lock()
+        self._apart, self._turn = asyncio.Lock(), asyncio.Lock()
         self._again_at, self._again_delay_s = 0.0, 1.0
         self._trouble: str | None = None
         self._task: Task | None = None
@@ -213,7 +213,8 @@ class Supervisor:
             self._open()
 
     def _open(self) -> None:
-        if self._environment == "closed" and self._worker is not None:
+        # While another process makes the instrument safe, the lines are its own.
+        if self._environment == "closed" and self._worker is not None and not self._apart.locked():
             self._environment = "opening"
             self._worker.order({"do": "open"})
 
@@ -428,6 +429,7 @@ class Supervisor:
             }
         )
         begun = time.time()
+        self._around.stand_by()
         status, message = await task.ended
         if None in task.runs.values():  # the worker could not write it: its disk is full, for instance
             await self._finish_runs(begun, message)
@@ -675,10 +677,10 @@ class Supervisor:
             raise NotNowError("the queue is running")
         if not self._started.is_set():
             raise NotNowError("flowlab is starting; a moment")
-        if self._making_safe:
-            raise NotNowError("the instrument is being made safe; a moment")
         if self._safe is False:
             raise NotNowError(f"{self._why()}; flowlab safe-state tries again")
+        if self._making_safe:
+            raise NotNowError("the instrument is being made safe; a moment")
         running = self.queue.running
         if running is not None:
             raise QueueBlockedError(
@@ -728,12 +730,14 @@ class Supervisor:
         await self._started.wait()
         self._making_safe += 1
         try:
-            return await self._make_safe_anyhow()
+            await self._end_task("abort", "the safe state was asked for")
+            async with self._turn:
+                return await self._make_safe_somehow()
         finally:
             self._making_safe -= 1
 
-    async def _make_safe_anyhow(self) -> dict[str, str | None]:
-        await self._end_task("abort", "the safe state was asked for")
+    async def _make_safe_somehow(self) -> dict[str, str | None]:
+        """By the worker, where it has the devices, or apart."""
         end = time.monotonic() + _CONNECTED_WITHIN_S
         while self._environment in ("opening", "closing") and time.monotonic() < end:
             await asyncio.sleep(0.02)

@@ -78,6 +78,7 @@ class Surroundings:
         #: Runs and analyses that need not be looked at again, though heartbeats name them.
         self._finished: deque[str] = deque(maxlen=4 * _MOST_FOLLOWED)
         self._deaths = dict.fromkeys(_FOLLOWERS, 0)
+        self._standby: tuple[Part, dict[str, str | None]] | None = None
         self._no_more: asyncio.TimerHandle | None = None
         self._closing = False
         self._web: Part | None = None
@@ -176,19 +177,24 @@ class Surroundings:
                 self._trouble("the HTTP server died and was started again")
                 await asyncio.sleep(_AGAIN_AFTER_S)
 
+    def stand_by(self) -> None:
+        """Have a process ready that makes the instrument safe as soon as it is told to."""
+        there = self._standby is not None and self._standby[0].alive
+        if not there and self._config.safe_state and not self._closing:
+            self._standby = self._safe_state_process(standby=True)
+
     async def make_safe(self) -> dict[str, str | None]:
         """Bring the instrument into its safe state from a fresh process with links of its own.
 
         Returns:
             By device None, or what kept it from being safe. What did not answer in time is not safe.
         """
-        told: dict[str, str | None] = {}
-
-        def took(message: dict[str, Any]) -> None:
-            if "device" in message:
-                told[message["device"]] = message["error"]
-
-        part = Part("safe state", "flowlab.daemon.safe_state", self.spec(), self._folder.logs / "safe-state.log", took)
+        standby, self._standby = self._standby, None
+        if standby is not None and standby[0].alive:
+            part, told = standby
+            part.order({"do": "make_safe"})
+        else:
+            part, told = self._safe_state_process(standby=False)
         try:
             return await part.wait_for("done", self._config.daemon.safe_s)
         except FlowlabError as error:
@@ -196,6 +202,17 @@ class Surroundings:
             return told | rest
         finally:
             await part.end(_END_WITHIN_S)
+
+    def _safe_state_process(self, *, standby: bool) -> tuple[Part, dict[str, str | None]]:
+        """The process, and by device what it has told."""
+        told: dict[str, str | None] = {}
+
+        def took(message: dict[str, Any]) -> None:
+            if "device" in message:
+                told[message["device"]] = message["error"]
+
+        log = self._folder.logs / "safe-state.log"
+        return Part("safe state", "flowlab.daemon.safe_state", self.spec(standby=standby), log, took), told
 
     def publish(self, message: "Message") -> None:
         """Publish a document that was written to a journal by nobody's worker."""
@@ -264,7 +281,8 @@ class Surroundings:
         self._closing = True
         if self._no_more is not None:
             self._no_more.cancel()
-        parts = [*self._followers.values(), *([self._web] if self._web is not None else [])]
+        others = [self._web, None if self._standby is None else self._standby[0]]
+        parts = [*self._followers.values(), *(part for part in others if part is not None)]
         await asyncio.gather(*(part.end(_END_WITHIN_S) for part in parts))
         if hasattr(self, "_proxy"):
             for one in (self._publisher, self._replay, self._proxy):

@@ -1,5 +1,9 @@
 """The safe state of a daemon that runs: asked for in mid-scan, and tried again while it is not reached."""
 
+import os
+import signal
+import time
+
 import pytest
 
 from benchmarks.own_daemon import OwnDaemon, eventually
@@ -37,7 +41,7 @@ def is_hot(daemon) -> bool:
 @pytest.mark.timeout(120)
 def test_the_safe_state_asked_for_in_mid_scan_is_reached_and_nothing_begins_meanwhile(daemon):
     assert eventually(lambda: is_hot(daemon), 30)
-    assert set(daemon.ask("flowlab_safe_state")["devices"].values()) == {None}
+    assert set(daemon.ask("flowlab_safe_state")["outcome"].values()) == {None}
     facts = daemon.until_open()
     assert (facts["safe"], facts["queue"]) == (True, 1)
     assert is_safe(truth(daemon))
@@ -55,3 +59,15 @@ def test_a_heater_that_is_plugged_in_again_is_made_safe_though_nobody_asks(daemo
     lab.ask(fault="none", device="growth_heater")
     assert eventually(lambda: is_safe(truth(daemon)), 60)
     assert daemon.until_open()["safe"] is True
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_that_is_killed_leaves_everything_safe_at_once(daemon):
+    assert eventually(lambda: is_hot(daemon), 30)
+    facts = daemon.until(lambda facts: facts["running"] is not None and facts["running"]["done"] >= 1, 60)
+    begin = time.monotonic()
+    os.kill(facts["pids"]["worker"], signal.SIGKILL)
+    lab = Served(None, {}, facts["addresses"]["faults"])
+    assert eventually(lambda: is_safe(lab.ask(truth=True)), 10)
+    assert time.monotonic() - begin < 2.0  # 0.2 s on a computer with nothing else to do
+    assert daemon.until(lambda facts: facts["safe"] is not None, 30)["safe"] is True
