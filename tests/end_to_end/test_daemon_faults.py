@@ -97,7 +97,7 @@ def test_a_worker_that_is_killed_leaves_a_safe_plant_a_whole_journal_and_a_queue
         waiting = running.add("residence_time_scan", **SHORT)
         os.kill(facts["pids"]["worker"], signal.SIGKILL)
         wait_until_safe(running)
-        facts = running.until_state("interrupted")
+        facts = running.until(lambda facts: facts["state"] == "interrupted" and facts["safe"] is not None)
         assert facts["safe"] is True
         assert "killed by signal 9" in facts["why"]
         assert f"flowlab queue ack {uid}" in facts["why"]
@@ -165,7 +165,7 @@ def test_a_supervisor_that_is_killed_has_its_worker_make_the_plant_safe_and_come
             running.ask("flowlab_queue_ack", {"uid": uid})
             (ended,) = running.ask("history_get")["items"]
             assert ended["result"]["run_uids"] == [stop["run_start"]]
-            assert running.status()["state"] == "idle"
+            running.until_state("idle")
     assert len(journals(state)) == 1
 
 
