@@ -126,10 +126,10 @@ class Instrument(Device):
         status.set_finished()
         return status
 
-    def give_up_watching(self) -> None:
-        """End every watch; their statuses fail."""
+    def give_up_watching(self, *, success: bool = False) -> None:
+        """End every watch; their statuses fail, unless giving up is no failure."""
         for watch in self._watches:
-            watch.cancel()
+            watch.cancel(success=success)
         self._watches.clear()
 
     def make_safe(self) -> None:
@@ -140,9 +140,10 @@ class Instrument(Device):
         """Give up waiting and be safe: what bluesky's ``stop`` message does, with which every plan ends.
 
         With ``success`` temperatures and flow stay what they are. A RunEngine calls it so by itself when a
-        plan is paused, but also when one has failed: being safe is the plan's business.
+        plan is paused, but also when one has failed: being safe is the plan's business. A status that failed meanwhile
+        would fail the plan when it goes on; what it waited for is asked for once more then, from the checkpoint on.
         """
-        self.give_up_watching()
+        self.give_up_watching(success=success)
         if not success:
             self.make_safe()
 
@@ -171,6 +172,7 @@ class Watch:
         self._every_s = every_s
         self._limit_s = limit_s
         self._given_up = threading.Event()
+        self._given_up_well = False
         self._thread = threading.Thread(target=self._run, name=f"{device.name}: {what}", daemon=True)
         self._thread.start()
 
@@ -185,7 +187,7 @@ class Watch:
         except Exception as error:  # noqa: BLE001  without an end of its status, a plan would wait for ever
             self.status.set_exception(DeviceError(f"{self._device.name}: waiting for {self._what}: {error!r}"))
             return
-        if arrived:
+        if arrived or self._given_up_well:
             self.status.set_finished()
         elif self._given_up.is_set():
             self.status.set_exception(NotReachedError(f"{self._device.name}: gave up waiting for {self._what}"))
@@ -194,8 +196,9 @@ class Watch:
                 NotReachedError(f"{self._device.name}: {self._what} not reached within {self._limit_s:g} s")
             )
 
-    def cancel(self) -> None:
-        """Stop looking and wait for the thread; the status fails unless it was done."""
+    def cancel(self, *, success: bool = False) -> None:
+        """Stop looking and wait for the thread; the status fails unless it was done, or this is to be no failure."""
+        self._given_up_well = success
         self._given_up.set()
         self._thread.join()
 

@@ -177,7 +177,8 @@ def daemon(state: Path, *options: str, wait: bool = True) -> Iterator[Daemon]:
         running = Daemon(state, runtime, *options)
         try:
             if wait:
-                running.until_state("idle", "interrupted", "unsafe")
+                settled = ("idle", "interrupted", "unsafe")  # an interrupted item is told of before anything is done
+                running.until(lambda facts: facts["state"] in settled and facts["safe"] is not None)
             yield running
         finally:
             running.close()

@@ -32,25 +32,28 @@ def test_links_lead_to_files_that_are_there(page):
     assert missing == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/first-spectrum.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/first-spectrum.md", "docs/operating.md"])
 def test_commands_and_their_options_exist(page):
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    known = known | {f"queue {name}": command for name, command in known["queue"].commands.items()}
     told = commands(ROOT / page)
     assert told
     for name, *arguments in told:
         if name.startswith("-") or ":" in name:
             continue
+        if name == "queue":
+            name, *arguments = f"queue {arguments[0]}", *arguments[1:]
         assert name in known, name
         # It parses them; what it does with them is not asked for.
         known[name].make_context(name, list(arguments), resilient_parsing=False).close()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/first-spectrum.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/first-spectrum.md", "docs/operating.md"])
 def test_parameters_of_plans_are_taken(page):
     config = load_instrument("simulated-flow")
     asked = 0
     for name, *arguments in commands(ROOT / page):
-        plan = {"run": arguments[1:2], "plans": arguments[:1]}.get(name, [])
+        plan = {"run": arguments[1:2], "plans": arguments[:1], "queue": arguments[1:2]}.get(name, [])
         parameters = [word for word in arguments if word.startswith("{")]
         if plan and parameters and "400" not in parameters[0]:  # which the README asks for to have it refused
             Plan(config, plan[0], page).check(json.loads(parameters[0]))

@@ -117,7 +117,7 @@ def list_(
         return
     for item in items:
         result = item.get("result")
-        how = f"  {result['exit_status']}: {result['msg']}" if result else ""
+        how = "  " + ": ".join(filter(None, [result["exit_status"], result["msg"]])) if result else ""
         sys.stdout.write(f"{item['item_uid']}  {item['name']} {json.dumps(item.get('kwargs', {}))}{how}\n")
     if not items:
         sys.stdout.write("nothing has ended\n" if history else "the queue is empty\n")

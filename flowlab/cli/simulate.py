@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flowlab.cli.options import Config, ConfigOption, Seed, Speed
+from flowlab.cli.options import Config, Seed, Speed
 from flowlab.errors import BadInputError, FlowlabError
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ def _announce(line: str) -> None:
 
 
 def safe_state(
-    config: ConfigOption,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", "-c", help="Instrument file, or the name of a shipped one; by default the daemon's."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be done, in which order.")] = False,
 ) -> None:
     """Bring the instrument into its safe state.
@@ -78,7 +81,11 @@ def safe_state(
     """
     from flowlab.bench import Bench
     from flowlab.config import load_instrument
+    from flowlab.daemon.state_folder import StateFolder
 
+    config = config or StateFolder().facts().get("config")
+    if config is None:
+        raise BadInputError("of which instrument? no daemon has ever had one here; give its file: safe-state -c FILE")
     loaded = load_instrument(config)
     bench = Bench(loaded, config, at_once=False)
     if dry_run:

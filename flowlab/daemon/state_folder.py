@@ -57,6 +57,15 @@ class StateFolder:
             raise FlowlabError(f"{folder}: is not a folder of yours alone (mode 0700); remove it")
         return folder
 
+    def remove_sockets(self) -> None:
+        """Remove the folder of sockets, once nobody serves them any longer."""
+        folder = self.sockets()
+        for path in folder.iterdir():
+            if stat.S_ISSOCK(path.lstat().st_mode):
+                path.unlink()
+        with contextlib.suppress(OSError):  # something of somebody else's is in it
+            folder.rmdir()
+
     @contextmanager
     def held(self, instrument: str) -> Iterator[None]:
         """Have this folder for one process; that ends with the process, however that ends.

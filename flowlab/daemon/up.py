@@ -63,6 +63,7 @@ def up(wishes: Wishes, folder: StateFolder) -> int:
         if wishes.simulation is None:
             stack.enter_context(instrument_held(config.name))
         stack.enter_context(_logged(folder.logs))
+        stack.callback(folder.remove_sockets)
         queue = stack.enter_context(PlanQueue(folder.queue))
         source = find_config("instruments", wishes.config).absolute()
         return asyncio.run(_live(wishes, folder, queue, source))

@@ -473,6 +473,18 @@ def test_whatever_goes_wrong_in_a_watch_ends_it_with_an_error(bench):
         status.wait(WAIT_S)
 
 
+@pytest.mark.parametrize("paused", [True, False])
+def test_giving_up_a_wait_is_a_failure_unless_the_plan_is_paused(bench, paused):
+    pump = bench.devices["cadmium_pump"]
+    status = pump.watch(lambda: False, what="a miracle", every_s=1, limit_s=1e9)
+    pump.give_up_watching(success=paused)
+    if paused:
+        status.wait(WAIT_S)
+    else:
+        with pytest.raises(NotReachedError, match="cadmium_pump: gave up waiting for a miracle"):
+            status.wait(WAIT_S)
+
+
 def test_what_goes_wrong_in_one_device_keeps_no_other_from_being_made_safe(free_lab, monkeypatch):
     def fail() -> None:
         raise ZeroDivisionError("out of the blue")

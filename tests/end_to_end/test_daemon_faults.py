@@ -103,7 +103,8 @@ def test_a_worker_that_is_killed_leaves_a_safe_plant_a_whole_journal_and_a_queue
         waiting = running.add("residence_time_scan", **SHORT)
         os.kill(facts["pids"]["worker"], signal.SIGKILL)
         wait_until_safe(running)
-        facts = running.until(lambda facts: facts["state"] == "interrupted" and facts["safe"])
+        facts = running.until(lambda facts: facts["state"] == "interrupted" and facts["safe"] is not None)
+        assert facts["safe"] is True
         assert "killed by signal 9" in facts["why"]
         assert f"flowlab queue ack {uid}" in facts["why"]
         stop = stop_of(state)

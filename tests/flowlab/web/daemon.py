@@ -132,7 +132,7 @@ class Daemon:
     do_re_stop = do_re_abort = do_re_halt = do_re_resume
 
     def do_flowlab_safe_state(self, dry_run):
-        return {"devices": {"pump": "stop" if dry_run else None}}
+        return {"outcome": {"pump": "stop" if dry_run else None}}
 
     def do_environment_open(self):
         self.open = True

@@ -225,7 +225,7 @@ def test_whether_it_is_a_rehearsal_is_said_plainly_or_refused(web, dry_run):
     answer = web.ask("POST", "/api/v1/safe-state", "operator", json={"dry_run": dry_run})
     assert answer.status_code == 422
     assert web.ask("POST", "/api/v1/safe-state", "operator", json={"dry_run": True}).json() == {
-        "devices": {"pump": "stop"}
+        "outcome": {"pump": "stop"}
     }
 
 
