@@ -15,6 +15,10 @@ class ReplyTimeoutError(DeviceError):
     """No whole reply came within the time limit."""
 
 
+class SilentError(ReplyTimeoutError):
+    """Not even the beginning of a reply came within the time limit."""
+
+
 class ReplyError(DeviceError):
     """What came back is not a reply of this instrument: garbled, cut, or an answer to something else."""
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 import serial
 from pydantic import Field
 
-from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError
+from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError, SilentError
 from flowlab.bench import Bench
 from flowlab.config import Model
 
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 #: Real seconds within which a second copy of a reply begins: a few characters at 9600 baud.
 _COPY_WITHIN_S = 0.005
+#: Real seconds for which a device that said nothing is asked only once.
+_SILENT_S = 30.0
 
 #: Given everything received since the request: the reply's content, None while it is not whole, or
 #: :class:`ReplyError` when it never will be.
@@ -83,6 +85,7 @@ class Line:
         self._settings = settings
         self._port: serial.Serial | None = None
         self._settled_s = 0.0  # when no late answer is to be expected any more
+        self._silent_until_s: dict[str, float] = {}
         self._lock = threading.RLock()
 
     def ask(self, request: bytes, decode: Decode[T], device: str) -> T:
@@ -90,7 +93,9 @@ class Line:
 
         What is asked must be harmless to ask twice: an attempt that brings no whole reply, or a garbled
         one, is repeated after the line has been silent for as long as a reply may take, so that a late
-        answer is never taken for the answer to the next request; a line that was lost is opened again.
+        answer is never taken for the answer to the next request; a line that was lost is opened again. A device
+        that said nothing at all, however often it was asked, is asked once only for a while: those beside it on the
+        line, and whoever is to make them safe, wait for it each time.
 
         Args:
             request: bytes to send.
@@ -105,7 +110,8 @@ class Line:
         """
         failure: ReplyError | ReplyTimeoutError | LinkError | None = None
         with self._lock:
-            for _ in range(self._settings.attempts):
+            silent = time.monotonic() < self._silent_until_s.pop(device, 0.0)
+            for _ in range(1 if silent else self._settings.attempts):
                 self.traffic.requests += 1
                 try:
                     return self._attempt(request, decode, device)
@@ -117,6 +123,8 @@ class Line:
                     self.traffic.failed += 1
                     self._drop()
                     failure = LinkError(f"{device}: the line {self.address} is lost: {error}")
+            if isinstance(failure, SilentError):
+                self._silent_until_s[device] = time.monotonic() + _SILENT_S
         assert failure is not None  # noqa: S101  at least one attempt was made
         raise failure
 
@@ -161,7 +169,8 @@ class Line:
                 self.traffic.carried_bytes += len(request) + len(received)
                 return reply
         got = f"only {received[:80]!r}" if received else "nothing"
-        raise ReplyTimeoutError(
+        kind = ReplyTimeoutError if received else SilentError
+        raise kind(
             f"{device}: asked {request!r} at {self.address}, got {got} within {self._settings.reply_within_s:g} s"
         )
 

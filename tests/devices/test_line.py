@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError
+from devices.errors import LinkError, RefusedError, ReplyError, ReplyTimeoutError, SilentError
 from devices.links import Line, LineSettings
 from devices.protocols import harvard, modbus
 from tests.support import SerialAdapter
@@ -125,6 +125,18 @@ def test_after_a_few_attempts_it_gives_up_and_says_who_was_asked_what(scripted):
     _, line = scripted(b"\nPHD", b"\nPHD", b"\nPHD", GOOD)
     with pytest.raises(ReplyTimeoutError, match=r"pump: asked b'ver\\r' at socket://.*, got only b'\\nPHD'"):
         ask(line)
+
+
+def test_a_device_that_says_nothing_is_asked_once_only_until_it_speaks_again(scripted):
+    """Those beside it on the line, and whoever makes them safe, wait for it each time."""
+    server, line = scripted(b"", b"", b"", b"", GOOD, b"", GOOD)
+    for asked_in_all in (3, 4):
+        with pytest.raises(SilentError, match="got nothing"):
+            ask(line)
+        assert len(server.heard) == asked_in_all
+    assert ask(line).lines == ("PHD ULTRA 3.0.5",)
+    assert ask(line).lines == ("PHD ULTRA 3.0.5",)
+    assert len(server.heard) == 7
 
 
 def test_only_garbage_is_an_error_that_shows_it(scripted):

@@ -218,8 +218,7 @@ def test_a_worker_that_does_not_go_on_is_noticed_killed_and_the_plant_made_safe(
 def test_a_pause_that_is_too_long_ends_in_the_safe_state(state):
     with hot(state, pause_s=1.0) as (running, _, uid):
         running.ask("re_pause", {"option": "immediate"})
-        facts = running.until_state("idle")
-        assert facts["safe"] is True
+        running.until(lambda facts: facts["state"] == "idle" and facts["safe"])
         assert unsafe(running.truth()) == set()
         (ended,) = running.ask("history_get")["items"]
         assert (ended["item_uid"], ended["result"]["exit_status"]) == (uid, "aborted")
@@ -273,8 +272,7 @@ def test_a_journal_that_cannot_be_written_ends_the_plan_and_harms_nothing_that_w
         worker = psutil.Process(facts["pids"]["worker"])
         full = journal.stat().st_size
         worker.rlimit(psutil.RLIMIT_FSIZE, (full, full))
-        facts = running.until_state("idle")
-        assert facts["safe"] is True
+        running.until(lambda facts: facts["state"] == "idle" and facts["safe"])
         assert unsafe(running.truth()) == set()
         (ended,) = running.ask("history_get")["items"]
         assert (ended["item_uid"], ended["result"]["exit_status"]) == (uid, "failed")
@@ -294,7 +292,7 @@ def test_a_journal_that_cannot_be_written_ends_the_plan_and_harms_nothing_that_w
 def test_a_wire_that_fails_is_told_with_device_and_request_and_ends_the_plan(state, fault, device, says):
     with hot(state) as (running, _, uid):
         running.simulators(fault=fault, device=device)
-        running.until(lambda facts: facts["running"] is None)
+        wait_until(lambda: running.ask("history_get")["items"], "the item is history")
         facts = running.until_state("unsafe")
         assert facts["safe"] is False
         (ended,) = running.ask("history_get")["items"]
@@ -316,11 +314,12 @@ def test_an_interlock_ends_the_plan_and_nothing_begins_until_it_is_acknowledged(
     file = written(state, too_hot)
     with daemon(state, "-c", str(file), "--speed", str(SPEED)) as running:
         begin(running)
-        running.until(lambda facts: facts["running"] is None)
+        wait_until(lambda: running.ask("history_get")["items"], "the item is history")
         wait_until_safe(running)
         (ended,) = running.ask("history_get")["items"]
         assert re.match(r"interlock too_hot: growth_heater\.temperature_c is .*, above 60", ended["result"]["msg"])
-        wait_until(lambda: running.status()["state"] == "idle", "it is idle")
+        running.add("residence_time_scan", **SHORT)
+        running.until_state("idle")
         with pytest.raises(
             FlowlabError, match="interlock too_hot tripped at .*acknowledge it: flowlab interlocks --ack"
         ):
