@@ -57,6 +57,7 @@ class Surroundings:
         addresses: where simulated devices are; None for those that are where the configuration says.
         control: address of the simulators' control port.
         http: address of the HTTP API, once there is one.
+        web_there: set then.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Surroundings:
         self._no_more: asyncio.TimerHandle | None = None
         self._closing = False
         self._web: Part | None = None
+        self.web_there = asyncio.Event()
         self.http: str | None = None
         self.addresses: dict[str, str] | None = None
         self.control: str | None = None
@@ -171,6 +173,7 @@ class Surroundings:
             died.clear()
             self._web = Part("web", "flowlab.web", spec, self._folder.logs / "web.log", took)
             self.http = str((await self._web.wait_for("ready", _START_WITHIN_S))["http"])
+            self.web_there.set()
             spec["port"] = int(self.http.rpartition(":")[2])
             await died.wait()
             if not self._closing:

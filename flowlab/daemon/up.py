@@ -120,7 +120,8 @@ def _signalled() -> "asyncio.Future[signal.Signals]":
 async def _start(supervisor: Supervisor, wishes: Wishes) -> None:
     await supervisor.start()
     if wishes.http is not None:
-        await supervisor.serve_web(*wishes.http)
+        assert supervisor.control is not None  # noqa: S101  it was bound before
+        await supervisor.serve_web(supervisor.control, *wishes.http)
 
 
 def _secured(address: str, folder: StateFolder, wishes: Wishes) -> Secure | None:

@@ -7,6 +7,7 @@ and its parameters are allowed it says at any time: *check*. However it ends, sh
 their safe state; when it is killed, whoever started it sees to that.
 """
 
+import os
 import queue
 import sys
 import threading
@@ -19,10 +20,13 @@ from flowlab.daemon.clerk import Clerk
 from flowlab.daemon.instrument import Instrument
 from flowlab.daemon.plans import Plan
 from flowlab.errors import FlowlabError
-from flowlab.process import Lifeline
+from flowlab.process import Child, Lifeline
 from flowlab.stream import RunStore
 
 Order = dict[str, Any]
+
+#: How many times as long as whoever started it allows, the worker takes for its end before it gives up.
+_LAST = 1.5
 
 
 class Worker:
@@ -43,6 +47,7 @@ class Worker:
         self._store = RunStore(Path(spec["data"]))
         self._clerk = Clerk(config, spec["config"], self._plans, lifeline.tell)
         self._instrument: Instrument | None = None
+        self._over = threading.Event()
         self._to_do: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
     def serve(self) -> None:
@@ -59,10 +64,22 @@ class Worker:
         finally:
             self._close()
             self._clerk.close()
+            self._over.set()
 
     def _end(self) -> None:
+        threading.Thread(target=self._see_it_end, name="end", daemon=True).start()
         if (instrument := self._instrument) is not None:
             instrument.end("abort", "")
+
+    def _see_it_end(self) -> None:
+        """Where whoever started this process is gone, nobody else would end it when a device does not return."""
+        # Who is not gone has killed it long before.
+        if self._over.wait(_LAST * self._config.daemon.finish_s):
+            return
+        sys.stderr.write("a device does not return: the safe state is left to another process\n")
+        spec = {key: self._lifeline.spec.get(key) for key in ("config", "addresses", "speed")}
+        Child("safe state", "flowlab.daemon.safe_state", spec, self._store.root / "logs" / "safe-state.log")
+        os._exit(1)  # lets go of the lines, which the other needs
 
     def _take_orders(self) -> None:
         for order in self._lifeline.orders():

@@ -1,4 +1,4 @@
-"""A plan that comes to a device which never returns."""
+"""Plans that come to a device which never returns."""
 
 import threading
 from typing import Any
@@ -22,3 +22,9 @@ def hang(reactor: Any) -> MsgGenerator[None]:
     yield from bps.open_run()
     yield from bps.abs_set(Hanging(), 1.0)
     yield from bps.close_run()
+
+
+def hot_and_hang(heater: Any) -> MsgGenerator[None]:
+    """Begin to heat, and set what never returns."""
+    yield from bps.abs_set(heater, 100.0)
+    yield from bps.abs_set(Hanging(), 1.0)

@@ -266,6 +266,25 @@ def test_a_device_that_never_returns_is_noticed_by_the_silence_of_the_engine(sta
         assert stop_of(state)["exit_status"] == "abort"
 
 
+def test_a_worker_whose_device_never_returns_ends_though_its_supervisor_is_gone_and_leaves_a_safe_plant(state):
+    hang = (
+        "\n[plans.hang]\nfunction = 'tests.end_to_end.hanging:hot_and_hang'\ndevices = { heater = 'growth_heater' }\n"
+    )
+    file = written(state, hang, finish_s=1.0, stalled_s=600.0)
+    with served(UV_VIS, "--any-port", "--speed", str(SPEED)) as bench:
+        file = addressed(file, bench.addresses, SPEED, str(file))
+        with daemon(state, "-c", str(file), "--no-simulate") as running:
+            running.add("hang")
+            running.ask("queue_start")
+            wait_until(lambda: unsafe(bench.ask(truth=True)) == {"growth_heater"}, "the heater heats")
+            worker = psutil.Process(running.status()["pids"]["worker"])
+            running.process.kill()
+            running.process.wait()
+            psutil.wait_procs([worker], timeout=LIMIT_S)
+            assert not worker.is_running()
+            wait_until(lambda: unsafe(bench.ask(truth=True)) == set(), "the plant is safe")
+
+
 def test_a_journal_that_cannot_be_written_ends_the_plan_and_harms_nothing_that_was(state):
     with hot(state) as (running, facts, uid):
         (journal,) = state.glob("runs/*/documents.journal")
