@@ -428,6 +428,7 @@ class Overseer:
 
     async def _rest(self) -> None:
         """Bring the instrument into its safe state when nothing is to be run next."""
+        self._around.rest()
         if self._environment == "open" and self._worker is not None and self._safe is None:
             self._rested.clear()
             self._worker.order({"do": "rest"})

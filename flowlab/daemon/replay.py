@@ -121,7 +121,7 @@ def _analyse(
             "documents_in": proxy.inward,
             "documents_out": proxy.outward,
             "replay": replay.address,
-            "run": journal.run_uid,
+            "runs": [journal.run_uid],
         }
         analyzer = stack.enter_context(Child("analyzer", "flowlab.live", spec, store.root / "logs" / "analyzer.log"))
         subscriber = stack.enter_context(Subscriber(proxy.outward, replay.address, prefix=RESULTS))

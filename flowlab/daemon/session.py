@@ -263,7 +263,7 @@ class Session:
         """See that the devices are safe after a plan that ended well."""
         unsafe = worker.wait_for("closed", _SAFE_WITHIN_S)["unsafe"]
         if unsafe:
-            raise FlowlabError(f"the plan ended; {_in_words(unsafe)}")
+            raise ChildFailedError(f"the plan ended; {_in_words(unsafe)}", FlowlabError.exit_code)
 
     def _follow(self, worker: Child, follower: "Follower") -> None:
         """Hand on documents until the worker is done."""

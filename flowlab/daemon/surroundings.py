@@ -80,7 +80,9 @@ class Surroundings:
         self._finished: deque[str] = deque(maxlen=4 * _MOST_FOLLOWED)
         self._deaths = dict.fromkeys(_FOLLOWERS, 0)
         self._standby: tuple[Part, dict[str, str | None]] | None = None
+        self._at_rest = True
         self._no_more: asyncio.TimerHandle | None = None
+        self._going: list[asyncio.Future[bool]] = []
         self._closing = False
         self._web: Part | None = None
         self.web_there = asyncio.Event()
@@ -181,10 +183,29 @@ class Surroundings:
                 await asyncio.sleep(_AGAIN_AFTER_S)
 
     def stand_by(self) -> None:
-        """Have a process ready that makes the instrument safe as soon as it is told to."""
+        """A plan begins: have a process ready that makes the instrument safe as soon as it is told to."""
+        self._at_rest = False
+        if self._no_more is not None:
+            self._no_more.cancel()
+            self._no_more = None
         there = self._standby is not None and self._standby[0].alive
         if not there and self._config.safe_state and not self._closing:
             self._standby = self._safe_state_process(standby=True)
+
+    def rest(self) -> None:
+        """Nothing is to be run: what only runs need goes, after a while in which another may begin."""
+        self._at_rest = True
+        if self._no_more is None and not self._followed and not self._closing:
+            keep_s = self._config.daemon.keep_s
+            self._no_more = asyncio.get_running_loop().call_later(keep_s, self._let_go)
+
+    def _let_go(self) -> None:
+        self._no_more = None
+        if self._followed:
+            return  # it is asked again when all of that is written
+        parts = [*self._followers.values(), *([self._standby[0]] if self._standby is not None else [])]
+        self._followers, self._standby = {}, None
+        self._going = [asyncio.ensure_future(part.end(_END_WITHIN_S)) for part in parts]
 
     async def make_safe(self) -> dict[str, str | None]:
         """Bring the instrument into its safe state from a fresh process with links of its own.
@@ -226,9 +247,6 @@ class Surroundings:
         self._followed[run_uid] = None
         while len(self._followed) > _MOST_FOLLOWED:
             del self._followed[next(iter(self._followed))]
-        if self._no_more is not None:
-            self._no_more.cancel()
-            self._no_more = None
         self._deaths = dict.fromkeys(_FOLLOWERS, 0)
         for name in _FOLLOWERS:
             if name not in self._followers:
@@ -251,9 +269,8 @@ class Surroundings:
         if (written := message.get("written")) is not None and written["results"]:
             run_uid = written["run_uid"]
             self._finished += [run_uid, *filter(None, [self._followed.pop(run_uid, None)])]
-            if not self._followed and self._no_more is None:
-                keep_s = self._config.daemon.keep_s
-                self._no_more = asyncio.get_running_loop().call_later(keep_s, self._let_followers_go)
+            if self._at_rest:
+                self.rest()
         if "ended" in message:
             self._bury(name)
 
@@ -266,12 +283,6 @@ class Surroundings:
         elif self._followed:
             self._trouble(f"{name}: died and was started again")
             self._start_follower(name)
-
-    def _let_followers_go(self) -> None:
-        self._no_more = None
-        followers, self._followers = self._followers, {}
-        for part in followers.values():
-            self._ending = asyncio.ensure_future(part.end(_END_WITHIN_S))
 
     async def close(self) -> None:
         """End all of it: what follows a run may finish that first."""
@@ -286,7 +297,7 @@ class Surroundings:
             self._no_more.cancel()
         others = [self._web, None if self._standby is None else self._standby[0]]
         parts = [*self._followers.values(), *(part for part in others if part is not None)]
-        await asyncio.gather(*(part.end(_END_WITHIN_S) for part in parts))
+        await asyncio.gather(*self._going, *(part.end(_END_WITHIN_S) for part in parts))
         if hasattr(self, "_proxy"):
             for one in (self._publisher, self._replay, self._proxy):
                 await asyncio.to_thread(one.close)

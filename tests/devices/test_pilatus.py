@@ -15,7 +15,7 @@ from event_model import DocumentNames, schema_validators
 
 from devices.errors import InstrumentFaultError, LimitError, LinkError, NotReachedError
 from flowlab.bench import Bench
-from flowlab.daemon.worker import ours
+from flowlab.daemon.reasons import ours
 from tests.engines import run_engine
 from tests.epics import WAIT_S, bench_at, serve_lab, wait_real
 from tests.simulators.benches import Served

@@ -365,6 +365,20 @@ def test_a_run_is_not_touched_by_the_death_of_who_follows_it(state, victim):
     assert (last.name, last.doc["exit_status"]) == ("stop", "success")
 
 
+def test_what_only_a_run_needs_is_gone_a_while_after_it(state):
+    with daemon(state, "-c", str(written(state, keep_s=0.5)), "--speed", "200", "--http", "none") as running:
+        running.add("residence_time_scan", **SHORT)
+        running.ask("queue_start")
+        running.until(lambda facts: facts["pids"]["analyzer"] and facts["pids"]["writer"])
+        facts = running.until(
+            lambda facts: facts["state"] == "idle" and not (facts["pids"]["analyzer"] or facts["pids"]["writer"])
+        )
+        kept = {facts["pids"]["worker"], facts["pids"]["simulators"]}
+        wait_until(
+            lambda: {p.pid for p in psutil.Process(running.process.pid).children()} == kept, "only they are left"
+        )
+
+
 def test_the_safe_state_that_is_asked_for_ends_the_plan_and_is_told_of_each_device(state):
     with hot(state) as (running, _, uid):
         running.ask("flowlab_safe_state", {"dry_run": False})

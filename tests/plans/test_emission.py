@@ -9,7 +9,7 @@ from devices.errors import LimitError, LinkError
 from flowlab.bench import Bench
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
-from flowlab.daemon.worker import ours
+from flowlab.daemon.reasons import ours
 from plans.emission import Emission
 from plans.residence_time_scan import residence_time_scan
 from plans.spectra import SteadyCriterion

@@ -14,7 +14,7 @@ from flowlab.bench import Bench
 from flowlab.conditions import Conditions
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
-from flowlab.daemon.worker import ours
+from flowlab.daemon.reasons import ours
 from plans.residence_time_scan import residence_time_scan
 from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
