@@ -18,7 +18,7 @@ class DaemonSettings(Model):
         wait_s: a plan may wait for one thing for this long.
         finish_s: an aborted plan has this long for its clean-up and the safe state, then its process is killed.
         safe_s: the safe state may take this long from a process of its own.
-        keep_s: analyzer and writer are kept this long when there is nothing for them to do.
+        keep_s: analyzer, writer and the process that stands by for the safe state are kept this long when nothing runs.
     """
 
     pause_s: Seconds = 900.0
