@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from flowlab.config import InstrumentConfig, load_instrument
 from flowlab.config.paths import find_config
+from flowlab.daemon.state_folder import instrument_held
 from flowlab.errors import BadInputError, FlowlabError
 from flowlab.process import Child, ChildDiedError, ChildFailedError
 from flowlab.stream import RAW, RESULTS, GapError, Message, Proxy, ReplayService, RunStore, StoredRun, Subscriber
@@ -130,6 +131,8 @@ class Session:
 
     def _start(self, stack: ExitStack) -> None:
         self._logs = self.store.root / "logs"
+        if not self._simulate:
+            stack.enter_context(instrument_held(self.config))
         simulators = stack.enter_context(self._simulators()) if self._simulate else None
         self._proxy = Proxy()
         stack.callback(self._proxy.close)

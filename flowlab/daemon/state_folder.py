@@ -11,9 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowlab.errors import BadInputError, FlowlabError
+
+if TYPE_CHECKING:
+    from flowlab.config import InstrumentConfig
 
 
 class StateFolder:
@@ -93,15 +96,16 @@ class StateFolder:
 
 
 @contextmanager
-def instrument_held(name: str) -> Iterator[None]:
-    """Have an instrument of this machine for one process: two daemons on one reactor would fight.
+def instrument_held(config: "InstrumentConfig") -> Iterator[None]:
+    """Have an instrument for one process of this machine: two on one reactor would fight. Its addresses tell it.
 
     Raises:
         BadInputError: another has it; the message says who.
     """
-    safe = hashlib.sha256(name.encode()).hexdigest()[:12]
-    path = Path(tempfile.gettempdir()) / f"flowlab-instrument-{safe}.lock"
-    with _locked(path, f"the instrument {name}", {}):
+    addresses = sorted({entry.address for entry in config.devices.values() if entry.address is not None})
+    mark = hashlib.sha256("\n".join(addresses or [config.name]).encode()).hexdigest()[:12]
+    path = Path(tempfile.gettempdir()) / f"flowlab-instrument-{mark}.lock"
+    with _locked(path, f"the instrument {config.name}", {}):
         yield
 
 

@@ -61,7 +61,7 @@ def up(wishes: Wishes, folder: StateFolder) -> int:
     with ExitStack() as stack:
         stack.enter_context(folder.held(config.name))
         if wishes.simulation is None:
-            stack.enter_context(instrument_held(config.name))
+            stack.enter_context(instrument_held(config))
         stack.enter_context(_logged(folder.logs))
         stack.callback(folder.remove_sockets)
         queue = stack.enter_context(PlanQueue(folder.queue))
