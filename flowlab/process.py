@@ -200,7 +200,7 @@ class Child:
 
     def _write(self, data: bytes) -> None:
         assert self._process.stdin is not None  # noqa: S101  it was asked for
-        with contextlib.suppress(BrokenPipeError):  # it died; wait_for says so
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it died, or is to end; wait_for says so
             self._process.stdin.write(data)
             self._process.stdin.flush()
 

@@ -86,7 +86,6 @@ class Overseer:
         self._worker: Part | None = None
         self._ready = asyncio.Event()
         self._opened = asyncio.Event()
-        self._rested = asyncio.Event()
         self._facts: dict[str, Any] = {"plans": {}, "devices": {}}
         self._plans_uid = new_uid()
         self._questions: dict[int, asyncio.Future[Any]] = {}
@@ -185,10 +184,15 @@ class Overseer:
     # The worker.
 
     async def _start_worker(self) -> None:
-        self._worker = Part(
+        worker = self._worker = Part(
             "worker", "flowlab.daemon.worker", self._around.spec(), self._folder.logs / "worker.log", self._took
         )
-        facts = await self._worker.wait_for("ready", _START_WITHIN_S)
+        try:
+            facts = await worker.wait_for("ready", _START_WITHIN_S)
+        except FlowlabError:
+            if self._worker is worker and worker.alive:
+                self._kill_worker(f"the worker was not ready within {_START_WITHIN_S:g} s")
+            raise
         if facts != self._facts:
             self._facts, self._plans_uid = facts, new_uid()
         self._ready.set()
@@ -212,8 +216,7 @@ class Overseer:
                 case "closed":
                     self._took_closing(value)
                 case "rested":
-                    self._note_unsafe(value["unsafe"])
-                    self._rested.set()
+                    self._took_rest(value)
                 case "tripped":
                     self._took_trip(value)
                 case "checked":
@@ -257,6 +260,10 @@ class Overseer:
                 self._runs_uid = new_uid()
             case _:
                 pass
+
+    def _took_rest(self, how: dict[str, Any]) -> None:
+        if self._task is None:  # else it is of before this plan
+            self._note_unsafe(how["unsafe"])
 
     def _took_closing(self, how: dict[str, Any]) -> None:
         if self._environment != "opening":  # else it lets go of the devices to connect them anew
@@ -302,15 +309,7 @@ class Overseer:
         self._engine, self._ending_since, self._pause_pending = "idle", None, False
         safe = asyncio.ensure_future(self._make_safe_apart())  # first of all
         if task is not None:
-            begun = self.queue.running
-            try:
-                self.queue.interrupt(reason)
-            except FlowlabError as error:  # the disk is full, for instance; it is found running when it is read again
-                self._note_trouble(str(error))
-            if begun is not None:
-                await self._finish_runs(begun.begun, reason)
-            if not task.ended.done():
-                task.ended.set_exception(NotNowError(reason))
+            await self._interrupt(task, reason)
         await safe
         if self._stopping:
             return
@@ -318,6 +317,22 @@ class Overseer:
         if self._deaths > 1:
             await asyncio.sleep(min(2.0 ** (self._deaths - 2), _LONGEST_DELAY_S))
         await self._start_worker()
+
+    async def _interrupt(self, task: Task, reason: str) -> None:
+        """Nobody saw the end of an item: have that in the queue, and in its journals, as far as can be."""
+        begun = time.time()
+        try:
+            begun = begun if (running := self.queue.running) is None else running.begun
+            self.queue.interrupt(reason)
+        except FlowlabError as error:  # the disk is full, for instance; it is found running when it is read again
+            self._note_trouble(str(error))
+        try:
+            await self._finish_runs(begun, reason)
+        except (FlowlabError, OSError) as error:
+            self._note_trouble(str(error))
+        finally:
+            if not task.ended.done():
+                task.ended.set_exception(NotNowError(reason))
 
     async def _finish_runs(self, since: float, reason: str) -> None:
         from flowlab.daemon.unfinished import finish_runs
@@ -334,8 +349,12 @@ class Overseer:
             self._around.follow(uid)
 
     async def _make_safe_apart(self) -> dict[str, str | None]:
+        outcome: dict[str, str | None] = {}
         async with self._apart:  # two of them would fight for the lines
-            outcome = await self._around.make_safe()
+            try:
+                outcome = await self._around.make_safe()
+            except OSError as error:
+                outcome.update(dict.fromkeys(self._config.safe_state, f"no process can be started: {error}"))
         self._note_unsafe({name: error for name, error in outcome.items() if error is not None})
         return outcome
 
@@ -386,14 +405,18 @@ class Overseer:
         try:
             while not self._stop_pending and not self._stopping:
                 await self._opened_within(_START_WITHIN_S)
+                if self._stop_pending or self._stopping or self._making_safe:
+                    break  # it was asked for while the devices were connected
                 item = self.queue.begin()
                 if item is None or not await self._run(item):
                     break
         except FlowlabError as error:
             self._note_trouble(str(error))
         finally:
-            self._playing, self._stop_pending = None, False
-        await self._rest()
+            try:
+                await self._rest()  # while the queue runs still: what is begun next waits for it
+            finally:
+                self._playing, self._stop_pending = None, False
 
     async def _run(self, item: Item) -> bool:
         """Run one item to its end; return whether it ended well."""
@@ -429,9 +452,19 @@ class Overseer:
     async def _rest(self) -> None:
         """Bring the instrument into its safe state when nothing is to be run next."""
         self._around.rest()
-        if self._environment == "open" and self._worker is not None and self._safe is None:
-            self._rested.clear()
-            self._worker.order({"do": "rest"})
+        worker = self._worker
+        if self._environment != "open" or worker is None or self._safe is not None:
+            return
+        await self._see_done(worker, "rest", "rested")
+
+    async def _see_done(self, worker: Part, order: str, done: str) -> None:
+        """Have the worker make the instrument safe; one that does not come to an end with it is killed."""
+        worker.order({"do": order})
+        try:
+            await worker.wait_for(done, self._config.daemon.finish_s)
+        except FlowlabError as error:
+            if self._worker is worker:
+                self._kill_worker(f"the safe state was not reached ({error})")
 
     async def _opened_within(self, limit_s: float) -> None:
         self._open()

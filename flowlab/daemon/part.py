@@ -104,7 +104,7 @@ class Part:
 
     async def kill(self) -> None:
         """End it at once."""
-        self._child.kill()
+        await asyncio.to_thread(self._child.kill)  # it waits: a driver in the kernel may not let go at once
         await self._over.wait()
         await asyncio.to_thread(self._child.close)
 

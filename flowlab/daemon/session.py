@@ -131,7 +131,7 @@ class Session:
 
     def _start(self, stack: ExitStack) -> None:
         self._logs = self.store.root / "logs"
-        if not self._simulate:
+        if self.config.simulation is None:
             stack.enter_context(instrument_held(self.config))
         simulators = stack.enter_context(self._simulators()) if self._simulate else None
         self._proxy = Proxy()

@@ -195,7 +195,7 @@ class Supervisor(Overseer):
             raise NotNowError("a plan runs; end it first")
         if self._environment == "open" and self._worker is not None:
             self._environment = "closing"
-            self._worker.order({"do": "close"})
+            self._do(self._see_done(self._worker, "close", "closed"))
 
     async def destroy_environment(self) -> None:
         """Kill the worker."""

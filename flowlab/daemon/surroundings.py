@@ -190,7 +190,10 @@ class Surroundings:
             self._no_more = None
         there = self._standby is not None and self._standby[0].alive
         if not there and self._config.safe_state and not self._closing:
-            self._standby = self._safe_state_process(standby=True)
+            try:
+                self._standby = self._safe_state_process(standby=True)
+            except OSError as error:
+                self._trouble(f"nothing stands by for the safe state: {error}")
 
     def rest(self) -> None:
         """Nothing is to be run: what only runs need goes, after a while in which another may begin."""
@@ -222,6 +225,8 @@ class Surroundings:
         try:
             return await part.wait_for("done", self._config.daemon.safe_s)
         except FlowlabError as error:
+            if standby is not None and part is standby[0] and not told and not part.alive:
+                return await self.make_safe()  # it had died with the worker: another one, at once
             rest = {name: str(error) for name in self._config.safe_state if name not in told}
             return told | rest
         finally:

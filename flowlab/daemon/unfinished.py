@@ -3,6 +3,7 @@
 Without one, whoever follows a run waits for ever, and cannot tell a run that goes on from one that never will.
 """
 
+import contextlib
 import logging
 import time
 import uuid
@@ -99,8 +100,9 @@ def to_be_analysed(store: RunStore, run_uids: Iterable[str]) -> list[str]:
 def _journals(store: RunStore, since: float) -> Iterator[Path]:
     for journal in store.root.glob("*/documents.journal"):
         # Clocks of file systems are coarse.
-        if journal.stat().st_mtime >= since - 2.0:
-            yield journal
+        with contextlib.suppress(OSError):  # it was moved away meanwhile
+            if journal.stat().st_mtime >= since - 2.0:
+                yield journal
 
 
 def _finish(path: Path, reason: str) -> Message | None:

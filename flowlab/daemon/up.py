@@ -114,6 +114,7 @@ def _signalled() -> "asyncio.Future[signal.Signals]":
 
     for number in _EXIT_CODES:
         loop.add_signal_handler(number, on, number)
+    loop.add_signal_handler(signal.SIGTSTP, lambda: None)  # Ctrl-Z: who is stopped watches over nothing
     return signalled
 
 
