@@ -85,12 +85,13 @@ class Overseer:
         self._around = Surroundings(config, source, folder, simulation, self._note_trouble)
         self._worker: Part | None = None
         self._ready = asyncio.Event()
-        self._opened = asyncio.Event()
+        self._opened, self._settled = asyncio.Event(), asyncio.Event()
         self._facts: dict[str, Any] = {"plans": {}, "devices": {}}
         self._plans_uid = new_uid()
         self._questions: dict[int, asyncio.Future[Any]] = {}
         self._asked = 0
         self._environment: Environment = "closed"
+        self._settled.set()
         self._engine: Engine = "idle"
         self._stopping = False
         self._started = asyncio.Event()
@@ -199,10 +200,17 @@ class Overseer:
         if self._safe:  # nothing is connected while it is not known that the instrument is safe
             self._open()
 
+    def _become(self, environment: Environment) -> None:
+        self._environment = environment
+        if environment in ("open", "closed"):
+            self._settled.set()
+        else:
+            self._settled.clear()
+
     def _open(self) -> None:
         # While another process makes the instrument safe, the lines are its own.
         if self._environment == "closed" and self._worker is not None and not self._apart.locked():
-            self._environment = "opening"
+            self._become("opening")
             self._worker.order({"do": "open"})
 
     def _took(self, message: dict[str, Any]) -> None:
@@ -210,7 +218,7 @@ class Overseer:
         for what, value in message.items():
             match what:
                 case "opened":
-                    self._environment = "open"
+                    self._become("open")
                     self._deaths = 0
                     self._opened.set()
                 case "closed":
@@ -267,7 +275,7 @@ class Overseer:
 
     def _took_closing(self, how: dict[str, Any]) -> None:
         if self._environment != "opening":  # else it lets go of the devices to connect them anew
-            self._environment = "closed"
+            self._become("closed")
         self._opened.clear()
         self._note_unsafe(how["unsafe"])
 
@@ -279,12 +287,12 @@ class Overseer:
         if self._task is not None and self._environment == "open":
             if "unsafe" in message:
                 self._note_unsafe(message["unsafe"])
-                self._environment = "opening"  # it connects the devices anew
+                self._become("opening")  # it connects the devices anew
                 self._opened.clear()
             self._note_trouble(message["failed"])
             self._end_of_task(_STATUSES.get(message["kind"], "failed"), message["failed"])
         else:
-            self._environment = "closed"
+            self._become("closed")
             self._note_trouble(f"the devices are not connected: {message['failed']}")
             self._opened.set()  # whoever waits for that looks again
 
@@ -292,7 +300,7 @@ class Overseer:
         worker, self._worker = self._worker, None
         self._ready.clear()
         self._opened.clear()
-        self._environment = "closed"
+        self._become("closed")
         for question in self._questions.values():
             question.cancel()
         if worker is None or (self._stopping and self._task is None):
@@ -532,9 +540,8 @@ class Overseer:
 
     async def _make_safe_somehow(self) -> dict[str, str | None]:
         """By the worker, where it has the devices, or apart."""
-        end = time.monotonic() + _CONNECTED_WITHIN_S
-        while self._environment in ("opening", "closing") and time.monotonic() < end:
-            await asyncio.sleep(0.02)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), _CONNECTED_WITHIN_S)
         worker = self._worker
         # A worker that connects the devices anew has their wires, too.
         if self._environment in ("open", "opening") and worker is not None:

@@ -194,7 +194,7 @@ class Supervisor(Overseer):
         if self._task is not None or self._playing is not None:
             raise NotNowError("a plan runs; end it first")
         if self._environment == "open" and self._worker is not None:
-            self._environment = "closing"
+            self._become("closing")
             self._do(self._see_done(self._worker, "close", "closed"))
 
     async def destroy_environment(self) -> None:

@@ -80,6 +80,7 @@ class Surroundings:
         self._finished: deque[str] = deque(maxlen=4 * _MOST_FOLLOWED)
         self._deaths = dict.fromkeys(_FOLLOWERS, 0)
         self._standby: tuple[Part, dict[str, str | None]] | None = None
+        self._written = asyncio.Event()
         self._at_rest = True
         self._no_more: asyncio.TimerHandle | None = None
         self._going: list[asyncio.Future[bool]] = []
@@ -250,6 +251,7 @@ class Surroundings:
     def follow(self, run_uid: str) -> None:
         """Have a run analysed and written to its file."""
         self._followed[run_uid] = None
+        self._written.clear()
         while len(self._followed) > _MOST_FOLLOWED:
             del self._followed[next(iter(self._followed))]
         self._deaths = dict.fromkeys(_FOLLOWERS, 0)
@@ -274,6 +276,8 @@ class Surroundings:
         if (written := message.get("written")) is not None and written["results"]:
             run_uid = written["run_uid"]
             self._finished += [run_uid, *filter(None, [self._followed.pop(run_uid, None)])]
+            if not self._followed:
+                self._written.set()
             if self._at_rest:
                 self.rest()
         if "ended" in message:
@@ -285,18 +289,18 @@ class Surroundings:
         self._deaths[name] += 1
         if self._deaths[name] > _MOST_DEATHS:
             self._trouble(f"{name}: died {self._deaths[name]} times, and is left dead until the next run")
+            self._written.set()  # as far as it will be
         elif self._followed:
             self._trouble(f"{name}: died and was started again")
             self._start_follower(name)
 
     async def close(self) -> None:
         """End all of it: what follows a run may finish that first."""
-        end = asyncio.get_running_loop().time() + _END_WITHIN_S
-        while self._followed and set(self._followers) == set(_FOLLOWERS):
-            if asyncio.get_running_loop().time() > end:
+        if self._followed and set(self._followers) == set(_FOLLOWERS):
+            try:
+                await asyncio.wait_for(self._written.wait(), _END_WITHIN_S)
+            except TimeoutError:
                 _LOG.warning("analysis or file of %s was not finished", ", ".join(self._followed))
-                break
-            await asyncio.sleep(0.02)
         self._closing = True
         if self._no_more is not None:
             self._no_more.cancel()
