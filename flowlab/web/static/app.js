@@ -1,0 +1,95 @@
+// Puts the page together: the strip on top, the views behind their tabs, one connection for all.
+
+import { keepToken, token } from "./api.js";
+import { element, say } from "./dom.js";
+import { Live } from "./live.js";
+import { createStrip } from "./strip.js";
+import { createLog } from "./views/log.js";
+import { createQueue } from "./views/queue.js";
+import { createReactor } from "./views/reactor.js";
+import { createSaxs } from "./views/saxs.js";
+import { createScan } from "./views/scan.js";
+import { createSpectrum } from "./views/spectrum.js";
+
+// Each makes its part of the page in the element that it is given, and returns {update(changed)}: called with the names
+// of what has changed, while the view is shown; with all names when it is shown again.
+const VIEWS = {
+  reactor: ["Reactor", createReactor],
+  spectrum: ["Spectrum", createSpectrum],
+  scan: ["Scan", createScan],
+  saxs: ["SAXS", createSaxs],
+  queue: ["Queue and control", createQueue],
+  log: ["Log", createLog],
+};
+const EVERYTHING = new Set([
+  "stale", "status", "queue", "readings", "run", "baseline", "axis", "spectrum", "points", "tracks", "window",
+  "emission", "saxs", "saxs_points", "frame", "log",
+]); // prettier-ignore
+
+const live = new Live(token());
+const page = {
+  live,
+  // Something that whoever looks should know now, read out, too.
+  say(text) {
+    say(document.getElementById("said"), text);
+  },
+  show,
+  useToken(text) {
+    keepToken(text);
+    live.reconnect(token());
+  },
+};
+
+const strip = createStrip(document.getElementById("strip"), page);
+const parts = {};
+const tabs = {};
+let shown = null;
+
+for (const [name, [title, create]] of Object.entries(VIEWS)) {
+  const section = element("section", { id: `view-${name}`, "aria-label": title, hidden: true });
+  document.getElementById("view").append(section);
+  parts[name] = { section, view: create(section, page) };
+  tabs[name] = element("a", { href: `#${name}` }, title);
+  document.getElementById("tabs").append(tabs[name]);
+}
+
+function show(name) {
+  if (location.hash !== `#${name}`) location.hash = name;
+  else follow();
+}
+
+function follow() {
+  const asked = location.hash.slice(1);
+  shown = asked in VIEWS ? asked : "reactor";
+  for (const [name, { section }] of Object.entries(parts)) {
+    section.hidden = name !== shown;
+    if (name === shown) tabs[name].setAttribute("aria-current", "page");
+    else tabs[name].removeAttribute("aria-current");
+  }
+  parts[shown].view.update(EVERYTHING);
+}
+
+// However fast the server speaks, the page is drawn once for each picture of the screen, and not while nobody looks.
+const changed = new Set();
+let due = false;
+function draw() {
+  due = false;
+  const now = new Set(changed);
+  changed.clear();
+  document.body.classList.toggle("stale", live.stale);
+  strip.update(now);
+  parts[shown].view.update(now);
+}
+function note(names) {
+  for (const name of names) changed.add(name);
+  if (due) return;
+  due = true;
+  requestAnimationFrame(draw);
+}
+
+live.addEventListener("change", (event) => note(event.detail));
+live.addEventListener("hello", () => note(EVERYTHING));
+live.addEventListener("refused", () => note(EVERYTHING));
+window.addEventListener("hashchange", follow);
+follow();
+strip.update(EVERYTHING);

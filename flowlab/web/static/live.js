@@ -1,0 +1,115 @@
+// The connection: what the server says, put together to one picture, and whether it is what is the case now.
+
+const SILENT_MS = 2000; // the server says something each second
+const AGAIN_MS = 500;
+
+// A message: see docs/page.md.
+export function decode(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const base = 4 + length;
+  const text = new TextDecoder().decode(new Uint8Array(buffer, 4, length));
+  return JSON.parse(text, (_, value) => {
+    if (value !== null && typeof value === "object") {
+      if (Array.isArray(value.f32)) return new Float32Array(buffer, base + value.f32[0], value.f32[1]);
+      if (Array.isArray(value.u8)) return new Uint8Array(buffer, base + value.u8[0], value.u8[1]);
+    }
+    return value;
+  });
+}
+
+const LISTS = ["points", "saxs_points", "log"]; // sections that say from where on they stand
+
+export class Live extends EventTarget {
+  sections = { points: [], saxs_points: [], log: [], tracks: {} };
+  who = null; // the server's hello
+  refused = null; // why it lets nobody in
+  #socket = null;
+  #heard = -Infinity;
+  #ahead_ms = 0; // of the server's clock, before this one's
+  #stale = true;
+  #token;
+
+  constructor(token) {
+    super();
+    this.#token = token;
+    this.#connect();
+    setInterval(() => this.#watch(), 250);
+  }
+
+  // Whether what is shown is older than it may be: then it is not what is the case.
+  get stale() {
+    return this.#stale;
+  }
+
+  // Seconds since the server was heard last.
+  get silence_s() {
+    return (performance.now() - this.#heard) / 1000;
+  }
+
+  // The server's time, by which everything in the picture is told.
+  now_s() {
+    return (Date.now() + this.#ahead_ms) / 1000;
+  }
+
+  // Another token: another connection.
+  reconnect(token) {
+    this.#token = token;
+    this.refused = null;
+    this.#connect();
+  }
+
+  #connect() {
+    const old = this.#socket;
+    const address = new URL("/api/v1/live", location.href);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address);
+    this.#socket = socket;
+    old?.close();
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => socket.send(JSON.stringify({ token: this.#token }));
+    socket.onmessage = (message) => {
+      if (socket === this.#socket) this.#take(decode(message.data));
+    };
+    socket.onclose = () => {
+      if (socket !== this.#socket || this.refused) return;
+      this.#watch();
+      setTimeout(() => {
+        if (socket === this.#socket) this.#connect();
+      }, AGAIN_MS);
+    };
+  }
+
+  #take(message) {
+    if (message.type === "refused") {
+      this.refused = message.why;
+      this.dispatchEvent(new CustomEvent("refused"));
+      return;
+    }
+    if (message.type === "hello") {
+      this.who = message;
+      this.dispatchEvent(new CustomEvent("hello"));
+      return;
+    }
+    this.#heard = performance.now();
+    this.#ahead_ms = message.time * 1000 - Date.now();
+    for (const [name, section] of Object.entries(message.sections)) {
+      if (LISTS.includes(name)) {
+        this.sections[name].length = Math.min(this.sections[name].length, section.from);
+        this.sections[name].push(...section.items);
+      } else {
+        this.sections[name] = section;
+      }
+    }
+    this.#watch(new Set(Object.keys(message.sections)));
+  }
+
+  // Tells what has changed; and, when the server goes silent or is heard again, that.
+  #watch(changed = new Set()) {
+    const stale = performance.now() - this.#heard > SILENT_MS || this.#socket.readyState > WebSocket.OPEN;
+    if (stale !== this.#stale) {
+      this.#stale = stale;
+      changed.add("stale");
+    }
+    if (changed.size > 0) this.dispatchEvent(new CustomEvent("change", { detail: changed }));
+  }
+}

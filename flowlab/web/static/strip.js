@@ -1,0 +1,3 @@
+export function createStrip(root, page) {
+  return { update(changed) {} };
+}

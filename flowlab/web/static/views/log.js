@@ -1,0 +1,3 @@
+export function createLog(root, page) {
+  return { update(changed) {} };
+}

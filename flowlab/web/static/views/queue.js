@@ -1,0 +1,3 @@
+export function createQueue(root, page) {
+  return { update(changed) {} };
+}

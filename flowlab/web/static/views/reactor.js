@@ -1,0 +1,3 @@
+export function createReactor(root, page) {
+  return { update(changed) {} };
+}

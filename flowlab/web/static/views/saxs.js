@@ -1,0 +1,3 @@
+export function createSaxs(root, page) {
+  return { update(changed) {} };
+}

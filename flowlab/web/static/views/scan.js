@@ -1,0 +1,3 @@
+export function createScan(root, page) {
+  return { update(changed) {} };
+}

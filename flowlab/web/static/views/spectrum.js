@@ -1,0 +1,3 @@
+export function createSpectrum(root, page) {
+  return { update(changed) {} };
+}
