@@ -1,16 +1,19 @@
 """What the shipped lab's instruments say, heard beside the documents: of the daemon that is idle, and in a run."""
 
+import threading
 import time
 
 from flowlab.config import load_instrument
 from flowlab.daemon.session import Session
-from flowlab.stream import GaugeReading, Message, Readings, ReadingsSubscriber
+from flowlab.stream import GaugeReading, Readings, ReadingsSubscriber
 from tests.daemons import LIMIT_S, daemon
-from tests.end_to_end.labs import SPEED, lab_file
+from tests.end_to_end.labs import lab_file
 
 #: What has no value before something was measured, or flows.
 LATER = {"residence", "light", "emission", "incident", "transmitted"}
-SHORT = {"temperatures_c": [40.0], "residence_times_s": [14.0], "steady": {"flush_volumes": 1.2, "most_spectra": 4}}
+#: So slow that liquid flows for several seconds.
+SLOW = 60.0
+SHORT = {"temperatures_c": [40.0], "residence_times_s": [40.0], "steady": {"flush_volumes": 1.2, "most_spectra": 4}}
 
 
 def settled(subscriber: ReadingsSubscriber) -> Readings:
@@ -48,19 +51,25 @@ def test_a_daemon_that_is_idle_tells_what_its_instruments_say_in_the_order_of_th
 
 
 def test_in_a_run_of_a_session_the_same_is_told(tmp_path):
-    heard: list[Readings] = []
+    heard: list[dict[str, GaugeReading]] = []
+    over = threading.Event()
+
+    def listen(address: str) -> None:
+        with ReadingsSubscriber(address) as subscriber:
+            while not over.is_set():
+                if (readings := subscriber.receive(0.2)) is not None:
+                    heard.append(by_name(readings))
+
     file = str(lab_file(tmp_path / "lab.toml"))
-    with (
-        Session(file, tmp_path / "data", simulate=True, speed=SPEED, seed=3) as session,
-        ReadingsSubscriber(session.documents) as subscriber,
-    ):
-
-        def watch(message: Message) -> None:
-            if (readings := subscriber.receive(0.0)) is not None:
-                heard.append(readings)
-
-        session.run("residence_time_scan", SHORT, watch)
-        assert subscriber.refused == 0
-    flowing = [gauges for gauges in map(by_name, heard) if gauges["flow"].value]
-    assert flowing
-    assert any(gauges["light"].value is not None for gauges in flowing)
+    with Session(file, tmp_path / "data", simulate=True, speed=SLOW, seed=3) as session:
+        listening = threading.Thread(target=listen, args=(session.documents,))
+        listening.start()
+        try:
+            session.run("residence_time_scan", SHORT, lambda message: None)
+        finally:
+            over.set()
+            listening.join()
+    assert any(gauges["cadmium"].value and gauges["flow"].value and gauges["residence"].value for gauges in heard)
+    assert any(gauges["light"].value is not None for gauges in heard)
+    assert heard[-1]["cadmium"].left is not None
+    assert heard[-1]["cadmium"].left < 50.0
