@@ -17,13 +17,15 @@ function createCell(question, attributes = {}) {
   const lines = element("div", { class: "lines" });
   const bar = element("progress", { max: 1, hidden: true, "aria-label": "of the points are done" });
   const answer = element("div", { class: "answer live" }, element("div", { class: "title" }, sign, title), bar, lines);
-  const root = element("section", { ...attributes, "aria-label": question }, element("h3", {}, question), answer);
+  const beside = element("span", { class: "live" });
+  const root = element("section", { ...attributes, "aria-label": question }, element("h3", {}, question, beside), answer);
   const shown = [];
   return {
     root,
     answer,
-    show({ level, title: text, lines: texts, share = null }) {
+    show({ level, title: text, lines: texts, share = null, aside = "" }) {
       if (root.dataset.level !== level) root.dataset.level = level;
+      say(beside, aside && `, ${aside}`);
       say(sign, SIGNS[level]);
       say(title, text);
       const whole = [text, ...texts].join("\n");

@@ -7,18 +7,27 @@ const NEAR = 0.9;
 const LEAST_SILENCE_S = 3;
 const DIGITS = { "°C": 1, "mL/min": 3, mL: 1, bar: 1, mA: 1, "%": 1 };
 
-export function quantity(value, units) {
+export function bare(value, units) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "string") return value;
   const digits = DIGITS[units] ?? (Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 ? 1 : 3);
-  return units ? `${number(value, digits)} ${units}` : number(value, digits);
+  return number(value, digits);
 }
 
-// What it was set to is said as short as it can be: 280, not 280.0 °C.
-export function asked(gauge) {
-  if (gauge.setpoint === null) return "";
-  return `asked ${number(gauge.setpoint, DIGITS[gauge.units] ?? 2).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")}`;
+export function quantity(value, units) {
+  return units && typeof value === "number" ? `${bare(value, units)} ${units}` : bare(value, units);
+}
+
+// What it was set to, or where an interlock trips; as short as it can be: 280, not 280.0 °C.
+export function asked({ setpoint, units, trips_above: above, trips_below: below }) {
+  if (known(setpoint)) return `asked ${short(setpoint, units)}`;
+  if (known(above)) return `trips above ${short(above, units)}`;
+  return known(below) ? `trips below ${short(below, units)}` : "";
+}
+
+function short(value, units) {
+  return bare(value, units).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
 // Which gauges have fallen silent: one that is asked seldom may be silent for longer.
@@ -70,10 +79,6 @@ function apart({ value, setpoint, units }) {
 export function lasts_s({ value, left, units }, speed) {
   if (!known(left) || typeof value !== "number" || value <= 0 || units !== "mL/min") return null;
   return ((left / value) * 60) / speed;
-}
-
-export function isPump(gauge) {
-  return gauge.place === "feed" && (gauge.units ?? "").endsWith("/min");
 }
 
 const NOTHING = { level: null, short: "", long: "" };

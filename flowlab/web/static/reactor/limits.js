@@ -22,13 +22,13 @@ export function createLimits(x, y, width) {
       const key = [value, set, low, high, below, above].join();
       if (key === shown) return;
       shown = key;
-      const top = high ?? above;
+      const top = above === null ? high : above * 1.1; // what a sensor could measure beyond that is of no interest
       root.style.display = top === null || typeof value === "boolean" || typeof value === "string" ? "none" : "";
       if (root.style.display) return;
       const from = Math.min(low ?? 0, below ?? Infinity, 0);
-      const to = Math.max(top, above ?? -Infinity) * 1.04;
+      const to = top;
       const at = (v) => x + width * Math.min(1, Math.max(0, (v - from) / (to - from)));
-      put(filled, value === null ? x : x, value === null ? 0 : at(value) - x);
+      put(filled, x, value === null ? 0 : at(value) - x);
       put(beyondLow, x, below === null ? 0 : at(below) - x);
       put(beyondHigh, at(above ?? to), above === null ? 0 : x + width - at(above));
       [below, above].forEach((trip, i) => mark(trips[i], trip === null ? null : at(trip), y - 3, y + HEIGHT + 3));

@@ -2,6 +2,7 @@
 
 import { element, say } from "../dom.js";
 import { asked, quantity } from "./judgement.js";
+import { named } from "./places.js";
 
 const SIGNS = { unknown: "?", notice: "●", warning: "▲", alarm: "✕" };
 const ORDER = ["alarm", "warning", "unknown", "notice"];
@@ -32,7 +33,7 @@ export function createTroubles() {
       root: row,
       show([gauge, { level, short, long }]) {
         row.className = `live ${level}`;
-        say(row, `${SIGNS[level]} ${gauge.label}: ${short}${long ? `: ${long}` : ""}`);
+        say(row, `${SIGNS[level]} ${named(gauge)}: ${short}${long ? `: ${long}` : ""}`);
       },
     };
   });
@@ -61,7 +62,10 @@ export function createInterlocks() {
         say(sign, tripped ? "✕ TRIPPED" : "✓ watching");
         sign.className = `state live ${tripped ? "alarm" : "ok"}`;
         const does = action === "hold" ? "exposures wait" : "makes safe";
-        say(what, tripped ? `${name.replaceAll("_", " ")}: ${tripped}` : `${name.replaceAll("_", " ")}: ${when}; ${does}`);
+        const text = `${name.replaceAll("_", " ")}: ${tripped ?? `${when}; ${does}`}`;
+        say(what, text);
+        what.className = tripped ? "alarm" : "one-line";
+        if (what.title !== text) what.title = text;
       },
     };
   });

@@ -1,72 +1,74 @@
 // The flow scheme: feeds on the left, then what the liquid passes, to the collection. Drawn anew only when an instrument
 // has other gauges than before; else only what its gauges say.
 
-import { say, svg } from "../dom.js";
-import { duration, number } from "../words.js";
-import { isPump, lasts_s } from "./judgement.js";
+import { svg } from "../dom.js";
+import { createSyringe } from "./feed.js";
+import { createPipe } from "./pipe.js";
+import { flowing, isPump, STAGES } from "./places.js";
 import { createReading, ROW } from "./reading.js";
 import { SYMBOLS } from "./symbols.js";
 
 const WIDTH = 1340;
-const FEED = { width: 268, height: 88 };
-const BUS_X = 300;
-const PIPE_Y = 58;
-const BELOW_Y = 122; // where the readings of a stage begin
-const STAGES = [
-  ["mixer", "Mixer"],
-  ["nucleation", "Nucleation oven"],
-  ["growth", "Growth oven"],
-  ["absorbance", "UV-vis cell"],
-  ["scattering", "SAXS cell"],
-  ["collection", "Collection"],
-];
-const WHERE_DRAWN = new Set(["feed", ...STAGES.map(([place]) => place)]);
-
-// Gauges that are at no place of the scheme.
-export function elsewhere(gauges) {
-  return gauges.filter((gauge) => !WHERE_DRAWN.has(gauge.place));
-}
+const FEED = { words: 196, tip: 286, pump: 90, other: 60 }; // where its parts are, and how high one is
+const LANE_X = 302; // of the first feed's pipe; each of the others goes up one further to the right
+const LANE = 12;
+const STAGES_X = 366;
+const PIPE_Y = 62;
+const BELOW_Y = 126; // where the readings of a stage begin
 
 export function createScheme() {
-  const root = svg("svg", { class: "scheme", role: "group", "aria-label": "Flow scheme", preserveAspectRatio: "xMidYMid meet" });
+  const root = svg("svg", { class: "scheme", role: "group", "aria-label": "Flow scheme", preserveAspectRatio: "xMidYMin meet" });
   let drawn = "";
   let readings = new Map(); // by the gauge's name
-  let pumps = [];
+  let pumps = new Map();
   let common = null; // the pipe from the mixer on
+  let heats = {};
 
   function draw(gauges, kinds) {
     readings = new Map();
-    const feeds = gauges.filter((gauge) => gauge.place === "feed");
-    const stages = STAGES.filter(([place]) => place !== "scattering" || kinds.includes("saxs") || gauges.some((g) => g.place === place));
-    const most = Math.max(1, ...stages.map(([place]) => gauges.filter((g) => g.place === place).length));
-    const height = Math.max(feeds.length * FEED.height, BELOW_Y + most * ROW);
-    root.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
-    common = createPipe(`M${BUS_X} ${PIPE_Y}H${WIDTH - 30}`);
-    pumps = feeds.map((gauge, i) => drawFeed(gauge, i));
-    const lines = pumps.filter((pump) => pump.pipe).map((pump) => pump.pipe.root);
-    const step = (WIDTH - BUS_X - 20) / stages.length;
-    const boxes = stages.map(([place, title], i) => drawStage(place, title, BUS_X + 20 + i * step, step - 14, gauges));
-    root.replaceChildren(...lines, common.root, ...pumps.map((pump) => pump.root), ...boxes);
+    pumps = new Map();
+    const at = (place) => gauges.filter((gauge) => gauge.place === place);
+    const stages = Object.keys(STAGES).filter((place) => place !== "scattering" || kinds.includes("saxs") || at(place).length);
+    const step = (WIDTH - STAGES_X) / stages.length;
+    const feeds = svg("g", {});
+    const low = drawFeeds(feeds, at("feed"), STAGES_X + step / 2);
+    common = createPipe(`M${STAGES_X + step / 2} ${PIPE_Y}H${WIDTH - step / 2}`);
+    const boxes = stages.map((place, i) => drawStage(place, STAGES_X + i * step, step, at(place)));
+    const most = Math.max(...stages.map((place) => at(place).length));
+    root.setAttribute("viewBox", `0 0 ${WIDTH} ${Math.max(low, BELOW_Y + most * ROW, BELOW_Y)}`);
+    root.replaceChildren(common.root, feeds, ...boxes);
   }
 
-  function drawFeed(gauge, i) {
-    const y = i * FEED.height;
-    const reading = createReading(gauge, isPump(gauge) ? 92 : 12, y + 2, FEED.width - (isPump(gauge) ? 96 : 16));
-    readings.set(gauge.name, reading);
-    if (!isPump(gauge)) return { gauge, root: svg("g", {}, reading.root) };
-    const middle = y + FEED.height / 2 - 4;
-    const pipe = createPipe(`M${FEED.width} ${middle}H${BUS_X}V${PIPE_Y}`);
-    const syringe = createSyringe(6, y + 10);
-    return { gauge, pipe, syringe, root: svg("g", {}, syringe.root, reading.root) };
+  function drawFeeds(group, gauges, mixerX) {
+    const count = gauges.filter(isPump).length;
+    let y = 0;
+    for (const gauge of gauges) {
+      const reading = createReading(gauge, 2, y, FEED.words, FEED.tip);
+      readings.set(gauge.name, reading);
+      if (isPump(gauge)) {
+        const i = pumps.size;
+        const middle = y + 36;
+        const entry = PIPE_Y + (i - (count - 1) / 2) * LANE;
+        const pipe = createPipe(`M${FEED.tip + 8} ${middle}H${LANE_X + i * LANE}V${entry}H${mixerX}`);
+        const syringe = createSyringe(FEED.tip, middle, 2, y + 83);
+        pumps.set(gauge.name, { pipe, syringe });
+        group.prepend(pipe.root);
+        group.append(syringe.root);
+      }
+      group.append(reading.root);
+      y += isPump(gauge) ? FEED.pump : FEED.other;
+    }
+    return y;
   }
 
-  function drawStage(place, title, x, width, gauges) {
-    const group = svg("g", { class: `stage ${place}` });
-    group.append(svg("text", { class: "place", x: x + width / 2, y: 12, "text-anchor": "middle" }, title));
-    group.append(svg("g", { transform: `translate(${x + width / 2} ${PIPE_Y})` }, ...SYMBOLS[place]()));
-    const here = gauges.filter((gauge) => gauge.place === place);
-    here.forEach((gauge, i) => {
-      const reading = createReading(gauge, x + 4, BELOW_Y + i * ROW, width - 8);
+  function drawStage(place, x, width, gauges) {
+    const group = svg("g", { class: "stage" });
+    const symbol = SYMBOLS[place]();
+    heats[place] = symbol.filter((part) => part.classList.contains("heat"));
+    group.append(svg("text", { class: "place", x: x + width / 2, y: 16, "text-anchor": "middle" }, STAGES[place]));
+    group.append(svg("g", { transform: `translate(${x + width / 2} ${PIPE_Y})` }, symbol));
+    gauges.forEach((gauge, i) => {
+      const reading = createReading(gauge, x + 10, BELOW_Y + i * ROW, width - 20);
       readings.set(gauge.name, reading);
       group.append(reading.root);
     });
@@ -75,62 +77,26 @@ export function createScheme() {
 
   return {
     root,
-    update(gauges, kinds, speed, judged, stale) {
-      const key = JSON.stringify([gauges.map((g) => [g.name, g.place, g.label, g.units]), kinds]);
+    // `heard` are those of the gauges that tell what is the case now.
+    update(gauges, kinds, speed, judged, heard) {
+      const key = JSON.stringify([gauges.map((g) => [g.name, g.place, g.label, isPump(g)]), kinds]);
       if (key !== drawn) {
         drawn = key;
         draw(gauges, kinds);
       }
-      for (const gauge of gauges) readings.get(gauge.name)?.show(gauge, judged.get(gauge.name));
-      let flows = false;
-      let known = true;
-      for (const pump of pumps.filter((one) => one.pipe)) {
-        const gauge = gauges.find((one) => one.name === pump.gauge.name);
-        const silent = stale || judged.get(gauge.name).old;
-        const rate = silent ? null : gauge.value;
-        known &&= rate !== null;
-        flows ||= rate > 0;
-        pump.pipe.show(rate === null ? null : rate > 0);
-        pump.syringe.show(gauge, speed, gauges);
+      for (const gauge of gauges) {
+        readings.get(gauge.name)?.show(gauge, judged.get(gauge.name));
+        if (!pumps.has(gauge.name)) continue;
+        const { pipe, syringe } = pumps.get(gauge.name);
+        pipe.show(heard.includes(gauge) && gauge.value !== null ? gauge.value > 0 : null);
+        syringe.show(gauge, speed);
       }
-      common.show(flows ? true : known ? false : null);
-    },
-  };
-}
-
-// A pipe: with liquid that moves (true), that stands (false), or of which that is not known (null).
-function createPipe(path) {
-  const root = svg("g", { class: "pipe" },
-    svg("path", { class: "wall", d: path }), svg("path", { class: "inside", d: path }), svg("path", { class: "moving", d: path })); // prettier-ignore
-  return {
-    root,
-    show(flows) {
-      const now = flows === null ? "not-known" : flows ? "flows" : "stands";
-      if (root.dataset.is !== now) root.dataset.is = now;
-    },
-  };
-}
-
-// A syringe, or a bottle: how full it is, as far as is known, and how long that lasts.
-function createSyringe(x, y) {
-  const level = svg("rect", { class: "level", x: x + 3, width: 24, y: y + 40, height: 0 });
-  const left = svg("text", { class: "left", x: x + 34, y: y + 26 });
-  const lasts = svg("text", { class: "lasts", x: x + 34, y: y + 42 });
-  let most = 0;
-  return {
-    root: svg("g", { class: "syringe" },
-      level,
-      svg("path", { class: "glass", d: `M${x + 15} ${y - 8}v8m-12 0h24v52h-24zm12 52v9m-8 0h16` }),
-      left,
-      lasts), // prettier-ignore
-    show(gauge, speed) {
-      most = Math.max(most, gauge.left ?? 0);
-      const share = gauge.left === null || most === 0 ? 0 : Math.max(0, gauge.left / most);
-      level.setAttribute("y", (y + 52 * (1 - share)).toFixed(1));
-      level.setAttribute("height", (52 * share).toFixed(1));
-      say(left, gauge.left === null ? "" : `${number(gauge.left, 1)} ${gauge.left_units ?? ""}`);
-      const seconds = lasts_s(gauge, speed);
-      say(lasts, seconds === null ? (gauge.left === null ? "" : "left") : `for ${duration(seconds)}`);
+      const known = gauges.filter(isPump).every((gauge) => heard.includes(gauge) && gauge.value !== null);
+      common.show(flowing(heard) || (known ? false : null));
+      for (const [place, parts] of Object.entries(heats)) {
+        const hot = heard.some((gauge) => gauge.place === place && gauge.units === "°C" && gauge.value > 50);
+        for (const part of parts) part.style.display = hot ? "" : "none";
+      }
     },
   };
 }

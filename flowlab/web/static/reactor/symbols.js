@@ -2,19 +2,35 @@
 
 import { svg } from "../dom.js";
 
-const path = (d, more = {}) => svg("path", { class: "symbol", d, ...more });
-const box = (width, height) =>
-  svg("rect", { class: "symbol body", x: -width / 2, y: -height / 2, width, height, rx: 4 });
+function line(d, kind = "") {
+  return svg("path", { class: `symbol ${kind}`, d });
+}
+
+function box(width, height) {
+  return svg("rect", { class: "symbol body", x: -width / 2, y: -height / 2, width, height, rx: 4 });
+}
+
+// Warm air above an oven that is hot.
+function heat(...places) {
+  return places.map((x) => line(`M${x} 34q5 4 0 8t0 8`, "heat"));
+}
+
+// A tube that goes to and fro, `turns` times, `far` up and down.
+function coil(turns, far, step) {
+  const half = turns * step;
+  let d = `M${-half - 12} 0H${-half}`;
+  for (let i = 0; i < turns; i++) d += `q0 ${-far} ${step / 2} ${-far}t${step / 2} ${far}q0 ${far} ${step / 2} ${far}t${step / 2} ${-far}`;
+  return line(`${d}H${half + 12}`, "tube");
+}
 
 export const SYMBOLS = {
-  mixer: () => [svg("circle", { class: "symbol body", r: 17 }), path("M-11 -9L0 0L-11 9M0 0H12")],
-  nucleation: () => [box(64, 56), path("M-32 0H-20L-14 -14L-4 14L6 -14L14 14L20 0H32"), heat(-10), heat(10)],
-  growth: () => [box(112, 56), path("M-56 0H-48V-16Q-48 -20 -40 -20T-32 -16V14Q-32 20 -24 20T-16 14V-14Q-16 -20 -8 -20T0 -14V14Q0 20 8 20T16 14V-14Q16 -20 24 -20T32 -14V14Q32 20 40 20T48 14V0H56"), heat(-14), heat(14)],
-  absorbance: () => [box(44, 56), path("M-60 -22L-36 -8M-60 -12L-36 -2", { class: "symbol beam" }), path("M36 2L60 16M36 8L60 22", { class: "symbol beam" }), path("M-14 -28V28M14 -28V28")],
-  scattering: () => [box(44, 56), path("M-60 20L-6 2L48 -14M-6 2L50 2M-6 2L48 18", { class: "symbol beam" }), path("M54 -24A60 60 0 0 1 54 26")],
-  collection: () => [path("M-30 0H-4V14"), path("M-20 10V20H-24V46H24V20H20V10", { class: "symbol body" }), path("M-24 34H24V46H-24Z", { class: "symbol level" })],
+  mixer: () => [svg("circle", { class: "symbol body", r: 22 }), line("M-13 -12L0 0L-13 12M0 0H14")],
+  nucleation: () => [box(56, 52), coil(1, 14, 16), ...heat(-10, 10)],
+  growth: () => [box(128, 52), coil(3, 16, 17), ...heat(-24, 0, 24)],
+  absorbance: () => [box(30, 52), line("M0 -42V-27M0 27V42", "beam"), line("M-5 34L0 42L5 34", "beam")],
+  scattering: () => [box(30, 52), line("M-58 24L0 0", "beam"), line("M0 0L54 -34M0 0L60 -25M0 0L64 -14", "beam"), line("M52 -42Q70 -30 74 -8", "thick")],
+  collection: () => [
+    svg("path", { class: "symbol body", d: "M-9 -8H9V8L26 40H-26L-9 8Z" }),
+    line("M-18 25H18L26 40H-26Z", "level"),
+  ],
 };
-
-function heat(x) {
-  return path(`M${x} 34q4 4 0 8t0 8`, { class: "symbol heat" });
-}

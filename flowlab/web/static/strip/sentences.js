@@ -1,12 +1,13 @@
 // What the strip says: from what the server has told to words. Each answer is {level, title, lines}, the level one of
-// ok, notice, warning, alarm, unknown, plain. Nothing here touches the page.
+// ok, notice, warning, alarm, unknown, plain, cluster, exciton; with aside, said beside the question, and share, of what is done. Nothing here touches the page.
 
+import { flowing, hottest, named } from "../reactor/places.js";
 import { clock, duration, number, withError } from "../words.js";
 
 const MOST_SILENT_S = 1e9;
 
 // Is it safe? What is old, or was not heard, is not known to be safe, whatever it was before.
-export function safety({ who, stale, silence_s, status }) {
+export function safety({ who, stale, silence_s, status, readings }) {
   if (stale) {
     const since = silence_s < MOST_SILENT_S ? `no news for ${duration(silence_s)}: what is shown is old` : "";
     return say("alarm", "Not known", since || "not connected to the server yet");
@@ -19,9 +20,9 @@ export function safety({ who, stale, silence_s, status }) {
   const why = facts.why ? [facts.why] : [];
   switch (facts.state) {
     case "running":
-      return say("notice", "Hot and flowing", "normal while a plan runs", ...why);
+      return say("notice", hotAndFlowing(readings), "normal while a plan runs", ...why);
     case "paused":
-      return say("warning", "Hot, on hold", "paused: heaters and flow stay as they are", ...why);
+      return say("warning", hotAndFlowing(readings), "though paused: heaters and flow stay as they are", ...why);
     case "starting":
       return say("notice", "Starting", "the instrument is made safe, then connected", ...why);
     case "stopping":
@@ -30,8 +31,20 @@ export function safety({ who, stale, silence_s, status }) {
       if (facts.safe) return say("warning", "Safe", "but a plan was interrupted: look at the reactor");
       return say("alarm", "Not known", "a plan was interrupted: look at the reactor");
   }
-  if (facts.safe) return say("ok", "Safe", "each device was told to be, and read back", ...why);
+  if (facts.safe) {
+    const hot = hottest(readings?.gauges ?? []);
+    const still = hot && `still hot: ${named(hot).toLowerCase()} ${number(hot.value, 0)} °C`;
+    return say("ok", "Safe", "each device was made safe and read back", still, ...why);
+  }
   return say("warning", "Not known", "it has not been made safe since it was last used", ...why);
+}
+
+// While a plan has it: as the readings say, or, where they do not, as it has to be taken to be.
+function hotAndFlowing(readings) {
+  const gauges = readings?.gauges;
+  if (!gauges || gauges.some(({ units, value }) => value === null && ["°C", "mL/min"].includes(units))) return "Hot and flowing";
+  if (hottest(gauges)) return flowing(gauges) ? "Hot and flowing" : "Hot, no flow";
+  return flowing(gauges) ? "Flowing, not hot" : "Not hot, no flow";
 }
 
 // What does it do?
@@ -60,8 +73,9 @@ export function activity({ status, queue, run, points, spectrum }, pausedSince) 
 export function lastSpectrum({ points, run }, now_s) {
   const point = points.at(-1);
   if (!point) return say("unknown", "None yet", run ? "no point is done in this run" : "no run yet");
-  const where = [place(run, point), `${duration(Math.max(0, now_s - point.time))} ago`].filter(Boolean).join(", ");
-  if (!point.usable) return say("warning", "Not usable", point.why ?? "why is not known", where);
+  const aside = `${duration(now_s - point.time)} ago`;
+  const where = place(run, point);
+  if (!point.usable) return { ...say("warning", "Not usable", point.why || "why is not known", where), aside };
   const values = [];
   if (known(point.exciton_nm)) values.push(`exciton ${withError(point.exciton_nm, point.exciton_err_nm, "nm")}`);
   if (known(point.diameter_nm)) {
@@ -70,26 +84,28 @@ export function lastSpectrum({ points, run }, now_s) {
   }
   const seen = (point.verdict || "nothing decided yet").split("; ").map((part) => part.replace(/ \((\d+) %\)/, ", $1 % sure"));
   const title = values.length ? seen.filter((part) => !part.startsWith("exciton")).join("; ") || "Crystals" : seen.join("; ");
-  return say(kind(point), capital(title), values.join(", "), where);
+  return { ...say(kind(point), capital(title), values.join(", "), where), aside };
 }
 
 // Where does the family accumulate?
 export function accumulation({ window, run }) {
   if (!window) return say("unknown", "Not known yet", run ? "it is told when a panel is done" : "no run yet");
   const unit = run?.axes?.[0]?.unit ? ` ${run.axes[0].unit}` : "";
-  const so = window.final ? "final" : `so far, ${window.panels_done} ${window.panels_done === 1 ? "panel" : "panels"} done`;
+  const panels = `${window.panels_done} ${window.panels_done === 1 ? "panel" : "panels"} done`;
+  const aside = window.final ? "final" : `so far, ${panels}`;
   const open = window.undecided?.length ? `undecided at ${listed(window.undecided)}${unit}` : "";
   if (!window.found?.length) {
     const sought = window.not_found?.length ? `sought at ${listed(window.not_found)}${unit}` : "";
-    if (!sought) return say("unknown", `${window.family}: not known`, so, open);
-    return say("plain", `${window.family} not found`, so, sought, open);
+    const soFar = window.final ? "" : " so far";
+    if (!sought) return { ...say("unknown", `${window.family}: not known yet`, open), aside };
+    return { ...say("plain", `${window.family} not found${soFar}`, sought, open), aside };
   }
   const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)} … ${trim(window.high)}`;
   const edges = [["begins", "lower"], ["ends", "upper"]]
     .filter(([, side]) => known(window[`${side}_edge`]))
     .map(([verb, side]) => `${verb} ${withError(window[`${side}_edge`], window[`${side}_edge_err`])}`)
     .join(", "); // prettier-ignore
-  return say("cluster", `${window.family} found ${range}${unit}`, so, edges && edges + unit, open);
+  return { ...say("cluster", `${window.family} found ${range}${unit}`, edges && edges + unit, open), aside };
 }
 
 // How long still?

@@ -4,7 +4,7 @@
 import { element, say } from "../dom.js";
 
 const KEPT = "flowlab theme";
-const CHOICES = { system: "◐ System", light: "☀ Light", dark: "☾ Dark" };
+const CHOICES = { system: "◐", light: "☀", dark: "☾" };
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function chosen() {
@@ -23,8 +23,8 @@ export function createThemeButton() {
   const button = element("button", { type: "button", class: "small", onclick: next });
   function tell() {
     say(button, CHOICES[chosen()]);
-    button.title = "How the page looks: as the system has it, light, or dark";
-    button.setAttribute("aria-label", `Colours: ${chosen()}. Change`);
+    button.title = `Colours: ${chosen() === "system" ? "as the system has them" : chosen()}. Change`;
+    button.setAttribute("aria-label", button.title);
   }
   function next() {
     const names = Object.keys(CHOICES);

@@ -3,9 +3,10 @@
 import { element, say } from "../dom.js";
 import { createMiniMap } from "../plots/mini_map.js";
 import { createMiniSpectrum } from "../plots/mini_spectrum.js";
-import { createInterlocks, createOthers, createTroubles } from "../reactor/lists.js";
 import { Ages, judge } from "../reactor/judgement.js";
-import { createScheme, elsewhere } from "../reactor/scheme.js";
+import { createInterlocks, createOthers, createTroubles } from "../reactor/lists.js";
+import { elsewhere } from "../reactor/places.js";
+import { createScheme } from "../reactor/scheme.js";
 
 export function createReactor(root, page) {
   const { live } = page;
@@ -43,7 +44,8 @@ export function createReactor(root, page) {
       const silent_s = ages.silent(gauge, now_s);
       judged.set(gauge.name, { ...judge(gauge, silent_s), old: silent_s !== null });
     }
-    scheme.update(readings.gauges, run?.kinds ?? [], readings.speed, judged, live.stale);
+    const heard = live.stale ? [] : readings.gauges.filter((gauge) => !judged.get(gauge.name).old);
+    scheme.update(readings.gauges, run?.kinds ?? [], readings.speed, judged, heard);
     troubles.show(readings.gauges.map((gauge) => [gauge, judged.get(gauge.name)]), live.stale);
     interlocks.show(readings.interlocks);
     others.show(elsewhere(readings.gauges), judged);
