@@ -2,11 +2,16 @@
 
 import { element, say } from "../dom.js";
 
+const KEPT_MS = 20_000; // what went well is no news for ever; what did not, until something else is done
+
 // Where the outcome of what is done in a part of the page is told.
 export function createOutcome(page) {
   const node = element("p", { class: "q-outcome", hidden: true });
   let number = 0;
+  let timer = null;
   function tell(kind, text) {
+    clearTimeout(timer);
+    if (kind === "good") timer = setTimeout(() => tell("", ""), KEPT_MS);
     node.hidden = !text;
     node.className = `q-outcome ${kind}`;
     say(node, text);
@@ -29,6 +34,11 @@ export function createOutcome(page) {
       }
     },
   };
+}
+
+// Whether it is the role that is missing: that is told once, above, and not beside each button.
+export function looksOn(page, role = "operator") {
+  return page.live.who?.control && roleMissing(page, role) !== null;
 }
 
 // Why whoever looks may not do something, or null: the role that it needs, a server that is not heard.

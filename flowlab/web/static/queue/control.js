@@ -2,9 +2,11 @@
 
 import { post } from "../api.js";
 import { element, say } from "../dom.js";
-import { createOutcome, roleMissing } from "./acting.js";
+import { duration } from "../words.js";
+import { createOutcome, looksOn, roleMissing } from "./acting.js";
 import { createButton, createTwoStep } from "./button.js";
 import { createInterrupted } from "./interrupted.js";
+import { createParameters } from "./parameters.js";
 
 const STATES = {
   starting: ["…", "starting", "The instrument is made safe and its devices are connected. Wait."],
@@ -20,7 +22,7 @@ const STATES = {
 const ACTIONS = [
   {
     name: "Pause", path: "pause", body: { deferred: true }, in: ["running"], ends: true,
-    does: "Waits once this point is measured. Ovens and pumps stay as they are: it goes on flowing, hot. Plans without points do not pause so.",
+    does: "Waits once this point is measured. Ovens and pumps stay as they are: it flows on, hot. Plans without points do not pause so.",
     done: "asked for; it pauses when this point is measured",
   },
   {
@@ -50,7 +52,7 @@ const ACTIONS = [
   },
 ]; // prettier-ignore
 
-export function createControl(page) {
+export function createControl(page, plans) {
   const outcome = createOutcome(page);
   const sign = element("span", { class: "q-sign", "aria-hidden": "true" });
   const state = element("strong");
@@ -61,13 +63,14 @@ export function createControl(page) {
   const points = element("span");
   const course = element("p", { class: "q-course" }, progress, points);
   const interrupted = createInterrupted(page);
+  const asked = createParameters(plans);
   const actions = ACTIONS.map((action) => createAction(page, action, outcome));
   const node = element(
     "section",
     { class: "card q-control", "aria-labelledby": "q-control-title" },
     element("h2", { id: "q-control-title" }, "What runs"),
     element("p", { class: "q-state" }, sign, " ", state, " ", plan),
-    course, explained, why, interrupted.node, outcome.node,
+    course, asked.node, explained, why, interrupted.node, outcome.node,
     element("ul", { class: "q-actions" }, actions.map((action) => action.node)),
   ); // prettier-ignore
 
@@ -79,16 +82,24 @@ export function createControl(page) {
     say(sign, mark);
     say(state, word);
     const running = facts?.running ?? null;
-    say(plan, running ? `${running.plan}` : "");
+    say(plan, running ? `${running.plan}${page.live.sections.queue?.running?.user ? `, queued by ${page.live.sections.queue.running.user}` : ""}` : "");
     plan.title = running ? [`item ${running.item}`, running.run_uid && `run ${running.run_uid}`].filter(Boolean).join("\n") : "";
     showPoints(running);
-    say(explained, page.live.stale ? `This is how it was ${Math.round(Math.min(page.live.silence_s, 86400))} s ago or longer: the server is not heard.` : facts ? words : (status?.lost ?? "The daemon has not been heard yet."));
-    explained.hidden = explained.textContent === "";
+    const item = running && page.live.sections.queue?.running;
+    asked.node.hidden = !item;
+    if (item) asked.update(item);
+    say(explained, page.live.stale ? howOld() : facts ? words : (status?.lost ?? "The daemon has not been heard yet."));
+    explained.hidden = explained.textContent === "" || (facts?.state === "interrupted" && !page.live.stale);
     const reason = facts?.why ?? (facts ? null : status?.lost);
     why.hidden = !reason || reason === explained.textContent || facts?.state === "interrupted";
     say(why, reason ?? "");
     interrupted.update(facts);
     for (const action of actions) action.update(facts);
+  }
+
+  function howOld() {
+    const { silence_s: silence } = page.live;
+    return Number.isFinite(silence) ? `The server is not heard: this is how it was ${duration(silence)} ago, not how it is.` : "The server has not been heard yet.";
   }
 
   function showPoints(running) {
@@ -112,7 +123,7 @@ function createAction(page, action, outcome) {
   const { name, path, body, does, done, question, yes } = action;
   const press = () => outcome.act(name, () => post(path, body), done);
   const id = `q-does-${path}${body?.deferred === false ? "-now" : ""}`;
-  const attributes = { "aria-describedby": id };
+  const attributes = { "aria-describedby": id, class: question && path !== "stop" ? "dangerous" : null };
   const button = question ? createTwoStep(page, name, question, yes, press, attributes) : createButton(page, name, press, attributes);
   const because = element("span", { class: "q-because" });
   const node = element("li", { class: `q-action q-${path}` }, button.node, element("p", { id }, does, because));
@@ -130,7 +141,7 @@ function createAction(page, action, outcome) {
     const why = reason(facts);
     node.hidden = action.role === "admin" && page.live.who?.role !== "admin";
     button.allow(why);
-    say(because, why === null ? "" : ` Not now: ${why}.`);
+    say(because, why === null || looksOn(page, action.role) ? "" : ` Not now: ${why}.`);
   }
   return { node, update };
 }

@@ -2,7 +2,7 @@
 
 import { post } from "../api.js";
 import { element, say } from "../dom.js";
-import { createOutcome, roleMissing } from "./acting.js";
+import { createOutcome, looksOn, roleMissing } from "./acting.js";
 import { createButton } from "./button.js";
 import { createFields } from "./fields.js";
 import { counted } from "./numbers.js";
@@ -13,7 +13,7 @@ const TWICE_MS = 1000; // the second click of a double one queues nothing
 
 export function createForm(page, plans) {
   const outcome = createOutcome(page);
-  const preflight = createPreflight();
+  const preflight = createPreflight(page);
   const choice = element("select", { id: "q-plan", onchange: () => open(choice.value) });
   const about = element("p");
   const rest = element("details", { class: "hint" }, element("summary", {}, "More about it"));
@@ -55,7 +55,7 @@ export function createForm(page, plans) {
     const names = plans.names;
     if (names.join() !== [...choice.options].map((option) => option.value).join()) {
       const before = choice.value;
-      choice.replaceChildren(...names.map((name) => element("option", { value: name }, name.replaceAll("_", " "))));
+      choice.replaceChildren(...names.map((name) => element("option", { value: name }, name)));
       if (names.includes(before)) choice.value = before;
     }
     const found = JSON.stringify(plans.schema(choice.value) ?? null);
@@ -74,11 +74,11 @@ export function createForm(page, plans) {
     fields = createFields(schema, schema, edited);
     place.replaceChildren(fields.node);
     fields.write(parameters);
-    outcome.tell("", "");
     edited();
   }
 
   function edited() {
+    outcome.tell("", "");
     const { value, why } = fields.read();
     preflight.ask(choice.value, why ? null : value, why);
     json.value = why ? "" : JSON.stringify(value, null, 1);
@@ -136,7 +136,7 @@ export function createForm(page, plans) {
     back.allow(why);
     front.allow(why);
     usual.allow(fields ? null : "the plans are not known yet");
-    say(because, why ? `Not now: ${why}.` : "");
+    say(because, why && !looksOn(page) ? `Not now: ${why}.` : "");
   }
 
   return { node, update, refresh, fill };

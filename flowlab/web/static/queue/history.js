@@ -56,14 +56,14 @@ function createEnded(page, plans, item, outcome, again) {
   const once = createButton(page, "Queue again …", () => again(item), { title: "Fills the form with what it was asked for" });
   const left = createButton(page, "Queue what is left", resume, { title: "As another run, at the front: the points that are not complete" });
   const parameters = createParameters(plans);
-  const runs = uids.map((uid) => element("code", { title: uid }, uid.slice(0, 8)));
+  const runs = uids.flatMap((uid, index) => [index > 0 ? ", " : "", element("code", { title: uid }, uid.slice(0, 8))]);
   const node = element(
     "li",
     { class: kind, title: `item ${item.item_uid}` },
     element(
       "div",
       { class: "q-row" },
-      element("span", {}, element("span", { class: "q-end" }, `${sign} ${words}`), " ", element("strong", {}, item.name), " ", element("span", { class: "q-small" }, when(result), runs.length > 0 ? ", run " : ", no run", ...runs.flatMap((run) => [run, " "]), item.user ? `, by ${item.user}` : "")),
+      element("span", {}, element("strong", {}, item.name), " ", element("span", { class: "q-end" }, `${sign} ${words}`), " ", element("span", { class: "q-small" }, when(result), runs.length > 0 ? ", run " : ", no run", runs, item.user ? `, by ${item.user}` : "")),
       element("span", { class: "q-moves" }, once.node, result.exit_status !== "completed" ? left.node : null),
     ),
     result.msg ? element("p", { class: "q-why" }, result.msg) : null,

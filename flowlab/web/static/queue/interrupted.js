@@ -8,10 +8,17 @@ import { createButton } from "./button.js";
 // Which item it was, is told in the words of the status.
 const ITEM = /flowlab queue ack ([\w-]+)/;
 
+const SAFE = {
+  true: "The instrument was made safe, each device read back.",
+  false: "It is NOT known that the instrument is safe: go there.",
+  null: "The instrument is being made safe.",
+};
+
 export function createInterrupted(page) {
   let uid = null;
   const outcome = createOutcome(page);
   const what = element("p");
+  const safe = element("p");
   const seen = createButton(page, "I have seen it: acknowledge", acknowledge);
   const rest = createButton(page, "Acknowledge, and queue what is left", goOn);
   const box = element(
@@ -19,7 +26,7 @@ export function createInterrupted(page) {
     { class: "q-interrupted", role: "alert" },
     element("h3", {}, "! Interrupted"),
     what,
-    element("p", {}, "The instrument was made safe as far as the daemon knows. Look at the reactor, and find out what stands in it; then:"),
+    safe,
     element("p", { class: "q-buttons" }, seen.node, " ", rest.node),
     element("p", { class: "q-small" }, "The item becomes history. It is never run again by itself; what is left of a scan can be queued, at the front, as another run."),
   );
@@ -41,6 +48,7 @@ export function createInterrupted(page) {
     box.hidden = uid === null;
     if (uid === null) return;
     say(what, facts.why.replace(new RegExp(`; ${ITEM.source}`), "").replaceAll("; ", ";\n"));
+    say(safe, `${SAFE[facts.safe] ?? ""} Look at the reactor, and find out what stands in it; then:`);
     const why = roleMissing(page) ?? (page.live.stale ? "the server is not heard" : null);
     seen.allow(why);
     rest.allow(why);

@@ -2,7 +2,7 @@
 
 import { post, remove } from "../api.js";
 import { element, say } from "../dom.js";
-import { createOutcome, roleMissing } from "./acting.js";
+import { createOutcome, looksOn, roleMissing } from "./acting.js";
 import { createButton, createTwoStep } from "./button.js";
 import { counted } from "./numbers.js";
 import { createParameters } from "./parameters.js";
@@ -38,7 +38,7 @@ export function createList(page, plans) {
     stop.allow(roleMissing(page) ?? (runs || page.live.stale ? null : "the queue is not running"));
     go.allow(silent ?? (runs ? null : "the queue is not running"));
     clear.allow(missing ?? (items.length > 0 ? null : "it is empty"));
-    say(because, start.why && !runs ? `Start: ${start.why}.` : "");
+    say(because, start.why && !runs && !looksOn(page) ? `Start: ${start.why}.` : "");
     because.hidden = because.textContent === "";
     say(title, `Queue${queue ? `: ${counted(items.length, "item")}` : ""}`);
     none.hidden = items.length > 0;
@@ -75,14 +75,15 @@ function whyNotStart(facts, items) {
 
 function createRow(page, plans, uid, outcome) {
   let name = "";
-  const move = (words, index) => () => outcome.act(`${name}: ${words}`, () => post(`queue/${encodeURIComponent(uid)}/move`, { index }), "moved");
+  const move = (index) => outcome.act(`Move ${name}`, () => post(`queue/${encodeURIComponent(uid)}/move`, { index }), `${name} is at place ${index < 0 ? count : index + 1} of ${count} now`);
   let place = 0;
-  const first = createButton(page, "⇈", move("to the front", 0), { "aria-label": "To the front", title: "To the front" });
-  const up = createButton(page, "↑", () => move("up", place - 1)(), { "aria-label": "Up", title: "Up" });
-  const down = createButton(page, "↓", () => move("down", place + 1)(), { "aria-label": "Down", title: "Down" });
-  const last = createButton(page, "⇊", move("to the back", -1), { "aria-label": "To the back", title: "To the back" });
+  let count = 0;
+  const first = createButton(page, "⇈", () => move(0), { "aria-label": "To the front", title: "To the front" });
+  const up = createButton(page, "↑", () => move(place - 1), { "aria-label": "Up", title: "Up" });
+  const down = createButton(page, "↓", () => move(place + 1), { "aria-label": "Down", title: "Down" });
+  const last = createButton(page, "⇊", () => move(-1), { "aria-label": "To the back", title: "To the back" });
   const out = createTwoStep(page, "Remove", "Remove it?", "Yes, remove", () => outcome.act(`Remove ${name}`, () => remove(`queue/${encodeURIComponent(uid)}`), "it is out of the queue"));
-  const heading = element("strong");
+  const heading = element("strong", { class: "q-name" });
   const who = element("span", { class: "q-small" });
   const parameters = createParameters(plans);
   const node = element(
@@ -92,9 +93,10 @@ function createRow(page, plans, uid, outcome) {
     parameters.node,
   );
 
-  function update(item, index, count, missing) {
+  function update(item, index, all, missing) {
     name = item.name;
     place = index;
+    count = all;
     say(heading, item.name);
     const from = item.resumes?.first_point;
     say(who, [item.user ? `by ${item.user}` : "", from ? `goes on behind the ${from} points of an earlier run` : ""].filter(Boolean).join(", "));

@@ -41,12 +41,12 @@ function parseRange(word) {
   return { range: Array.from({ length: count }, (_, index) => Number((start + index * step).toPrecision(12))) };
 }
 
-// Many values in few words: “250 to 300 in steps of 10”, where they are such; else each.
-export function listed(values) {
+// Many values in few words: “250 to 300 °C in steps of 10”, where they are such; else each.
+export function listed(values, unit = "") {
   const step = values[1] - values[0];
   const even = values.length > 3 && step !== 0 && values.every((value, i) => Math.abs(value - values[0] - i * step) < 1e-9 * (1 + Math.abs(value)));
-  if (even) return `${plain(values[0])} to ${plain(values.at(-1))} in steps of ${plain(Math.abs(step))}`;
-  return values.map(plain).join(", ");
+  if (even) return `${plain(values[0])} to ${plain(values.at(-1))}${unit} in steps of ${plain(Math.abs(step))}`;
+  return `${values.map(plain).join(", ")}${unit}`;
 }
 
 export function counted(count, one, many = `${one}s`) {

@@ -7,7 +7,7 @@ import { preflightInWords } from "./told.js";
 
 const AFTER_MS = 400;
 
-export function createPreflight() {
+export function createPreflight(page) {
   const head = element("p", { class: "q-preflight-head", role: "status" });
   const facts = element("dl", { class: "q-facts" });
   const steps = element("ol");
@@ -47,7 +47,7 @@ export function createPreflight() {
   }
 
   function tell(found) {
-    const rows = preflightInWords(found).flatMap(([what, words]) => [element("dt", {}, what), element("dd", {}, words)]);
+    const rows = preflightInWords(found, page.live.sections.readings?.speed).flatMap(([what, words]) => [element("dt", {}, what), element("dd", {}, words)]);
     facts.replaceChildren(...rows);
     const told = found.steps.map(({ does, seconds_at_most: seconds }) => element("li", {}, `${does || "before it begins"}: at most ${duration(seconds)}`));
     steps.replaceChildren(...told);

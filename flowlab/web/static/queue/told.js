@@ -13,7 +13,7 @@ export function inWords(value, schema = {}, root = {}) {
     if (value.length === 0) return "none named";
     if (value.every((one) => typeof one === "number")) {
       const count = value.length > 1 ? ` (${value.length})` : "";
-      return `${listed(value)}${unit}${count}`;
+      return `${listed(value, unit)}${count}`;
     }
     return value.map((one) => inWords(one)).join(", ");
   }
@@ -53,7 +53,7 @@ export function unusualInWords(parameters, root) {
 }
 
 // What a plan would do at most: [what, how much] each. Temperatures are told in the steps' words only.
-export function preflightInWords({ steps, total, available_ml: available }) {
+export function preflightInWords({ steps, total, available_ml: available }, speed = 1) {
   const temperatures = steps.flatMap(({ does }) => [...does.matchAll(/(-?[\d.]+) °C/g)].map((match) => Number(match[1])));
   const settings = steps.filter(({ does }) => does.startsWith("go to")).length;
   const taken = Object.entries(total.takes_at_most).map(([what, count]) => counted(count, what, what === "spectrum" ? "spectra" : `${what}s`));
@@ -62,8 +62,8 @@ export function preflightInWords({ steps, total, available_ml: available }) {
     return `${reagent} ${ml.toFixed(1)}${of} mL`;
   });
   return [
-    ["Time", `at most ${duration(total.seconds_at_most)}`],
-    ["Settings", settings > 0 ? counted(settings, "setting of the reactor", "settings of the reactor") : "the reactor is not set"],
+    ["Time", `at most ${duration(total.seconds_at_most)}${speed > 1 ? `; simulated ${plain(speed)} times as fast, ${duration(total.seconds_at_most / speed)}` : ""}`],
+    ["Reactor", settings > 0 ? `set ${counted(settings, "time")}, a blank's included` : "not set"],
     ["Measured", taken.length > 0 ? `at most ${taken.join(", ")}` : "nothing"],
     ["Reagents", used.length > 0 ? `at most ${used.join(", ")}` : "none"],
     ["Hottest", temperatures.length > 0 ? `${plain(Math.max(...temperatures))} °C` : "nothing is heated"],

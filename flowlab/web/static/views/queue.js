@@ -15,7 +15,7 @@ export function createQueue(root, page) {
   });
   const viewer = element("p", { class: "notice q-viewer", hidden: true });
   const form = createForm(page, plans);
-  const control = createControl(page);
+  const control = createControl(page, plans);
   const list = createList(page, plans);
   const history = createHistory(page, plans, form.fill);
   root.classList.add("q-view");
@@ -40,5 +40,9 @@ export function createQueue(root, page) {
     history.update();
     form.update();
   }
+  // What is told to be old must tell how old, though nothing comes in.
+  setInterval(() => {
+    if (page.live.stale && !root.hidden) control.update();
+  }, 1000);
   return { update };
 }
