@@ -1,0 +1,3 @@
+export function createMiniMap(root, page) {
+  return { update(changed) {} };
+}

@@ -1,0 +1,3 @@
+export function createMiniSpectrum(root, page) {
+  return { update(changed) {} };
+}
