@@ -53,11 +53,11 @@ export function judge(gauge, silent_s) {
   if (value === null || value === undefined) return told("unknown", "not known", gauge.why ?? "why is not told");
   if (typeof value !== "number") return gauge.why ? told("unknown", "in part not known", gauge.why) : NOTHING;
   const { trips_above: above, trips_below: below, low, high } = gauge;
-  if (known(above) && value > above) return told("alarm", "beyond its interlock", `${is}, above ${quantity(above, units)}, where an interlock trips`);
-  if (known(below) && value < below) return told("alarm", "below its interlock", `${is}, below ${quantity(below, units)}, where an interlock trips`);
+  if (known(above) && value > above) return told("alarm", "above its trip", `${is}, above ${quantity(above, units)}, where an interlock trips`);
+  if (known(below) && value < below) return told("alarm", "below its trip", `${is}, below ${quantity(below, units)}, where an interlock trips`);
   if (known(high) && value > high * (1 + 1e-9)) return told("warning", "above its limit", `${is}, its limit is ${quantity(high, units)}`);
-  if (known(above) && value > NEAR * above) return told("warning", "near its interlock", `${is}; an interlock trips above ${quantity(above, units)}`);
-  if (known(below) && below > 0 && value < below / NEAR) return told("warning", "near its interlock", `${is}; an interlock trips below ${quantity(below, units)}`);
+  if (known(above) && value > NEAR * above) return told("warning", "near its trip", `${is}; an interlock trips above ${quantity(above, units)}`);
+  if (known(below) && below > 0 && value < below / NEAR) return told("warning", "near its trip", `${is}; an interlock trips below ${quantity(below, units)}`);
   if (known(low) && gauge.setpoint === null && value < low) return told("warning", "below its limit", `${is}, its lower limit is ${quantity(low, units)}`);
   const far = known(gauge.setpoint) ? apart(gauge) : null;
   if (far) return far;

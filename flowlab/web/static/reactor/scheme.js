@@ -89,7 +89,7 @@ export function createScheme() {
         if (!pumps.has(gauge.name)) continue;
         const { pipe, syringe } = pumps.get(gauge.name);
         pipe.show(heard.includes(gauge) && gauge.value !== null ? gauge.value > 0 : null);
-        syringe.show(gauge, speed);
+        syringe.show(gauge, speed, heard.includes(gauge));
       }
       const known = gauges.filter(isPump).every((gauge) => heard.includes(gauge) && gauge.value !== null);
       common.show(flowing(heard) || (known ? false : null));

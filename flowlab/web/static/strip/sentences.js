@@ -4,14 +4,11 @@
 import { flowing, hottest, named } from "../reactor/places.js";
 import { clock, duration, number, withError } from "../words.js";
 
-const MOST_SILENT_S = 1e9;
-
 // Is it safe? What is old, or was not heard, is not known to be safe, whatever it was before.
-export function safety({ who, stale, silence_s, status, readings }) {
-  if (stale) {
-    const since = silence_s < MOST_SILENT_S ? `no news for ${duration(silence_s)}: what is shown is old` : "";
-    return say("alarm", "Not known", since || "not connected to the server yet");
-  }
+export function safety({ who, stale, silence_s, refused, status, readings }) {
+  if (refused) return say("unknown", "Not known", `the server lets nobody in like this: ${refused}`);
+  if (silence_s === Infinity) return say("unknown", "Not known", "connecting to the server …");
+  if (stale) return say("alarm", "Not known", `no news for ${duration(silence_s)}: what is shown is old`);
   if (who?.control === false) return say("unknown", "No daemon here", "this page only shows what was recorded");
   if (status?.lost) return say("alarm", "Not known", `the daemon does not answer: ${status.lost}`);
   const facts = status?.facts;
@@ -50,6 +47,7 @@ function hotAndFlowing(readings) {
 // What does it do?
 export function activity({ status, queue, run, points, spectrum }, pausedSince) {
   const facts = status?.facts;
+  if (status?.lost) return say("unknown", "Not known", run && `${words(run.plan)} was what was heard of last`);
   if (!facts) return run ? say("plain", words(run.plan), ending(run)) : say("unknown", "–", "nothing is known of a plan");
   const waiting = `${queue?.items?.length ?? facts.queue} ${(queue?.items?.length ?? facts.queue) === 1 ? "plan waits" : "plans wait"} in the queue`;
   const running = facts.running;
@@ -84,7 +82,7 @@ export function lastSpectrum({ points, run }, now_s) {
   }
   const seen = (point.verdict || "nothing decided yet").split("; ").map((part) => part.replace(/ \((\d+) %\)/, ", $1 % sure"));
   const title = values.length ? seen.filter((part) => !part.startsWith("exciton")).join("; ") || "Crystals" : seen.join("; ");
-  return { ...say(kind(point), capital(title), values.join(", "), where), aside };
+  return { ...say(kind(point), capital(title), ...values, where), aside };
 }
 
 // Where does the family accumulate?
@@ -100,7 +98,7 @@ export function accumulation({ window, run }) {
     if (!sought) return { ...say("unknown", `${window.family}: not known yet`, open), aside };
     return { ...say("plain", `${window.family} not found${soFar}`, sought, open), aside };
   }
-  const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)} … ${trim(window.high)}`;
+  const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)}…${trim(window.high)}`;
   const edges = [["begins", "lower"], ["ends", "upper"]]
     .filter(([, side]) => known(window[`${side}_edge`]))
     .map(([verb, side]) => `${verb} ${withError(window[`${side}_edge`], window[`${side}_edge_err`])}`)
@@ -111,6 +109,7 @@ export function accumulation({ window, run }) {
 // How long still?
 export function remaining({ status, run }, now_s) {
   const running = status?.facts?.running;
+  if (status?.lost) return say("unknown", "Not known");
   if (!running) return say("plain", "Nothing runs", run ? ending(run) : null);
   const eta = run?.uid === running.run_uid ? run.eta : null;
   if (!known(eta?.seconds)) return say("unknown", "Not known yet", eta?.why ?? "the run has just begun");
@@ -121,8 +120,11 @@ export function remaining({ status, run }, now_s) {
 }
 
 // What has to be seen whatever else is looked at: lines of [level, text].
-export function alarms({ status, readings }) {
+export function alarms({ stale, silence_s, status, readings }) {
+  if (silence_s === Infinity) return [];
+  if (stale) return [["alarm", "Nothing comes from the server: what is shown is old, and whether the instrument is safe is not known."]];
   const lines = [];
+  if (status?.lost) lines.push(["alarm", `The daemon does not answer: ${status.lost}. Whether the instrument is safe is not known.`]);
   const facts = status?.facts;
   if (facts?.safe === false) lines.push(["alarm", `NOT SAFE: ${bare(facts.why)}. Go to the instrument.`]);
   if (facts?.state === "interrupted") lines.push(["alarm", `To be acknowledged: ${facts.why ?? "a plan was interrupted"}`]);
