@@ -29,7 +29,8 @@ export function createSyringe(x, y, wordsX, wordsY) {
       plunger.setAttribute("d", `M${at.toFixed(1)} ${top}v${BARREL.height}M${at.toFixed(1)} ${y}H${(at - 16).toFixed(1)}m0 -8v16`);
       const seconds = lasts_s(gauge, speed);
       const lasts = seconds === null ? "" : `, ${duration(seconds)} at the present rate`;
-      say(words, gauge.left === null ? "" : `${number(gauge.left, 1)} ${gauge.left_units ?? ""} left${lasts}`);
+      const digits = gauge.left >= 100 ? 0 : 1;
+      say(words, gauge.left === null ? "" : `${number(gauge.left, digits)} ${gauge.left_units ?? ""} in it${lasts}`);
     },
   };
 }

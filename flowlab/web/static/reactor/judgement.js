@@ -7,16 +7,24 @@ const NEAR = 0.9;
 const LEAST_SILENCE_S = 3;
 const DIGITS = { "°C": 1, "mL/min": 3, mL: 1, bar: 1, mA: 1, "%": 1 };
 
-export function bare(value, units) {
-  if (value === null || value === undefined) return "–";
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "string") return value;
-  const digits = DIGITS[units] ?? (Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 ? 1 : 3);
-  return number(value, digits);
+const SMALLER = [[1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]]; // prettier-ignore
+
+// [text, units] of a value.
+export function inUnits(value, units) {
+  if (value === null || value === undefined) return ["–", ""];
+  if (typeof value === "boolean") return [value ? "yes" : "no", ""];
+  if (typeof value === "string") return [value, ""];
+  const size = Math.abs(value);
+  if (units === "A") {
+    const [factor, prefix] = SMALLER.find(([least]) => size >= least) ?? SMALLER[0];
+    return [number(value / factor, 2), `${prefix}A`];
+  }
+  if (size > 0 && size < 1e-3 && !(units in DIGITS)) return [value.toExponential(2).replaceAll("-", "−"), units ?? ""];
+  return [number(value, DIGITS[units] ?? (size >= 100 ? 0 : size >= 1 ? 1 : 3)), units ?? ""];
 }
 
 export function quantity(value, units) {
-  return units && typeof value === "number" ? `${bare(value, units)} ${units}` : bare(value, units);
+  return inUnits(value, units).filter(Boolean).join(" ");
 }
 
 // What it was set to, or where an interlock trips; as short as it can be: 280, not 280.0 °C.
@@ -27,7 +35,7 @@ export function asked({ setpoint, units, trips_above: above, trips_below: below 
 }
 
 function short(value, units) {
-  return bare(value, units).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  return inUnits(value, units)[0].replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
 // Which gauges have fallen silent: one that is asked seldom may be silent for longer.
@@ -50,7 +58,11 @@ export function judge(gauge, silent_s) {
   const { value, units } = gauge;
   const is = quantity(value, units);
   if (silent_s !== null) return told("unknown", `not heard for ${duration(silent_s)}`, gauge.why);
-  if (value === null || value === undefined) return told("unknown", "not known", gauge.why ?? "why is not told");
+  if (value === null || value === undefined) {
+    // The device answers, and there is none: no residence time without flow, no light level before the first spectrum.
+    if (gauge.why?.endsWith("has no value")) return told(null, "no value now", gauge.why);
+    return told("unknown", "not known", gauge.why ?? "why is not told");
+  }
   if (typeof value !== "number") return gauge.why ? told("unknown", "in part not known", gauge.why) : NOTHING;
   const { trips_above: above, trips_below: below, low, high } = gauge;
   if (known(above) && value > above) return told("alarm", "above its trip", `${is}, above ${quantity(above, units)}, where an interlock trips`);

@@ -80,17 +80,22 @@ export function lastSpectrum({ points, run }, now_s) {
     const err = Math.hypot(point.diameter_fit_err_nm ?? 0, point.diameter_curve_err_nm ?? 0);
     values.push(`diameter ${withError(point.diameter_nm, err, "nm")}`);
   }
-  const seen = (point.verdict || "nothing decided yet").split("; ").map((part) => part.replace(/ \((\d+) %\)/, ", $1 % sure"));
-  const title = values.length ? seen.filter((part) => !part.startsWith("exciton")).join("; ") || "Crystals" : seen.join("; ");
-  return { ...say(kind(point), capital(title), ...values, where), aside };
+  const seen = (point.verdict || "nothing decided yet").split("; ").filter((part) => !part.startsWith("exciton "));
+  const clusters = seen.map((part) => /^(.+) at (.+)$/.exec(part));
+  if (seen.length === 0 || clusters.some((found) => found === null)) {
+    return { ...say(kind(point), capital(seen.join("; ")) || "Crystals, no cluster", ...values, where), aside };
+  }
+  const names = clusters.map(([, name]) => name).join(", ");
+  const positions = clusters.map(([, , position]) => position).join(", ");
+  return { ...say("cluster", names, `at ${positions}`, ...values, where), aside };
 }
 
 // Where does the family accumulate?
 export function accumulation({ window, run }) {
   if (!window) return say("unknown", "Not known yet", run ? "it is told when a panel is done" : "no run yet");
   const unit = run?.axes?.[0]?.unit ? ` ${run.axes[0].unit}` : "";
-  const panels = `${window.panels_done} ${window.panels_done === 1 ? "panel" : "panels"} done`;
-  const aside = window.final ? "final" : `so far, ${panels}`;
+  const panels = known(window.panels_done) ? `, ${window.panels_done} ${window.panels_done === 1 ? "panel" : "panels"} done` : "";
+  const aside = window.final ? "final" : `so far${panels}`;
   const open = window.undecided?.length ? `undecided at ${listed(window.undecided)}${unit}` : "";
   if (!window.found?.length) {
     const sought = window.not_found?.length ? `sought at ${listed(window.not_found)}${unit}` : "";
@@ -113,10 +118,11 @@ export function remaining({ status, run }, now_s) {
   if (!running) return say("plain", "Nothing runs", run ? ending(run) : null);
   const eta = run?.uid === running.run_uid ? run.eta : null;
   if (!known(eta?.seconds)) return say("unknown", "Not known yet", eta?.why ?? "the run has just begun");
-  const until = `until ${clock(now_s + eta.seconds).slice(0, 5)}`;
-  const about = known(eta.err_seconds) ? `${until}, ± ${duration(eta.err_seconds)}` : until;
   if (status.facts.state === "paused") return say("warning", `About ${duration(eta.seconds)}`, "once it goes on");
-  return say("plain", `About ${duration(eta.seconds)}`, about, eta.why);
+  const end_s = (eta.as_of ?? now_s) + eta.seconds;
+  const until = `until ${clock(end_s).slice(0, 5)}`;
+  const about = known(eta.err_seconds) ? `${until}, ± ${duration(eta.err_seconds)}` : until;
+  return say("plain", `About ${duration(Math.max(0, end_s - now_s))}`, about, eta.why);
 }
 
 // What has to be seen whatever else is looked at: lines of [level, text].
@@ -141,7 +147,7 @@ export function place(run, at) {
   if (!run?.axes || !at) return "";
   const values = run.axes.length > 1 ? [at.panel, at.coordinate] : [at.coordinate];
   return run.axes
-    .map((axis, i) => (known(values[i]) ? `${axis.name} ${trim(values[i])} ${axis.unit ?? ""}`.trim() : ""))
+    .map((axis, i) => (known(values[i]) ? `${axis.name.replace(/ temperature$/, "")} ${trim(values[i])} ${axis.unit ?? ""}`.trim() : ""))
     .filter(Boolean)
     .join(", ");
 }
@@ -163,7 +169,6 @@ function say(level, title, ...lines) {
 }
 
 function kind(point) {
-  if (known(point.cluster_height)) return "cluster";
   return known(point.exciton_nm) ? "exciton" : "plain";
 }
 
