@@ -52,8 +52,8 @@ export function createTroubles() {
 // Interlocks: what each watches, and whether it has tripped.
 export function createInterlocks() {
   const body = element("tbody");
-  const root = element("section", { class: "interlocks card", "aria-label": "Interlocks" },
-    element("h2", {}, "Interlocks"), element("table", {}, body)); // prettier-ignore
+  const title = element("h2");
+  const root = element("section", { class: "interlocks card", "aria-label": "Interlocks" }, title, element("table", {}, body));
   const show = createRows(body, () => {
     const sign = element("td", { class: "state" });
     const what = element("td");
@@ -75,6 +75,8 @@ export function createInterlocks() {
     root,
     show(interlocks) {
       root.hidden = interlocks.length === 0;
+      const tripped = interlocks.filter((one) => one.tripped).length;
+      say(title, tripped ? `Interlocks: ${tripped} of ${interlocks.length} tripped` : `Interlocks: ${interlocks.length} watch, none has tripped`);
       show([...interlocks].sort((a, b) => Boolean(b.tripped) - Boolean(a.tripped)));
     },
   };

@@ -33,7 +33,10 @@ export function createReading(gauge, x, y, width, wide = null) {
 // Beside one another: name and value, and words at the end.
 export function createLine(gauge, x, y, wide) {
   const base = y + 19;
-  return assemble(gauge, { name: { x, y: base }, value: { x: x + 96, y: base }, asked: null, words: { x: wide, y: base, "text-anchor": "end" } }, null, true);
+  const parts = { name: { x, y: base }, value: { x: x + 104, y: base }, asked: null, words: { x: wide, y: base, "text-anchor": "end" } };
+  const line = assemble(gauge, parts, null, true);
+  line.root.classList.add("line");
+  return line;
 }
 
 function assemble(gauge, at, limits, room) {

@@ -43,7 +43,7 @@ export function createScheme() {
     const count = gauges.filter(isPump).length;
     let y = 0;
     for (const gauge of gauges) {
-      const reading = isPump(gauge) ? createReading(gauge, 2, y, FEED.words, FEED.tip) : createLine(gauge, 2, y, FEED.tip);
+      const reading = isPump(gauge) ? createReading(gauge, 2, y, FEED.words, FEED.tip) : createLine(gauge, 2, y, STAGES_X);
       readings.set(gauge.name, reading);
       if (isPump(gauge)) {
         const i = pumps.size;

@@ -93,7 +93,7 @@ export function lastSpectrum({ points, run }, now_s) {
 // Where does the family accumulate?
 export function accumulation({ window, run }) {
   if (!window) return say("unknown", "Not known yet", run ? "it is told when a panel is done" : "no run yet");
-  const unit = run?.axes?.[0]?.unit ? ` ${run.axes[0].unit}` : "";
+  const unit = run?.axes?.[0]?.unit ? `\u00a0${run.axes[0].unit}` : "";
   const panels = known(window.panels_done) ? `, ${window.panels_done} ${window.panels_done === 1 ? "panel" : "panels"} done` : "";
   const aside = window.final ? "final" : `so far${panels}`;
   const open = window.undecided?.length ? `undecided at ${listed(window.undecided)}${unit}` : "";
@@ -147,7 +147,7 @@ export function place(run, at) {
   if (!run?.axes || !at) return "";
   const values = run.axes.length > 1 ? [at.panel, at.coordinate] : [at.coordinate];
   return run.axes
-    .map((axis, i) => (known(values[i]) ? `${axis.name.replace(/ temperature$/, "")} ${trim(values[i])} ${axis.unit ?? ""}`.trim() : ""))
+    .map((axis, i) => (known(values[i]) ? `${axis.name.replace(/ temperature$/, "")} ${trim(values[i])}${axis.unit ? `\u00a0${axis.unit}` : ""}` : ""))
     .filter(Boolean)
     .join(", ");
 }
