@@ -7,7 +7,7 @@ import { accumulation, activity, alarms, lastSpectrum, remaining, safety } from 
 import { createThemeButton } from "./strip/theme.js";
 import { clock } from "./words.js";
 
-const TOLD_MS = 20_000;
+const TOLD_MS = 10_000;
 const SIGNS = { ok: "✓", notice: "●", warning: "▲", alarm: "✕", unknown: "?", cluster: "●", exciton: "▲", plain: "" };
 
 // One question and its answer.

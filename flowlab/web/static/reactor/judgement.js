@@ -5,6 +5,8 @@ import { duration, number } from "../words.js";
 
 const NEAR = 0.9;
 const LEAST_SILENCE_S = 3;
+const USUAL_S = 5; // how seldom one may be read of which that is not known yet
+const COLD_C = 50; // what is colder cools by itself, or not at all
 const DIGITS = { "°C": 1, "mL/min": 3, mL: 1, bar: 1, mA: 1, "%": 1 };
 
 const SMALLER = [[1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]]; // prettier-ignore
@@ -27,11 +29,12 @@ export function quantity(value, units) {
   return inUnits(value, units).filter(Boolean).join(" ");
 }
 
-// What it was set to, or where an interlock trips; as short as it can be: 280, not 280.0 °C.
-export function asked({ setpoint, units, trips_above: above, trips_below: below }) {
+// What it was set to, or where an interlock trips, or its limit; as short as it can be: 280, not 280.0 °C.
+export function asked({ setpoint, units, high, trips_above: above, trips_below: below }) {
   if (known(setpoint)) return `asked ${short(setpoint, units)}`;
   if (known(above)) return `trips above ${short(above, units)}`;
-  return known(below) ? `trips below ${short(below, units)}` : "";
+  if (known(below)) return `trips below ${short(below, units)}`;
+  return known(high) ? `up to ${short(high, units)}` : "";
 }
 
 function short(value, units) {
@@ -43,13 +46,11 @@ export class Ages {
   #heard = new Map();
 
   // Seconds for which a gauge was not heard, or null when that is not longer than usual.
-  silent(gauge, now_s) {
-    const last = this.#heard.get(gauge.name) ?? { at: gauge.at, every_s: 0 };
-    if (gauge.at > last.at) this.#heard.set(gauge.name, { at: gauge.at, every_s: gauge.at - last.at });
-    else this.#heard.set(gauge.name, last);
-    const { every_s } = this.#heard.get(gauge.name);
-    const age_s = now_s - gauge.at;
-    return age_s > Math.max(LEAST_SILENCE_S, 2.5 * every_s) ? age_s : null;
+  silent({ name, at }, now_s) {
+    let last = this.#heard.get(name) ?? { at, every_s: USUAL_S };
+    if (at > last.at) last = { at, every_s: Math.max(at - last.at, last.every_s * 0.7) };
+    this.#heard.set(name, last);
+    return now_s - at > Math.max(LEAST_SILENCE_S, 2.5 * last.every_s) ? now_s - at : null;
   }
 }
 
@@ -81,7 +82,7 @@ export function judge(gauge, silent_s) {
 function apart({ value, setpoint, units }) {
   const far = value - setpoint;
   const within = units === "°C" ? 2 : Math.max(0.02 * Math.abs(setpoint), 1e-3);
-  if (Math.abs(far) <= within) return null;
+  if (Math.abs(far) <= within || (units === "°C" && far > 0 && value < COLD_C)) return null;
   const long = `${quantity(value, units)}, asked ${quantity(setpoint, units)}`;
   if (units === "°C") return told("notice", far < 0 ? "heating" : "cooling", long);
   return told("notice", far < 0 ? "below what was asked" : "above what was asked", long);

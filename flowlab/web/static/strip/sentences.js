@@ -13,17 +13,16 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
   if (status?.lost) return say("alarm", "Not known", `the daemon does not answer: ${status.lost}`);
   const facts = status?.facts;
   if (!facts) return say("unknown", "Not known yet", "the daemon has not been heard yet");
-  if (facts.safe === false || facts.state === "unsafe") return say("alarm", "NOT SAFE", bare(facts.why));
-  const why = facts.why ? [facts.why] : [];
+  if (facts.safe === false || facts.state === "unsafe") return say("alarm", "NOT SAFE", ...unsafe(facts.why));
   switch (facts.state) {
     case "running":
-      return say("notice", hotAndFlowing(readings), "normal while a plan runs", ...why);
+      return say("notice", hotAndFlowing(readings), "normal while a plan runs");
     case "paused":
-      return say("warning", hotAndFlowing(readings), "though paused: heaters and flow stay as they are", ...why);
+      return say("warning", hotAndFlowing(readings), "though paused: heaters and flow stay as they are");
     case "starting":
-      return say("notice", "Starting", "the instrument is made safe, then connected", ...why);
+      return say("notice", "Starting", "the instrument is made safe, then connected");
     case "stopping":
-      return say("notice", "Stopping", "the instrument is made safe", ...why);
+      return say("notice", "Stopping", "the instrument is made safe");
     case "interrupted":
       if (facts.safe) return say("warning", "Safe", "but a plan was interrupted: look at the reactor");
       return say("alarm", "Not known", "a plan was interrupted: look at the reactor");
@@ -31,9 +30,9 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
   if (facts.safe) {
     const hot = hottest(readings?.gauges ?? []);
     const still = hot && `still hot: ${named(hot).toLowerCase()} ${number(hot.value, 0)} °C`;
-    return say("ok", "Safe", "each device was made safe and read back", still, ...why);
+    return say("ok", "Safe", "each device was made safe and read back", still);
   }
-  return say("warning", "Not known", "it has not been made safe since it was last used", ...why);
+  return say("warning", "Not known", "it has not been made safe since it was last used");
 }
 
 // While a plan has it: as the readings say, or, where they do not, as it has to be taken to be.
@@ -49,11 +48,11 @@ export function activity({ status, queue, run, points, spectrum }, pausedSince) 
   const facts = status?.facts;
   if (status?.lost) return say("unknown", "Not known", run && `${words(run.plan)} was what was heard of last`);
   if (!facts) return run ? say("plain", words(run.plan), ending(run)) : say("unknown", "–", "nothing is known of a plan");
-  const waiting = `${queue?.items?.length ?? facts.queue} ${(queue?.items?.length ?? facts.queue) === 1 ? "plan waits" : "plans wait"} in the queue`;
+  const waiting = inQueue(queue?.items?.length ?? facts.queue);
   const running = facts.running;
   if (!running) {
     const title = { idle: "Idle", unsafe: "Nothing runs", interrupted: "Interrupted" }[facts.state] ?? capital(facts.state);
-    return say("plain", title, facts.state === "running" ? "the next plan is about to begin" : "no plan runs", waiting);
+    return say("plain", title, facts.state === "running" ? "the next plan is about to begin" : "no plan runs", waiting, facts.safe === false ? null : facts.why);
   }
   const shown = run && run.uid === running.run_uid ? run : null;
   const done = shown?.points_done ?? running.done;
@@ -61,10 +60,15 @@ export function activity({ status, queue, run, points, spectrum }, pausedSince) 
   const lines = [of ? `${done} of ${of} points` : `${done} points so far`];
   if (shown) lines.push(place(shown, spectrum?.uid === run.uid ? spectrum : points.at(-1)));
   if (facts.state === "paused") {
-    const since = pausedSince ? ` since ${clock(pausedSince)}` : "";
+    const since = pausedSince ? ` since ${clock(pausedSince).slice(0, 5)}` : "";
     return { ...say("warning", `Paused${since}`, `${words(running.plan)}, ${lines[0]}`, lines[1]), share: of ? done / of : null };
   }
   return { ...say("plain", words(running.plan), ...lines), share: of ? done / of : null };
+}
+
+function inQueue(count) {
+  if (!count) return "the queue is empty";
+  return count === 1 ? "1 plan waits in the queue" : `${count} plans wait in the queue`;
 }
 
 // What was in the last spectrum?
@@ -132,7 +136,7 @@ export function alarms({ stale, silence_s, status, readings }) {
   const lines = [];
   if (status?.lost) lines.push(["alarm", `The daemon does not answer: ${status.lost}. Whether the instrument is safe is not known.`]);
   const facts = status?.facts;
-  if (facts?.safe === false) lines.push(["alarm", `NOT SAFE: ${bare(facts.why)}. Go to the instrument.`]);
+  if (facts?.safe === false) lines.push(["alarm", `NOT SAFE, go to the instrument: ${unsafe(facts.why).join(": ")}`]);
   if (facts?.state === "interrupted") lines.push(["alarm", `To be acknowledged: ${facts.why ?? "a plan was interrupted"}`]);
   for (const lock of readings?.interlocks ?? []) {
     if (!lock.tripped) continue;
@@ -172,8 +176,13 @@ function kind(point) {
   return known(point.exciton_nm) ? "exciton" : "plain";
 }
 
-function bare(why) {
-  return (why ?? "why is not known").replace(/^NOT SAFE: /, "");
+// Which devices are not safe, and why the first is not: "NOT SAFE: growth_heater: no answer; NOT SAFE: …".
+function unsafe(why) {
+  const parts = (why ?? "").split("NOT SAFE: ").filter(Boolean);
+  const devices = parts.map((part) => part.split(": ")[0]);
+  if (!devices.length) return ["why is not known"];
+  const reason = parts[0].replaceAll(`${devices[0]}: `, "").replace(/; $/, "");
+  return [[...new Set(devices)].map(words).join(", "), reason];
 }
 
 function known(value) {
