@@ -106,7 +106,7 @@ export class PanelSpectra {
       const chosen = item.index === this.#highlighted;
       layers.push({
         line: true, x: nm, y: item.absorbance, lift, width: chosen ? 2.6 : 1.2, alpha: known && !chosen ? 0.35 : 1,
-        colour: () => scale.colour(item.coordinate), err: null, chosen,
+        colour: () => scale.colour(item.coordinate), err: item.absorbance_err, bare: !chosen, sure: 0.03, chosen,
       }); // prettier-ignore
     }
     layers.sort((a, b) => Number(a.chosen ?? false) - Number(b.chosen ?? false));

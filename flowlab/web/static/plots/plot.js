@@ -130,8 +130,8 @@ export class Plot {
         padding: [8, 12, 0, 0],
         legend: { show: false },
         scales: {
-          x: { time: false, auto: false, min: low, max: high, distr: options.logX ? 3 : 1 },
-          y: { auto: false, min: this.#logY ? 0.1 : 0, max: 1, distr: this.#logY ? 3 : 1 },
+          x: { time: false, auto: false, min: low, max: high, distr: options.logX ? 3 : 1, range: asAsked },
+          y: { auto: false, min: this.#logY ? 0.1 : 0, max: 1, distr: this.#logY ? 3 : 1, range: asAsked },
         },
         axes: [axis(options.x, options.logX, 0), axis(options.y, this.#logY, 1)],
         series: [{}, { show: true, paths: () => null, points: { show: false } }],
@@ -219,6 +219,11 @@ export class Plot {
     }
     event.preventDefault();
   }
+}
+
+// Ends of an axis are where they are set, and not at round numbers beyond.
+function asAsked(_plot, low, high) {
+  return [low, high];
 }
 
 function position(low, high, from, to, log) {

@@ -1,6 +1,6 @@
 // Where light is enough to be measured: what is shown of a spectrum when nobody has asked for more.
 
-const ENOUGH = 0.05; // error of absorbance
+const ENOUGH = 0.02; // error of absorbance
 let known = { run: null, axis: null, ends: null };
 
 // Ends in nm; they only widen within a run, so that the axis stays where it is.

@@ -66,5 +66,6 @@ export class Stored {
     if (this.items.some((item) => item.index === index)) return;
     this.wavelength_nm = this.#page.live.sections.axis?.wavelength_nm ?? this.wavelength_nm;
     this.items = [...this.items, { index, panel, coordinate, absorbance, absorbance_err }].slice(-MOST);
+    this.#changed();
   }
 }

@@ -4,7 +4,7 @@ import { element, say } from "../dom.js";
 import { clock, duration, number, withError } from "../words.js";
 import { Compared } from "../plots/compared.js";
 import { conditionsText, whereText } from "../plots/conditions.js";
-import { button, fillRows, table, toggle } from "../plots/controls.js";
+import { button, fillRows, gently, table, toggle } from "../plots/controls.js";
 import { createEmission } from "../plots/emission.js";
 import { FEATURE_HEADS, featureRow, markOf } from "../plots/features.js";
 import { Plot, nearest } from "../plots/plot.js";
@@ -25,12 +25,13 @@ export function createSpectrum(root, page) {
   const baseline = element("p", { class: "plot-note" });
   const saturated = element("p", { class: "plot-notice" });
   const conditions = element("p", { class: "plot-note" });
-  const features = table("Peaks of this point", FEATURE_HEADS);
+  const features = table("Peaks", FEATURE_HEADS);
   const none = element("p", { class: "plot-note" });
   const place = element("div", { class: "plot-fill" });
 
   const hold = toggle("Hold", (on) => {
     held = on ? { spectrum: live.sections.spectrum, point: pointOf(live.sections.spectrum), since: live.now_s() } : null;
+    page.say(on ? "Held: what is shown stays." : "Live again.");
     draw();
   });
   const log = toggle("Logarithmic", (on) => plot.setLogY(on));
@@ -61,9 +62,10 @@ export function createSpectrum(root, page) {
       features.node, none, conditions, baseline, compared.node),
   ); // prettier-ignore
 
+  // The point of a spectrum; of one on the way to a point the newest that there is.
   function pointOf(spectrum) {
-    if (!spectrum || spectrum.index === null) return null;
     const { points } = live.sections;
+    if (!spectrum || spectrum.index === null) return points.at(-1) ?? null;
     for (let i = points.length - 1; i >= 0; i -= 1) if (points[i].index === spectrum.index) return points[i];
     return null;
   }
@@ -84,19 +86,22 @@ export function createSpectrum(root, page) {
     return [`${number(nm[i], 1)} nm`, `A = ${text}`, ...compared.at(i)].join("; ");
   }
 
-  // The plot: cheap, for each spectrum that comes.
-  function draw() {
+  const draw = gently(() => {
     const { spectrum, point } = shown();
     const nm = live.sections.axis?.wavelength_nm;
     const layers = compared.layers();
     if (nm?.length && spectrum?.absorbance) {
       const { absorbance: y, absorbance_err: err } = spectrum;
-      layers.push({ line: true, x: nm, y, err, colour: () => colour("live"), width: 1.6, sure: 0.1 });
+      layers.push({ line: true, x: nm, y, err, colour: () => colour("live"), width: 1.6, sure: 0.03 });
     }
-    for (const feature of point?.features ?? []) layers.push(markOf(live.sections.tracks, feature));
+    for (const feature of point?.features ?? []) {
+      const mark = markOf(live.sections.tracks, feature);
+      layers.push(point.index === spectrum?.index ? mark : { ...mark, text: `${mark.text}, point ${point.index + 1}`, colour: () => colour("muted") });
+    }
     const usual = measurable(live.sections.run?.uid, nm, spectrum);
     plot.show(layers, nm?.length ? (whole ? [nm[0], nm.at(-1)] : usual) : undefined);
-  }
+    tell();
+  });
 
   function tell() {
     const { spectrum, point } = shown();
@@ -108,15 +113,17 @@ export function createSpectrum(root, page) {
     say(baseline, baselineText());
     fillRows(features.body, (point?.features ?? []).map((feature) => featureRow(tracks, feature)));
     features.node.hidden = !point?.features?.length;
+    say(features.caption, point ? `Peaks of point ${point.index + 1}, ${whereText(run, point)}` : "Peaks");
     say(none, noneText(spectrum, point));
+    tellAge();
     plot.describe(`Absorbance against wavelength. ${what.textContent}. ${features.body.rows.length} peaks; see the table.`);
   }
 
   function noneText(spectrum, point) {
     if (!spectrum) return "";
-    if (spectrum.index === null) return `${spectrum.steady ? "Steady" : "Not steady yet"}: peaks are sought at the point itself.`;
+    if (spectrum.index === null) return `${spectrum.steady ? "Steady" : "Not steady yet"}: peaks are sought at the next point.`;
     if (!point) return "Not analysed yet.";
-    if (!point.usable) return `Not usable: ${point.why || "the reason is not known"}.`;
+    if (!point.usable) return `Point ${point.index + 1} is not usable: ${point.why || "the reason is not known"}.`;
     return point.features.length ? "" : "No peaks found.";
   }
 
@@ -161,11 +168,10 @@ export function createSpectrum(root, page) {
       if (changed.has("points")) compared.offer();
       if (["spectrum", "axis", "points", "tracks", "run"].some((name) => changed.has(name))) {
         draw();
-        tell();
       }
       if (changed.has("baseline")) say(baseline, baselineText());
       if (changed.has("emission") || changed.has("run")) emission.update();
-      if (changed.has("spectrum") || changed.has("stale")) tellAge();
+      if (changed.has("stale")) tellAge();
     },
   };
 }
