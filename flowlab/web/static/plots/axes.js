@@ -4,7 +4,7 @@
 export function around([low, high], log) {
   if (!(high >= low)) return log ? [0.1, 10] : [0, 1];
   if (log) {
-    const bottom = Math.max(low, high / 1e5);
+    const bottom = Math.max(low, high / 1e4);
     return [10 ** (Math.floor(5 * Math.log10(bottom * 0.9)) / 5), 10 ** (Math.ceil(5 * Math.log10(high * 1.1)) / 5)];
   }
   if (high === low) return [low - 1, high + 1];
@@ -15,7 +15,7 @@ export function around([low, high], log) {
 
 export function logTicks(low, high) {
   const decades = Math.log10(high / low);
-  const steps = decades > 4 ? [1] : decades > 1.5 ? [1, 3] : [1, 2, 5];
+  const steps = decades > 4 ? [1] : decades > 2.5 ? [1, 3] : decades > 0.8 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
   const ticks = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
     for (const step of steps) {

@@ -94,7 +94,7 @@ export class Diameters {
       [
         twice === null ? "–" : withError(twice, 2 * point.radius_err_nm),
         optical.trim(),
-        apart === null ? "–" : `${number(apart, 1)} σ`,
+        apart === null ? "–" : `${number(apart, 1)}\u00a0σ`,
         point.usable ? point.finding || "–" : `not usable: ${point.why}`,
       ].forEach((text, k) => say(made.cells[k], text));
       if (point.point === this.#chosen) made.row.setAttribute("aria-current", "true");

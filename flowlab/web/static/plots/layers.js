@@ -66,7 +66,8 @@ function drawLine(ctx, layer, place) {
     const alpha = ctx.globalAlpha;
     ctx.globalAlpha = 0.22 * alpha;
     ctx.fillStyle = colour;
-    for (const [first, behind] of runs(edges, from, to)) fillBand(ctx, layer, edges, place, first, behind, 2 * step);
+    const coarse = to - from > place.width ? 2 * step : 1;
+    for (const [first, behind] of runs(edges, from, to)) fillBand(ctx, layer, edges, place, first, behind, coarse);
     ctx.globalAlpha = alpha;
   }
   ctx.beginPath();
@@ -184,14 +185,16 @@ function drawMarks(ctx, layers, place) {
   ctx.textBaseline = "top";
   const ends = [];
   const marks = layers.filter((layer) => "mark" in layer).sort((a, b) => a.mark - b.mark);
-  for (const layer of marks) {
+  const isSeen = ({ mark }) => mark >= place.low && mark <= place.high;
+  for (const layer of marks.filter(isSeen)) {
     const at = place.x(layer.mark);
-    if (!(at >= place.left && at <= place.left + place.width)) continue;
     ctx.beginPath();
     ctx.moveTo(at, place.top);
     ctx.lineTo(at, place.top + place.height);
     stroke(ctx, { width: 1, dash: layer.dash ?? [4, 3] }, place, layer.colour());
-    if (!layer.text) continue;
+  }
+  for (const layer of marks.filter((each) => isSeen(each) && each.text)) {
+    const at = place.x(layer.mark);
     const width = ctx.measureText(layer.text).width;
     const room = 4 * place.ratio;
     const left = at + room + width > place.left + place.width ? at - room - width : at + room;
@@ -222,7 +225,7 @@ export function reach(layers, low, high, log) {
     if (!y) continue;
     const bars = layer.points && err;
     for (let i = 0; i < y.length; i += 1) {
-      if (y[i] === null || !(x[i] >= low && x[i] <= high) || (err && err[i] > sure)) continue;
+      if (y[i] === null || !(x[i] >= low && x[i] <= high) || (err && (err[i] > sure || (log && y[i] < err[i])))) continue;
       take(y[i] + lift);
       if (bars && err[i] > 0) {
         take(y[i] + err[i]);
