@@ -18,9 +18,7 @@ export function drawAll(ctx, layers, place) {
   ctx.rect(place.left, place.top, place.width, place.height);
   ctx.clip();
   ctx.lineJoin = "bevel"; // round ones cost most of the time of drawing
-  for (const layer of layers) {
-    if (layer.span) drawSpan(ctx, layer, place);
-  }
+  drawSpans(ctx, layers, place);
   for (const layer of layers) {
     ctx.globalAlpha = layer.alpha ?? 1;
     if (layer.line) drawLine(ctx, layer, place);
@@ -32,16 +30,31 @@ export function drawAll(ctx, layers, place) {
   ctx.restore();
 }
 
-function drawSpan(ctx, { span: [low, high], text }, place) {
-  const [from, to] = [place.x(low), place.x(high)];
-  ctx.fillStyle = place.faint;
-  ctx.fillRect(from, place.top, to - from, place.height);
-  if (!text) return;
-  ctx.fillStyle = place.ink;
+// Names stand at the bottom; where there is no room, one above the other.
+function drawSpans(ctx, layers, place) {
+  const spans = layers.filter((layer) => layer.span).sort((a, b) => a.span[0] - b.span[0]);
   ctx.font = place.font;
   ctx.textBaseline = "bottom";
   ctx.textAlign = "center";
-  ctx.fillText(text, (from + to) / 2, place.top + place.height - 3 * place.ratio);
+  const ends = [];
+  for (const { span: [low, high], text } of spans) {
+    const [from, to] = [place.x(low), place.x(high)];
+    ctx.fillStyle = place.faint;
+    ctx.fillRect(from, place.top, to - from, place.height);
+    if (!text) continue;
+    const half = ctx.measureText(text).width / 2 + 3 * place.ratio;
+    const row = freeRow(ends, (from + to) / 2 - half, (from + to) / 2 + half);
+    ctx.fillStyle = place.ink;
+    ctx.fillText(text, (from + to) / 2, place.top + place.height - (3 + 13 * row) * place.ratio);
+  }
+}
+
+// The first row whose texts end before `left`; this one then ends there at `right`.
+function freeRow(ends, left, right) {
+  let row = ends.findIndex((end) => end < left);
+  if (row < 0) row = ends.length;
+  ends[row] = right;
+  return row;
 }
 
 // Indices, first and behind the last, of what is seen of sorted x, and one more at either side.
@@ -198,9 +211,7 @@ function drawMarks(ctx, layers, place) {
     const width = ctx.measureText(layer.text).width;
     const room = 4 * place.ratio;
     const left = at + room + width > place.left + place.width ? at - room - width : at + room;
-    let row = ends.findIndex((end) => end < left);
-    if (row < 0) row = ends.length;
-    ends[row] = left + width + room;
+    const row = freeRow(ends, left, left + width + room);
     const top = place.top + room + row * 15 * place.ratio;
     ctx.globalAlpha = 0.8;
     ctx.fillStyle = place.ground;

@@ -3,12 +3,12 @@
 import { element, say } from "../dom.js";
 import { clock, duration, number, withError } from "../words.js";
 import { Compared } from "../plots/compared.js";
-import { conditionsText, whereText } from "../plots/conditions.js";
+import { conditionRows, whereText } from "../plots/conditions.js";
 import { button, fillRows, gently, table, toggle } from "../plots/controls.js";
 import { createEmission } from "../plots/emission.js";
-import { FEATURE_HEADS, featureRow, markOf } from "../plots/features.js";
+import { FEATURE_HEADS, featureRow, markOf, trackOf } from "../plots/features.js";
 import { Plot, nearest } from "../plots/plot.js";
-import { measurable } from "../plots/range.js";
+import { usualRange } from "../plots/range.js";
 import { colour } from "../plots/theme.js";
 
 const OLD_BASELINE_S = 2 * 3600;
@@ -24,7 +24,8 @@ export function createSpectrum(root, page) {
   const why = element("p", { class: "plot-notice", role: "status" });
   const baseline = element("p", { class: "plot-note" });
   const saturated = element("p", { class: "plot-notice" });
-  const conditions = element("p", { class: "plot-note" });
+  const conditions = table("", ["condition", "value"]);
+  const more = element("details", { ontoggle: () => tell() }, element("summary", {}, "All conditions of this spectrum"), conditions.node);
   const features = table("Peaks", FEATURE_HEADS);
   const none = element("p", { class: "plot-note" });
   const place = element("div", { class: "plot-fill" });
@@ -59,7 +60,7 @@ export function createSpectrum(root, page) {
       element("div", { class: "plot-bar" }, hold, log, all, reset),
       why, saturated, place, emission.node),
     element("aside", { class: "plot-side", "aria-label": "What is known of this spectrum" },
-      features.node, none, conditions, baseline, compared.node),
+      features.node, none, baseline, compared.node, more),
   ); // prettier-ignore
 
   // The point of a spectrum; of one on the way to a point the newest that there is.
@@ -98,8 +99,7 @@ export function createSpectrum(root, page) {
       const mark = markOf(live.sections.tracks, feature);
       layers.push(point.index === spectrum?.index ? mark : { ...mark, text: `${mark.text}, point ${point.index + 1}`, colour: () => colour("muted") });
     }
-    const usual = measurable(live.sections.run?.uid, nm, spectrum);
-    plot.show(layers, nm?.length ? (whole ? [nm[0], nm.at(-1)] : usual) : undefined);
+    plot.show(layers, nm?.length ? (whole ? [nm[0], nm.at(-1)] : usualRange(live.sections)) : undefined);
     tell();
   });
 
@@ -109,11 +109,13 @@ export function createSpectrum(root, page) {
     say(what, !spectrum ? "No spectrum yet" : spectrum.index === null ? `On the way to ${whereText(run, spectrum)}` : `Point ${spectrum.index + 1}: ${whereText(run, spectrum)}`);
     say(why, spectrum && !spectrum.absorbance ? `No absorbance: ${spectrum.why || "the reason is not known"}.` : "");
     say(saturated, saturatedText(spectrum));
-    say(conditions, conditionsText(spectrum?.conditions));
+    more.hidden = !spectrum?.conditions?.length;
+    if (more.open) fillRows(conditions.body, conditionRows(spectrum?.conditions));
     say(baseline, baselineText());
     fillRows(features.body, (point?.features ?? []).map((feature) => featureRow(tracks, feature)));
     features.node.hidden = !point?.features?.length;
-    say(features.caption, point ? `Peaks of point ${point.index + 1}, ${whereText(run, point)}` : "Peaks");
+    const final = point?.features?.every((feature) => trackOf(tracks, feature).final);
+    say(features.caption, point ? `Peaks of point ${point.index + 1}, ${whereText(run, point)}${final ? "" : "; so far"}` : "Peaks");
     say(none, noneText(spectrum, point));
     tellAge();
     plot.describe(`Absorbance against wavelength. ${what.textContent}. ${features.body.rows.length} peaks; see the table.`);
