@@ -35,6 +35,7 @@ export class Diameters {
       name: "Diameters by SAXS and by absorption",
       x: "",
       y: "diameter / nm",
+      yLeast: 0.02,
       readOut: (x, y) => {
         const point = this.#nearest(x, y);
         return point ? this.#words(point) : "";

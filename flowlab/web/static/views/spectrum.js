@@ -39,6 +39,7 @@ export function createSpectrum(root, page) {
   const all = toggle("All wavelengths", (on) => {
     whole = on;
     plot.reset();
+    emission.update(whole);
     draw();
   });
   const reset = button("Reset zoom", () => plot.reset(), { disabled: true });
@@ -172,7 +173,7 @@ export function createSpectrum(root, page) {
         draw();
       }
       if (changed.has("baseline")) say(baseline, baselineText());
-      if (changed.has("emission") || changed.has("run")) emission.update();
+      if (changed.has("emission") || changed.has("run")) emission.update(whole);
       if (changed.has("stale")) tellAge();
     },
   };
