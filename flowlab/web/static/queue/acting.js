@@ -9,7 +9,9 @@ export function createOutcome(page) {
   const node = element("p", { class: "q-outcome", hidden: true });
   let number = 0;
   let timer = null;
+  let said = "";
   function tell(kind, text) {
+    said = kind;
     clearTimeout(timer);
     if (kind === "good") timer = setTimeout(() => tell("", ""), KEPT_MS);
     node.hidden = !text;
@@ -20,6 +22,10 @@ export function createOutcome(page) {
   return {
     node,
     tell,
+    // What was asked for has come about, and is seen elsewhere.
+    settle() {
+      if (said === "good") tell("", "");
+    },
     // Returns what the server answered, or null where it refused.
     async act(what, ask, done) {
       const mine = ++number;

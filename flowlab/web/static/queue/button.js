@@ -3,6 +3,7 @@
 import { element } from "../dom.js";
 
 const TOO_QUICK_MS = 400; // the second click of a double one is no answer
+const TOO_SLOW_MS = 15_000; // nor is one of somebody who finds the question there
 
 // Not disabled for the browser: it keeps the focus, and who presses it is told why nothing happens.
 // allow(why) with null, or the reason.
@@ -25,9 +26,10 @@ export function createButton(page, text, press, attributes = {}) {
   };
 }
 
-// One that must be pressed, and then confirmed. Escape, or leaving it, is a no.
+// One that must be pressed, and then confirmed. Escape, leaving it, or waiting is a no.
 export function createTwoStep(page, text, question, yes, press, attributes = {}) {
   let armed = 0;
+  let timer = null;
   const first = createButton(page, text, arm, attributes);
   const confirm = element("button", { type: "button", class: "q-confirm", onclick: confirmed, onkeydown: held }, yes);
   const cancel = element("button", { type: "button", onclick: () => disarm(true) }, "No");
@@ -40,10 +42,12 @@ export function createTwoStep(page, text, question, yes, press, attributes = {})
     first.node.hidden = true;
     asked.hidden = false;
     confirm.focus();
+    timer = setTimeout(() => disarm(false), TOO_SLOW_MS);
     page.say(`${question} Escape: no.`);
   }
   function disarm(focus) {
     if (asked.hidden) return;
+    clearTimeout(timer);
     const had = focus || asked.contains(document.activeElement);
     asked.hidden = true;
     first.node.hidden = false;

@@ -78,6 +78,7 @@ export function createControl(page, plans) {
     const { status } = page.live.sections;
     const facts = status?.facts ?? null;
     const [mark, word, words] = STATES[facts?.state] ?? ["?", facts?.state ?? "not known", ""];
+    if (node.dataset.state !== (facts?.state ?? "unknown")) outcome.settle();
     node.dataset.state = facts?.state ?? "unknown";
     say(sign, mark);
     say(state, word);

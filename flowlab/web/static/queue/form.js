@@ -11,6 +11,12 @@ import { more, summary } from "./schema.js";
 
 const TWICE_MS = 1000; // the second click of a double one queues nothing
 
+// One parameter in each line.
+function jsonOf(value) {
+  const lines = Object.entries(value).map(([name, one]) => `  ${JSON.stringify(name)}: ${JSON.stringify(one)}`);
+  return lines.length > 0 ? `{\n${lines.join(",\n")}\n}` : "{}";
+}
+
 export function createForm(page, plans) {
   const outcome = createOutcome(page);
   const preflight = createPreflight(page);
@@ -18,7 +24,7 @@ export function createForm(page, plans) {
   const about = element("p");
   const rest = element("details", { class: "hint" }, element("summary", {}, "More about it"));
   const place = element("div");
-  const json = element("textarea", { class: "q-wide q-code", rows: 6, readonly: true, "aria-label": "The parameters as JSON" });
+  const json = element("textarea", { class: "q-wide q-code", rows: 5, readonly: true, "aria-label": "The parameters as JSON" });
   const copy = createButton(page, "Copy", copyJson);
   const back = createButton(page, "Queue it", () => queue(null), { class: "main" });
   const front = createButton(page, "Queue it first", () => queue({ index: 0 }), { title: "Before all others that are queued" });
@@ -81,7 +87,7 @@ export function createForm(page, plans) {
     outcome.tell("", "");
     const { value, why } = fields.read();
     preflight.ask(choice.value, why ? null : value, why);
-    json.value = why ? "" : JSON.stringify(value, null, 1);
+    json.value = why ? "" : jsonOf(value);
     json.placeholder = why ? `not filled in: ${why}` : "";
     copy.allow(why ?? null);
     update();

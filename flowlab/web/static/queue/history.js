@@ -40,7 +40,7 @@ export function createHistory(page, plans, again) {
       let row = rows.get(item.item_uid);
       if (!row) rows.set(item.item_uid, (row = createEnded(page, plans, item, outcome, again)));
       if (list.children[index] !== row.node) list.insertBefore(row.node, list.children[index] ?? null);
-      row.update(item, missing);
+      row.update(missing);
     });
   }
   return { node, update };
@@ -70,8 +70,8 @@ function createEnded(page, plans, item, outcome, again) {
     parameters.node,
   ); // prettier-ignore
 
-  function update(now, missing) {
-    parameters.update(now);
+  function update(missing) {
+    parameters.update(item);
     once.allow(null);
     left.allow(missing ?? (uids.length > 0 ? null : "it ended before it began a run; queue it again"));
   }

@@ -44,10 +44,13 @@ export function createInterrupted(page) {
 
   function update(facts) {
     const found = facts?.why?.match(ITEM) ?? null;
-    uid = found ? found[1] : null;
+    // Where its end could not even be recorded, it is still the one that runs.
+    const unrecorded = facts?.state === "interrupted" ? page.live.sections.queue?.running?.item_uid : null;
+    uid = found ? found[1] : (unrecorded ?? null);
     box.hidden = uid === null;
+    if (facts?.running) outcome.settle();
     if (uid === null) return;
-    say(what, facts.why.replace(new RegExp(`; ${ITEM.source}`), "").replaceAll("; ", ";\n"));
+    say(what, (facts.why ?? "Its end could not be recorded.").replace(new RegExp(`; ${ITEM.source}`), "").replaceAll("; ", ";\n"));
     say(safe, `${SAFE[facts.safe] ?? ""} Look at the reactor, and find out what stands in it; then:`);
     const why = roleMissing(page) ?? (page.live.stale ? "the server is not heard" : null);
     seen.allow(why);

@@ -27,9 +27,13 @@ export function createList(page, plans) {
     because, outcome.node, none, list,
   ); // prettier-ignore
 
+  let state = null;
+
   function update() {
     const { status, queue } = page.live.sections;
     const facts = status?.facts ?? null;
+    if (facts?.state !== state) outcome.settle();
+    state = facts?.state;
     const items = queue?.items ?? [];
     const missing = roleMissing(page) ?? (page.live.stale ? "the server is not heard" : null);
     const silent = missing ?? (facts === null ? "the daemon does not answer" : null);
@@ -86,10 +90,11 @@ function createRow(page, plans, uid, outcome) {
   const heading = element("strong", { class: "q-name" });
   const who = element("span", { class: "q-small" });
   const parameters = createParameters(plans);
+  const moves = element("span", { class: "q-moves", role: "group" }, first.node, up.node, down.node, last.node, out.node);
   const node = element(
     "li",
     { title: uid },
-    element("div", { class: "q-row" }, element("span", {}, heading, " ", who), element("span", { class: "q-moves" }, first.node, up.node, down.node, last.node, out.node)),
+    element("div", { class: "q-row" }, element("span", {}, heading, " ", who), moves),
     parameters.node,
   );
 
@@ -98,6 +103,7 @@ function createRow(page, plans, uid, outcome) {
     place = index;
     count = all;
     say(heading, item.name);
+    moves.setAttribute("aria-label", `${item.name}, place ${index + 1} of ${count}`);
     const from = item.resumes?.first_point;
     say(who, [item.user ? `by ${item.user}` : "", from ? `goes on behind the ${from} points of an earlier run` : ""].filter(Boolean).join(", "));
     parameters.update(item);

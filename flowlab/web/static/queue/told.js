@@ -52,7 +52,7 @@ export function unusualInWords(parameters, root) {
   return told.map(({ title, words }) => `${title} ${words}`).join(" · ") || "all as usual";
 }
 
-// What a plan would do at most: [what, how much] each. Temperatures are told in the steps' words only.
+// What a plan would do at most: [what, how much, whether that is long] each. Temperatures are told in the steps' words only.
 export function preflightInWords({ steps, total, available_ml: available }, speed = 1) {
   const temperatures = steps.flatMap(({ does }) => [...does.matchAll(/(-?[\d.]+) °C/g)].map((match) => Number(match[1])));
   const settings = steps.filter(({ does }) => does.startsWith("go to")).length;
@@ -65,7 +65,7 @@ export function preflightInWords({ steps, total, available_ml: available }, spee
     ["Time", `at most ${duration(total.seconds_at_most)}${speed > 1 ? `; simulated ${plain(speed)} times as fast, ${duration(total.seconds_at_most / speed)}` : ""}`],
     ["Reactor", settings > 0 ? `set ${counted(settings, "time")}, a blank's included` : "not set"],
     ["Measured", taken.length > 0 ? `at most ${taken.join(", ")}` : "nothing"],
-    ["Reagents", used.length > 0 ? `at most ${used.join(", ")}` : "none"],
     ["Hottest", temperatures.length > 0 ? `${plain(Math.max(...temperatures))} °C` : "nothing is heated"],
+    ["Reagents", used.length > 0 ? `at most ${used.join(", ")}` : "none", "long"],
   ];
 }

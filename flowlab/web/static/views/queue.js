@@ -8,7 +8,6 @@ import { createList } from "../queue/list.js";
 import { Plans } from "../queue/plans.js";
 
 export function createQueue(root, page) {
-  document.head.append(element("link", { rel: "stylesheet", href: "/static/queue.css" }));
   const plans = new Plans(() => {
     form.refresh();
     update(new Set(["status", "queue"]));
