@@ -12,7 +12,7 @@ const STATES = {
   starting: ["…", "starting", "The instrument is made safe and its devices are connected. Wait."],
   idle: ["○", "idle", "No plan runs."],
   running: ["▶", "running", ""],
-  paused: ["Ⅱ", "paused", "The reactor is as hot as it was, and flows. A pause that is longer than the limit (15 min, unless the instrument file says otherwise) ends in an abort."],
+  paused: ["Ⅱ", "paused", "Ovens and pumps go on as they were: a reactor that was hot is hot, and flows. A pause that is longer than the limit (15 min, unless the instrument file says otherwise) ends in an abort."],
   interrupted: ["!", "interrupted", "A plan came to an end that nobody saw. Nothing begins before that is acknowledged."],
   unsafe: ["!", "NOT SAFE", "It is not known that the instrument is safe; nothing begins. Go there: heater supplies off, pumps stopped, shutter closed."],
   stopping: ["…", "stopping", "What runs is aborted, the instrument made safe, the processes end."],
@@ -27,7 +27,7 @@ const ACTIONS = [
   },
   {
     name: "Pause now", path: "pause", body: { deferred: false }, in: ["running"], ends: true,
-    does: "Waits where it is, ovens and pumps as they are. The point that is being measured is begun again when it goes on.",
+    does: "Waits where it is, ovens and pumps as they are. Resumed, it begins this point again; a plan without points, all of it.",
     done: "asked for",
   },
   {

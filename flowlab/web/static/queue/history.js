@@ -10,11 +10,11 @@ import { createParameters } from "./parameters.js";
 const MOST = 50;
 const ENDS = {
   completed: ["✓", "good", "completed"],
-  stopped: ["■", "", "stopped by somebody"],
+  stopped: ["■", "", "stopped"],
   aborted: ["✗", "bad", "aborted"],
-  halted: ["✗", "bad", "halted, without clean-up"],
+  halted: ["✗", "bad", "halted"],
   failed: ["✗", "bad", "failed"],
-  interrupted: ["!", "bad", "interrupted: nobody saw its end"],
+  interrupted: ["!", "bad", "interrupted"],
 };
 
 export function createHistory(page, plans, again) {

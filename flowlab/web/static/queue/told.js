@@ -57,13 +57,13 @@ export function preflightInWords({ steps, total, available_ml: available }, spee
   const temperatures = steps.flatMap(({ does }) => [...does.matchAll(/(-?[\d.]+) °C/g)].map((match) => Number(match[1])));
   const settings = steps.filter(({ does }) => does.startsWith("go to")).length;
   const taken = Object.entries(total.takes_at_most).map(([what, count]) => counted(count, what, what === "spectrum" ? "spectra" : `${what}s`));
-  const used = Object.entries(total.volumes_ml_at_most).map(([reagent, ml]) => {
+  const used = Object.entries(total.volumes_ml_at_most).filter(([, ml]) => ml > 0).map(([reagent, ml]) => {
     const of = reagent in available ? ` of ${plain(available[reagent])}` : "";
     return `${reagent} ${ml.toFixed(1)}${of} mL`;
   });
   return [
-    ["Time", `at most ${duration(total.seconds_at_most)}${speed > 1 ? `; simulated ${plain(speed)} times as fast, ${duration(total.seconds_at_most / speed)}` : ""}`],
-    ["Reactor", settings > 0 ? `set ${counted(settings, "time")}, a blank's included` : "not set"],
+    ["Time", `at most ${duration(total.seconds_at_most)}${total.seconds_at_most > speed && speed > 1 ? `; simulated ${plain(speed)} times as fast, ${duration(total.seconds_at_most / speed)}` : ""}`],
+    ["Reactor", settings > 0 ? `set ${settings === 1 ? "once" : `${settings} times`}` : "not set"],
     ["Measured", taken.length > 0 ? `at most ${taken.join(", ")}` : "nothing"],
     ["Hottest", temperatures.length > 0 ? `${plain(Math.max(...temperatures))} °C` : "nothing is heated"],
     ["Reagents", used.length > 0 ? `at most ${used.join(", ")}` : "none", "long"],
