@@ -42,12 +42,18 @@ export function createOutcome(page) {
   };
 }
 
+// Why what is shown is not what is the case, or null.
+export function unheard(page) {
+  if (page.live.stale) return "the server is not heard";
+  return page.live.sections.status?.facts ? null : "the daemon does not answer";
+}
+
 // Whether it is the role that is missing: that is told once, above, and not beside each button.
 export function looksOn(page, role = "operator") {
   return page.live.who?.control && roleMissing(page, role) !== null;
 }
 
-// Why whoever looks may not do something, or null: the role that it needs, a server that is not heard.
+// Why whoever looks may not do something, or null.
 const ROLES = ["viewer", "operator", "admin"];
 export function roleMissing(page, role = "operator") {
   const who = page.live.who;

@@ -10,7 +10,11 @@ const TOO_SLOW_MS = 15_000; // nor is one of somebody who finds the question the
 export function createButton(page, text, press, attributes = {}) {
   let why = null;
   const name = attributes["aria-label"] ?? text;
-  const node = element("button", { type: "button", ...attributes, onclick: () => (why === null ? press() : page.say(`${name}: ${why}`)) }, text);
+  const node = element(
+    "button",
+    { type: "button", ...attributes, onclick: () => (why === null ? press() : page.say(`${name}: ${why}`)) },
+    text,
+  );
   const usual = attributes.title ?? "";
   return {
     node,
@@ -33,7 +37,14 @@ export function createTwoStep(page, text, question, yes, press, attributes = {})
   const first = createButton(page, text, arm, attributes);
   const confirm = element("button", { type: "button", class: "q-confirm", onclick: confirmed, onkeydown: held }, yes);
   const cancel = element("button", { type: "button", onclick: () => disarm(true) }, "No");
-  const asked = element("span", { class: "q-asked", role: "group", "aria-label": question, hidden: true, onkeydown: escape, onfocusout: left });
+  const asked = element("span", {
+    class: "q-asked",
+    role: "group",
+    "aria-label": question,
+    hidden: true,
+    onkeydown: escape,
+    onfocusout: left,
+  });
   asked.append(element("strong", {}, question), " ", confirm, " ", cancel);
   const node = element("span", { class: "q-twostep" }, first.node, asked);
 
