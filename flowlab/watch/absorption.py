@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.analysis.absorbance import Baseline, Counts, absorbance, tidy
-from flowlab.watch.sections import Sections, known
+from flowlab.watch.sections import Sections, known, shown
 
 #: Spectra that are kept to be compared with, newest: 16 MB.
 _MOST_KEPT = 1000
@@ -72,7 +72,7 @@ class Absorption:
             self._take_baseline(run_uid, name, counts, doc)
             return
         if name == "primary":
-            scalars = {key: known(value) for key, value in data.items() if _is_number(value) and _PLUG not in key}
+            scalars = {key: shown(value) for key, value in data.items() if _is_number(value) and _PLUG not in key}
             self._conditions[doc["uid"]] = {key: value for key, value in scalars.items() if value is not None}
         spectrum, why = self._absorbance(run_uid, counts)
         if spectrum is not None and name == "primary":
@@ -106,7 +106,7 @@ class Absorption:
     ) -> None:
         data = doc["data"]
         slow, fast = (known(data.get(axis)) for axis in (self._axes[0], self._axes[-1]))
-        shown = {
+        told = {
             "uid": doc["uid"],
             "index": None,
             "stream": name,
@@ -126,9 +126,9 @@ class Absorption:
             ],
         }
         if name == "primary":
-            shown["index"] = int(doc["seq_num"]) - 1
+            told["index"] = int(doc["seq_num"]) - 1
             self._count = int(doc["seq_num"])
-        self._sections.set("spectrum", shown)
+        self._sections.set("spectrum", told)
 
     def take_spectrum_result(self, index: int, doc: dict[str, Any]) -> dict[str, Any]:
         """What the analysis says of a point; returns what is shown of it."""
@@ -139,12 +139,12 @@ class Absorption:
             "index": index,
             "uid": str(data["spectrum_event"]),
             "time": doc["time"],
-            **{key: known(data.get(key)) for key in _POINT},
+            **{key: shown(data.get(key)) for key in _POINT},
             "usable": bool(data["usable"]),
             "why": str(data["why"]) or None,
             "conditions": self._conditions.get(str(data["spectrum_event"]), {}),
             "features": [
-                {**{name: known(of[i]) for name, of in zip(_FEATURE, numbers, strict=True)}, "track": track}
+                {**{name: shown(of[i]) for name, of in zip(_FEATURE, numbers, strict=True)}, "track": track}
                 for i, track in enumerate(tracks)
             ],
         }
