@@ -38,7 +38,8 @@ def show(watched: Watched, console: Console) -> None:
     with _pressed() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
         while pressed(_DRAW_EVERY_S) not in ("q", "Q"):
             width, height = console.size
-            picture = _drawn(watched, width, height, "q ends it" if sys.stdin.isatty() else "")
+            hints = ["" if watched.settled else "looking…", "q ends it" if sys.stdin.isatty() else ""]
+            picture = _drawn(watched, width, height, "  ".join(filter(None, hints)))
             picture.no_wrap, picture.overflow = True, "crop"
             live.update(picture, refresh=True)
 

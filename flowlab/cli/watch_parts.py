@@ -21,10 +21,11 @@ _PLACES = {
 def gauges(readings: dict[str, Any] | None, now: float, width: int, rows: int | None) -> list[Text]:
     """What the instrument says, a gauge a line, by places; what is old stands in parentheses, with its age.
 
-    Where there are more than there are rows, those that are well are left out first, the last of them first.
+    Where there are more than rows, those that say nothing are left out first, and none that is beyond a limit before
+    all others; the last of them first.
     """
     if readings is None:
-        return wrapped("nothing is heard of the gauges", width, 2, "dim")
+        return wrapped("nothing is heard of the gauges yet", width, 2, "dim")
     shown = list(readings["gauges"])
     if not shown:
         return wrapped("the instrument file has no gauges", width, 2, "dim")
@@ -32,8 +33,8 @@ def gauges(readings: dict[str, Any] | None, now: float, width: int, rows: int | 
     left_out = 0
     if rows is not None and len(shown) > rows:
         left_out = len(shown) - rows + 1
-        well = [gauge for gauge in shown if not _complaint(gauge)]
-        gone = [id(gauge) for gauge in (well[::-1] + shown[::-1])[:left_out]]
+        least_first = sorted(shown[::-1], key=lambda gauge: (_beyond(gauge) is not None, gauge["value"] is not None))
+        gone = [id(gauge) for gauge in least_first[:left_out]]
         shown = [gauge for gauge in shown if id(gauge) not in gone]
     lines: list[Text] = []
     before = None
@@ -49,17 +50,17 @@ def gauges(readings: dict[str, Any] | None, now: float, width: int, rows: int | 
 def _gauge(gauge: dict[str, Any], head: str, now: float, silent: bool, width: int) -> Text:
     age = max(0.0, now - gauge["at"])
     old = silent or age > _READ_S
-    complaint = _complaint(gauge)
+    beyond = _beyond(gauge)
     unit = f" {gauge['units']}" if gauge["units"] and gauge["value"] is not None else ""
     value = f"{number(gauge['value'])}{unit}"
-    said = Text(f"({value})" if old else f"{'!' if complaint else ''}{value}", "dim" if old else "bold")
-    if complaint and not old:
+    said = Text(f"({value})" if old else f"{'!' if beyond else ''}{value}", "dim" if old else "bold")
+    if beyond and not old:
         said.stylize("red")
     label = 19 if width > 52 else 13
     line = Text.assemble((f"{head:<{_PLACE}}", "dim"), fitted(Text(gauge["label"]), label), " ")
     line.append_text(fitted(said, max(_VALUE, len(said))))
-    urgent = ", ".join(filter(None, [f"{duration(age)} ago" if old else "", complaint]))
-    line.append(f" {urgent}" if urgent else "", "dim" if old else "red")
+    urgent = ", ".join(filter(None, [f"{duration(age)} ago" if old else "", beyond, gauge["why"]]))
+    line.append(f" {urgent}" if urgent else "", "red" if beyond and not old else "dim")
     for words in _more(gauge):  # what is told first is what matters most
         words = f"{', ' if urgent else ' '}{words}"
         if len(line) + len(words) <= width:
@@ -74,7 +75,7 @@ def _more(gauge: dict[str, Any]) -> list[str]:
     if gauge["setpoint"] is not None:
         told.append(f"asked {gauge['setpoint']:g}")
     if gauge["left"] is not None:
-        told.append(f"{gauge['left']:.3g} {gauge['left_units'] or ''}".rstrip() + " left")
+        told.append(f"{gauge['left']:.4g} {gauge['left_units'] or ''}".rstrip() + " left")
     told += [f"trips {name[6:]} {gauge[name]:g}" for name in ("trips_below", "trips_above") if gauge[name] is not None]
     if gauge["low"] is not None or gauge["high"] is not None:
         low, high = ("" if gauge[name] is None else f"{gauge[name]:g}" for name in ("low", "high"))
@@ -82,19 +83,19 @@ def _more(gauge: dict[str, Any]) -> list[str]:
     return told
 
 
-def _complaint(gauge: dict[str, Any]) -> str | None:
-    """What is not well with a gauge: why it says nothing, or the interlock's limit that it is beyond."""
+def _beyond(gauge: dict[str, Any]) -> str | None:
+    """The interlock's limit that a gauge is beyond."""
     value = gauge["value"]
     if isinstance(value, int | float) and not isinstance(value, bool):
         for name, sign in (("trips_above", 1), ("trips_below", -1)):
             limit = gauge[name]
             if limit is not None and sign * value > sign * limit:
-                return f"{name[6:]} {number(limit)}"
-    return gauge["why"]
+                return f"{name[6:]} {limit:g}"
+    return None
 
 
-def findings(sections: dict[str, Any], width: int) -> list[Text]:
-    """What the analysis says of the newest point: verdict, exciton, diameter, peaks; frames and emission, too."""
+def findings(sections: dict[str, Any], width: int, peaks: int = 100) -> list[Text]:
+    """What the analysis says of the newest point: verdict, exciton, diameter, so many peaks; frames and emission."""
     run, points = sections.get("run"), sections["points"]["items"]
     if run is None:
         return wrapped("no run is shown yet", width, 2, "dim")
@@ -106,7 +107,7 @@ def findings(sections: dict[str, Any], width: int) -> list[Text]:
         said = point["verdict"] if point["usable"] else f"cannot be used: {point['why']}"
         lines += wrapped(said or "nothing is said of it", width, 3, "" if point["usable"] else "yellow")
         lines += _size(point, width)
-        lines += _features(point["features"], sections["tracks"], width)
+        lines += _features(point["features"], sections["tracks"], width, peaks)
     for name, finding in (("saxs", "finding"), ("emission", "emission")):
         if (found := sections.get(name)) is not None:
             words = found[finding] if found["usable"] else f"cannot be used: {found['why']}"
@@ -127,15 +128,19 @@ def _size(point: dict[str, Any], width: int) -> list[Text]:
     return lines
 
 
-def _features(features: list[dict[str, Any]], tracks: dict[str, Any], width: int) -> list[Text]:
+def _features(features: list[dict[str, Any]], tracks: dict[str, Any], width: int, most: int) -> list[Text]:
+    nothing = {"kind": "unknown", "family": None, "probability": None}
+    judged = [(feature, tracks.get(str(feature["track"]), nothing)) for feature in features]
+    judged.sort(key=lambda each: (each[1]["kind"] == "unknown", -(each[1]["probability"] or 0.0)))
     lines = []
-    for feature in sorted(features, key=lambda feature: feature["wavelength_nm"] or 0.0):
-        track = tracks.get(str(feature["track"]), {"kind": "unknown", "family": None, "probability": None})
+    for feature, track in sorted(judged[:most], key=lambda each: each[0]["wavelength_nm"] or 0.0):
         sign, what, how, style = KINDS[track["kind"]]
         sure = "" if track["probability"] is None else f"{100 * track['probability']:.0f} % "
         at = with_error(feature["wavelength_nm"], feature["wavelength_err_nm"])
         name = ", ".join(filter(None, [track["family"] or what, how]))
         lines.append(fitted(Text.assemble((f"{sign} ", style), f"{at:<12} {sure}{name}"), width))
+    if len(judged) > most:
+        lines.append(fitted(Text(f"  {len(judged) - most} more peaks, less sure", "dim"), width))
     return lines
 
 

@@ -59,9 +59,12 @@ def spectrum(sections: dict[str, Any], width: int, rows: int) -> list[Text]:
     if axis is None or newest is None or newest["absorbance"] is None or rows < 4:
         return []
     wavelength, absorbance = np.asarray(axis["wavelength_nm"], float), np.asarray(newest["absorbance"], float)
-    point = next((p for p in reversed(sections["points"]["items"]) if p["uid"] == newest["uid"]), None)
-    features = [] if point is None else [f for f in point["features"] if f["wavelength_nm"] is not None]
-    inside = _around(wavelength, np.isfinite(absorbance), [f["wavelength_nm"] for f in features])
+    analysed = [p for p in sections["points"]["items"] if p["features"]][-1:]
+    peaks = [f["wavelength_nm"] for p in analysed for f in p["features"] if f["wavelength_nm"] is not None]
+    features = [
+        f for p in analysed if p["uid"] == newest["uid"] for f in p["features"] if f["wavelength_nm"] is not None
+    ]
+    inside = _around(wavelength, np.isfinite(absorbance), peaks)
     drawn = curve(wavelength[inside], absorbance[inside], width, rows - 2)
     if drawn is None:
         return []
@@ -73,8 +76,12 @@ def spectrum(sections: dict[str, Any], width: int, rows: int) -> list[Text]:
         if 0 <= column < width:
             sign, _, _, style = KINDS[sections["tracks"].get(str(feature["track"]), {"kind": "unknown"})["kind"]]
             signs = Text.assemble(signs[:column], (sign, style), signs[column + 1 :])
-    scale = f"{first:.0f} nm{f'absorbance {low:.2f}…{high:.2f}':^{max(0, width - 12)}}{last:.0f} nm"
+    scale = f"{first:.0f} nm{f'absorbance {_tidy(low)}…{_tidy(high)}':^{max(0, width - 12)}}{last:.0f} nm"
     return [*map(Text, lines), signs, fitted(Text(scale, "dim"), width)]
+
+
+def _tidy(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _around(wavelength: Any, known: Any, peaks: list[float]) -> Any:
@@ -110,7 +117,7 @@ def cluster_map(points: list[dict[str, Any]], axes: list[dict[str, Any]], width:
         newest = "reverse" if point is placed[-1] else ""
         lines[point["panel"]][column_of[point["coordinate"]]] = Text(_level(point, highest).rjust(cell), newest)
     slow, fast = axes[0], axes[-1]
-    legend = f"band of the cluster{f', 9: {highest:.2g}' if highest else ''}, . none, x unusable"
+    legend = f"cluster{f' 9={highest:.2g}' if highest else ''} .=no x=unusable"
     head = f"{slow['symbol']} ↓ {fast['symbol']} → {across[0]:g}…{across[-1]:g} {fast['unit']}"
     told = [Text.assemble((f"{panel:>{labels}g} ", "dim"), *lines[panel]) for panel in sorted(panels)]
     return [fitted(Text(legend), width), fitted(Text(head, "dim"), width), *told]
@@ -122,6 +129,6 @@ def _seen(point: dict[str, Any]) -> bool:
 
 
 def _level(point: dict[str, Any], highest: float) -> str:
-    if not point["usable"] or point["cluster_height"] is None:
+    if not point["usable"]:
         return "x"
     return str(max(1, round(_LEVELS * point["cluster_height"] / highest))) if _seen(point) else "."

@@ -20,6 +20,7 @@ _SAFE = {
     False: ("NOT SAFE", "bold white on red"),
 }
 _LEAST_PLOT, _MOST_PLOT = 5, 14
+_ENDED = {"success": "which ended well", "abort": "which was aborted", "fail": "which failed"}
 
 
 def screen(
@@ -109,8 +110,8 @@ def _doing(sections: dict[str, Any], facts: dict[str, Any], now: float, stale: b
     else:
         told.append("no plan runs")
         if run is not None:
-            ended = "" if run["stopped"] is None else f", {run['stopped']['exit_status']}"
-            told.append(f"last {run['plan']}{ended}")
+            ended = "" if run["stopped"] is None else f", {_ENDED.get(run['stopped']['exit_status'], 'which ended')}"
+            told.append(f"the last was {run['plan']}{ended}")
     return "; ".join(filter(None, [*told, f"{facts['queue']} in the queue"]))
 
 
@@ -152,7 +153,7 @@ def _body(sections: dict[str, Any], now: float, width: int, rows: int) -> list[T
 
 def _results(sections: dict[str, Any], width: int, rows: int) -> list[Text]:
     """In one column: what was found, then what there is room for of the window, the map and the spectrum."""
-    lines = watch_parts.findings(sections, width)[:rows]
+    lines = watch_parts.findings(sections, width, max(3, rows - 16))[:rows]
     window = watch_parts.window(sections, width)
     if len(lines) + len(window) <= rows:
         lines += window

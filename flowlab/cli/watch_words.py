@@ -26,10 +26,11 @@ def number(value: Any) -> str:
         return "yes" if value else "no"
     if not isinstance(value, int | float):
         return str(value)
-    if value and not _SMALL <= abs(value) < _LARGE:
+    if not value:
+        return "0"
+    if not _SMALL <= abs(value) < _LARGE:
         return f"{value:.3g}"
-    digits = 3 if not value else min(3, max(0, 3 - math.floor(math.log10(abs(value)))))
-    return f"{value:.{digits}f}"
+    return f"{value:.{min(3, max(0, 3 - math.floor(math.log10(abs(value)))))}f}"
 
 
 def with_error(value: float | None, err: float | None, unit: str = "") -> str:

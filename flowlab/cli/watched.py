@@ -69,10 +69,15 @@ class Watched:
         """Seconds since the daemon answered last."""
         return time.monotonic() - self._heard
 
+    @property
+    def settled(self) -> bool:
+        """Whether what there was already is known."""
+        return self._settled.is_set()
+
     def settle(self) -> None:
         """Wait until what there is already is known, as far as that comes within a few seconds."""
-        end = time.monotonic() + _GAUGES_WITHIN_S
         self._settled.wait(_SETTLED_WITHIN_S)
+        end = time.monotonic() + _GAUGES_WITHIN_S
         while self._sections["readings"] is None and time.monotonic() < end:
             self._over.wait(_STEP_S)
 
@@ -89,7 +94,7 @@ class Watched:
                 self._facts = ask(self._control, "flowlab_status", limit_s=_ANSWER_WITHIN_S)["status"]
                 self._lost, self._heard = None, time.monotonic()
             except FlowlabError as error:
-                self._lost = str(error)
+                self._lost = str(error).partition("; ")[0]  # what is to be done is not the viewer's to do
 
     def _follow(self) -> None:
         """Keep the picture new; of a daemon that was started again, begin anew."""
