@@ -33,9 +33,11 @@ def gauges(readings: dict[str, Any] | None, now: float, width: int, rows: int | 
     left_out = 0
     if rows is not None and len(shown) > rows:
         left_out = len(shown) - rows + 1
-        least_first = sorted(shown[::-1], key=lambda gauge: (_beyond(gauge) is not None, gauge["value"] is not None))
-        gone = [id(gauge) for gauge in least_first[:left_out]]
-        shown = [gauge for gauge in shown if id(gauge) not in gone]
+        least_first = sorted(
+            enumerate(shown), key=lambda each: (bool(_beyond(each[1])), each[1]["value"] is not None, -each[0])
+        )
+        gone = [at for at, _ in least_first[:left_out]]
+        shown = [gauge for at, gauge in enumerate(shown) if at not in gone]
     lines: list[Text] = []
     before = None
     for gauge in shown:
