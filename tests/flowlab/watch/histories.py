@@ -1,4 +1,4 @@
-"""What a picture hears of made-up runs: their documents, and those of their analysis, as they are read from journals."""
+"""What a picture hears of made-up runs: their documents, and those of their analysis, read from journals."""
 
 from collections.abc import Iterable
 from functools import partial

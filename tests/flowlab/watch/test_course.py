@@ -94,7 +94,7 @@ def test_the_facts_of_a_run_are_those_of_its_start_document():
     assert [axis["key"] for axis in facts["axes"]] == axes
     assert [axis["unit"] for axis in facts["axes"]] == ["°C", "°C"]
     assert (facts["kinds"], facts["simulated"], facts["material"]) == (["absorbance", "saxs"], True, "CdSe")
-    assert {"name": "CdSe-437", "wavelength_nm": pytest.approx(437, abs=3)} in facts["families"]
+    assert {"name": "CdSe-437", "wavelength_nm": pytest.approx(437, abs=3), "accumulates": True} in facts["families"]
     assert (facts["uid"], facts["plan"], facts["started"], facts["stopped"]) == ("run", "scan", 1000.0, None)
     assert facts["parameters"] == {"a": 1}
 

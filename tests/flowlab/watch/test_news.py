@@ -87,7 +87,12 @@ def test_an_interlock_is_told_when_it_trips_and_not_each_second(news, sections):
     def readings(**tripped):
         return {"interlocks": [{"name": name, "action": name, "tripped": why} for name, why in tripped.items()]}
 
-    seen = [None, readings(safe=None, stop=None), readings(safe="too hot", stop="low"), readings(safe="too hot", stop="low")]
+    seen = [
+        None,
+        readings(safe=None, stop=None),
+        readings(safe="too hot", stop="low"),
+        readings(safe="too hot", stop="low"),
+    ]
     for before, now in zip([None, *seen], [*seen, None], strict=True):
         news.readings(before, now)
     assert lines(sections) == [("alarm", "interlock safe: too hot"), ("warning", "interlock stop: low")]
