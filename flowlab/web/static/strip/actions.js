@@ -88,11 +88,12 @@ export function createPauseButton(page, tell, ask) {
       ask(why);
       return;
     }
+    const goOn = paused;
     try {
-      await post(paused ? "resume" : "pause");
-      tell("notice", paused ? "It goes on from the last checkpoint." : "It pauses at its next checkpoint, as hot as it is.");
+      await post(goOn ? "resume" : "pause");
+      tell("notice", goOn ? "It goes on from the last checkpoint." : "It pauses at its next checkpoint, as hot as it is.");
     } catch (error) {
-      tell("alarm", `${paused ? "Resume" : "Pause"}: ${error.message}`);
+      tell("alarm", `${goOn ? "Resume" : "Pause"}: ${error.message}`);
     }
   }
 

@@ -16,6 +16,9 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
   const facts = status?.facts;
   if (!facts) return say("unknown", "Not known yet", "the daemon has not been heard yet");
   if (facts.safe === false || facts.state === "unsafe") return say("alarm", "NOT SAFE", ...unsafe(facts.why));
+  if (facts.running && readings?.interlocks.some(({ action, tripped }) => tripped && action !== "hold")) {
+    return say("alarm", hotAndFlowing(readings), "an interlock has tripped: the plan is aborted, then all is made safe");
+  }
   switch (facts.state) {
     case "running":
       return say("notice", hotAndFlowing(readings), "normal while a plan runs");
@@ -116,7 +119,7 @@ export function accumulation({ window, run }) {
     if (!sought) return { ...say("unknown", `${window.family}: not known yet`, open), aside };
     return { ...say("plain", `${window.family} not found${soFar}`, sought, open), aside };
   }
-  const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)}…${trim(window.high)}`;
+  const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)}…\u2060${trim(window.high)}`;
   const edges = [["begins", "lower"], ["ends", "upper"]]
     .filter(([, side]) => known(window[`${side}_edge`]))
     .map(([verb, side]) => `${verb} ${withError(window[`${side}_edge`], window[`${side}_edge_err`])}`)
@@ -129,7 +132,9 @@ export function remaining({ status, run }, now_s) {
   const running = status?.facts?.running;
   if (status?.lost) return say("unknown", "Not known");
   if (!running) return say("plain", "Nothing runs", run ? ending(run) : null);
-  const eta = run?.uid === running.run_uid ? run.eta : null;
+  const shown = run?.uid === running.run_uid ? run : null;
+  if (shown?.stopped) return say("plain", "Ending", "its run has ended");
+  const eta = shown?.eta;
   if (!known(eta?.seconds)) return say("unknown", "Not known yet", eta?.why ?? "the run has just begun");
   if (status.facts.state === "paused") return say("warning", `About ${duration(eta.seconds)}`, "once it goes on");
   const end_s = (eta.as_of ?? now_s) + eta.seconds;
@@ -150,7 +155,7 @@ export function alarms({ stale, silence_s, status, readings }) {
   if (state === "interrupted") lines.push(["alarm", `To be acknowledged: ${why ?? "a plan was interrupted"}`, true]);
   for (const { name, action, tripped } of readings?.interlocks ?? []) {
     if (!tripped) continue;
-    const ack = `Nothing begins until it is acknowledged: flowlab interlocks --ack ${name}`;
+    const ack = `Until it is acknowledged nothing begins: flowlab interlocks --ack ${name}`;
     if (action === "hold") lines.push(["warning", `Hold: ${words(name)}: ${tripped}. Exposures wait.`, false]);
     else lines.push(["alarm", `Interlock tripped: ${words(name)}: ${tripped}. ${ack}`, true]);
   }
