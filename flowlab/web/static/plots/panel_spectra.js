@@ -95,7 +95,7 @@ export class PanelSpectra {
     const { items, wavelength_nm: nm, why } = this.#stored;
     const scale = scaleOf(items.map((item) => item.coordinate));
     const { fast } = axesOf(run);
-    say(this.#said, why ? `Stored spectra cannot be had: ${why}.` : items.length ? "" : "No spectra in this panel yet.");
+    say(this.#said, why ? `Stored spectra cannot be had: ${why}.` : items.length ? "" : this.#stored.fetching ? "Fetching its spectra …" : "No spectra in this panel yet.");
     this.#bar.node.hidden = items.length === 0;
     this.#bar.show(fast.name, plain(scale.low), `${plain(scale.high)} ${fast.unit}`);
     if (!nm) return this.#plot.show([], [350, 700]);
