@@ -2,6 +2,7 @@
 
 const SILENT_MS = 2000; // the server says something each second
 const AGAIN_MS = 500;
+const NOT_ALLOWED = 1008; // trying again would not help; it would where there are too many viewers
 const GIVEN_UP_MS = 5000; // a connection on which so long nothing came is cut somewhere, whoever has not noticed
 
 // A message: see docs/page.md.
@@ -77,12 +78,13 @@ export class Live extends EventTarget {
     socket.onmessage = (message) => {
       if (socket === this.#socket) this.#take(decode(message.data));
     };
-    socket.onclose = () => {
-      if (socket !== this.#socket || this.refused) return;
+    socket.onclose = ({ code }) => {
+      if (socket !== this.#socket || (this.refused && code === NOT_ALLOWED)) return;
       this.#watch();
+      const wait_ms = this.refused ? GIVEN_UP_MS : AGAIN_MS;
       setTimeout(() => {
-        if (socket === this.#socket) this.#connect();
-      }, AGAIN_MS);
+        if (socket === this.#socket) this.reconnect(this.#token);
+      }, wait_ms);
     };
   }
 
