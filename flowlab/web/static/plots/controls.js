@@ -48,8 +48,16 @@ export function fillRows(body, rows) {
 export function table(caption, heads) {
   const body = element("tbody");
   const named = element("caption", {}, caption);
-  const head = element("tr", {}, heads.map((text) => element("th", { scope: "col" }, text)));
-  return { node: element("table", { class: "plot-table" }, named, element("thead", {}, head), body), body, caption: named };
+  const head = element(
+    "tr",
+    {},
+    heads.map((text) => element("th", { scope: "col" }, text)),
+  );
+  return {
+    node: element("table", { class: "plot-table" }, named, element("thead", {}, head), body),
+    body,
+    caption: named,
+  };
 }
 
 // Calls draw as often as it is wanted, but so seldom that it takes no more than a fifth of the time: some ten times a

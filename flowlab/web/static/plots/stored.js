@@ -63,7 +63,8 @@ export class Stored {
         const newer = this.items.filter((item) => !found.items.some(({ index }) => index === item.index));
         this.items = [...found.items, ...newer].sort((a, b) => a.index - b.index).slice(-MOST);
         const have = new Set(this.items.map(({ index }) => index));
-        for (const { index } of wanted) if (!have.has(index)) this.#absent.set(index, (this.#absent.get(index) ?? 0) + 1);
+        for (const { index } of wanted)
+          if (!have.has(index)) this.#absent.set(index, (this.#absent.get(index) ?? 0) + 1);
       }
     } catch (error) {
       this.why = error.message;
