@@ -118,7 +118,7 @@ export class PanelSpectra {
       }); // prettier-ignore
     }
     layers.sort((a, b) => Number(a.chosen ?? false) - Number(b.chosen ?? false));
-    this.#plot.nameAxes("wavelength / nm", this.#offset ? "absorbance, each above the one before" : "absorbance");
+    this.#plot.nameAxes("wavelength / nm", this.#offset ? "absorbance, lifted" : "absorbance");
     this.#plot.describe(
       `Absorption spectra of ${panelText(run, panel)}, ${items.length} of them, coloured by ${fast.name}.`,
     );
