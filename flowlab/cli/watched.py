@@ -16,7 +16,7 @@ _ASK_EVERY_S, _ANSWER_WITHIN_S = 0.5, 1.5
 #: Who asks for one picture waits so long for what the journals and the gauges have to say.
 _SETTLED_WITHIN_S, _GAUGES_WITHIN_S = 10.0, 2.0
 _STEP_S = 0.2
-_NOTHING: dict[str, Any] = {
+NOTHING: dict[str, Any] = {
     **dict.fromkeys(("queue", "readings", "run", "axis", "spectrum", "window", "emission", "saxs", "frame")),
     **{name: {"from": 0, "items": []} for name in ("points", "saxs_points", "log")},
     "baseline": {"dark": None, "reference": None},
@@ -40,7 +40,7 @@ class Watched:
         self._control = control
         self._facts, self._lost, self._heard = facts, None, time.monotonic()
         self._with_frames = frames
-        self._sections = _NOTHING
+        self._sections = NOTHING
         self._over, self._settled = threading.Event(), threading.Event()
         self._failed: Exception | None = None
         self._threads = [
@@ -111,7 +111,7 @@ class Watched:
                     came = feed.take()
                     feed.picture.take_status(self._facts, self._lost)
                     if feed.picture.sections.take_changes():
-                        self._sections = {**_NOTHING, **feed.picture.sections.all()}
+                        self._sections = {**NOTHING, **feed.picture.sections.all()}
                     if not came:
                         self._settled.set()
                         feed.wait(_STEP_S)
