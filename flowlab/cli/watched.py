@@ -16,6 +16,7 @@ _ASK_EVERY_S, _ANSWER_WITHIN_S = 0.5, 1.5
 #: Who asks for one picture waits so long for what the journals and the gauges have to say.
 _SETTLED_WITHIN_S, _GAUGES_WITHIN_S = 10.0, 2.0
 _STEP_S = 0.2
+_HISTORY = 50
 NOTHING: dict[str, Any] = {
     **dict.fromkeys(("queue", "readings", "run", "axis", "spectrum", "window", "emission", "saxs", "frame")),
     **{name: {"from": 0, "items": []} for name in ("points", "saxs_points", "log")},
@@ -64,6 +65,16 @@ class Watched:
             raise self._failed
         return {**self._sections, "status": {"facts": self._facts, "lost": self._lost}}
 
+    def queue(self) -> dict[str, Any]:
+        """The section of that name, asked for now.
+
+        Raises:
+            FlowlabError: the daemon does not answer.
+        """
+        queue, history = (ask(self._control, method) for method in ("queue_get", "history_get"))
+        newest = history["items"][-_HISTORY:]
+        return {"items": queue["items"], "running": queue["running_item"] or None, "history": newest}
+
     @property
     def silence_s(self) -> float:
         """Seconds since the daemon answered last."""
@@ -106,6 +117,7 @@ class Watched:
                 self._over.wait(_STEP_S)  # it has just begun
                 continue
             frames = Path(self._facts["data"]) if self._with_frames else None
+            self._sections = NOTHING  # of another daemon nothing is kept
             with Feed(addresses["documents"], addresses["replay"], frames) as feed:
                 while not self._over.is_set() and self._facts["pids"]["supervisor"] == pid:
                     came = feed.take()

@@ -48,6 +48,7 @@ def test_as_json_it_is_the_sections_of_the_page_with_lists_for_arrays_and_null_f
     contract = {"status", "queue", "readings", "run", "baseline", "axis", "spectrum", "points", "tracks", "window"}
     assert set(sections) == contract | {"emission", "saxs", "saxs_points", "frame", "log"}
     assert sections["status"]["facts"]["state"] == "idle"
+    assert [item["name"] for item in sections["queue"]["history"]] == ["temperature_scan"]
     assert len(sections["points"]["items"]) == 6
     assert len(sections["spectrum"]["absorbance"]) == len(sections["axis"]["wavelength_nm"])
     assert {gauge["place"] for gauge in sections["readings"]["gauges"]} >= {"feed", "nucleation", "growth"}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from flowlab.cli.watch_plots import cluster_map, curve
 from flowlab.cli.watch_screen import screen
@@ -62,6 +63,15 @@ def test_what_a_silent_daemon_said_stands_in_parentheses_and_nothing_of_it_is_ca
     assert "(280.1 °C)" in text
     assert " 280.1 °C" not in text
     assert "left" not in told[2]
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 20), (80, 24), (140, 40)])
+def test_what_is_old_is_dim_and_what_is_live_is_not(width, height):
+    for silence_s, old in ((0.3, False), (5.0, True)):
+        picture = screen(sections(NOW), now=NOW, silence_s=silence_s, width=width, height=height)
+        for words in ("0.412 mL/min", "exciton 512.3"):
+            style = picture.get_style_at_offset(Console(), picture.plain.index(words))
+            assert bool(style.dim) is old
 
 
 def test_a_lost_daemon_is_told_with_the_reason():
