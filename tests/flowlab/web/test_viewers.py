@@ -7,7 +7,6 @@ import time
 
 import httpx
 import numpy as np
-import psutil
 import pytest
 
 from tests.flowlab.watch.histories import history, picture_of
@@ -130,31 +129,6 @@ def test_where_there_is_no_daemon_documents_tell_how_things_stand(tmp_path, hub)
         assert screen.sections["queue"] is None
 
 
-def test_a_viewer_that_reads_nothing_loses_its_own_connection_alone(web, hub):
-    """And what waits for it does not pile up."""
-    process = psutil.Process(web.web.pid)
-    big = [*large_documents(80)]
-    with socket.socket() as sock, looking(web) as viewer:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.connect(("127.0.0.1", httpx.URL(web.url).port))
-        screen = Screen(viewer)
-        screen.until(answers)
-        lazy = lazy_viewer(sock)
-        before = process.memory_info().rss
-        for document in big[:-1]:
-            hub.record([document])
-            done = document[1].get("seq_num", 0) if "reactor_growth_setpoint_c" in document[1].get("data", {}) else 0
-            screen.until(lambda s, done=done: not done or (s["run"] and s["run"]["points_done"] == done))
-        hub.record(big[-1:])
-        screen.until(lambda sections: sections["run"]["stopped"])
-        assert process.memory_info().rss - before < 150e6
-        quiet = time.monotonic()
-        lazy.close()
-        while time.monotonic() - quiet < 2:
-            screen.take()
-    assert "Traceback" not in web.log
-
-
 def lazy_viewer(sock: socket.socket) -> socket.socket:
     """One that says who it is and then reads nothing."""
     sock.sendall(
@@ -165,17 +139,6 @@ def lazy_viewer(sock: socket.socket) -> socket.socket:
     said = b'{"token": null}'
     sock.sendall(bytes([0x81, 0x80 | len(said)]) + bytes(4) + said)
     return sock
-
-
-def large_documents(events: int):
-    """A scan of spectra of 20 000 pixels; each is 160 kB to be sent."""
-    (name, start), *others = documents_of_a_scan({270.0: [550.0] * events})
-    yield name, {**start, "material": "none"}  # not analysed
-    for name, doc in others:
-        if name == "event":
-            more = {key: np.resize(doc["data"][key], 20_000) for key in ("spec_counts", "spec_counts_err")}
-            doc = {**doc, "data": {**doc["data"], **more}}
-        yield name, doc
 
 
 def test_those_who_come_and_go_leave_nobody_waiting(web):
