@@ -65,18 +65,18 @@ class News:
         else:
             self.say("warning", f"{where} cannot be used: {point['why']}", point["time"])
 
-    def saxs_point(self, point: dict[str, Any]) -> None:
+    def saxs_point(self, point: dict[str, Any], time_s: float) -> None:
         """Frames of a point were analysed."""
         level = "info" if point["usable"] else "warning"
-        self.say(level, f"SAXS, point {int(point['point'] or 0) + 1}: {point['finding']}")
+        self.say(level, f"SAXS, point {int(point['point'] or 0) + 1}: {point['finding']}", time_s)
 
-    def window(self, window: dict[str, Any]) -> None:
+    def window(self, window: dict[str, Any], time_s: float) -> None:
         """Where clusters accumulate."""
         so_far = "" if window["final"] else " so far"
         text = f"{window['why']}{so_far}"
         if text != self._window:
             self._window = text
-            self.say("notice", text)
+            self.say("notice", text, time_s)
 
     def status(self, before: dict[str, Any] | None, now: dict[str, Any]) -> None:
         """The daemon's state, where it is another one than before; what troubles it."""

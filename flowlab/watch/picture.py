@@ -143,11 +143,11 @@ class Picture:
                 self._spectra.take_track_result(doc)
             case "window" | "window_so_far":
                 final = stream == "window"
-                self._news.window(self._spectra.take_window_result(doc, final=final))
+                self._news.window(self._spectra.take_window_result(doc, final=final), doc["time"])
             case "emission":
                 self.sections.set("emission", _emission(doc))
             case "saxs_points":
-                self._news.saxs_point(self._frames.take_point_result(doc))
+                self._news.saxs_point(self._frames.take_point_result(doc), doc["time"])
             case _:
                 pass
 

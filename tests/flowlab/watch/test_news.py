@@ -100,15 +100,15 @@ def test_an_interlock_is_told_when_it_trips_and_not_each_second(news, sections):
 
 def test_the_window_is_told_when_it_is_another(news, sections):
     for why, final in (("clusters", False), ("clusters", False), ("none", False), ("none", True)):
-        news.window({"why": why, "final": final})
+        news.window({"why": why, "final": final}, 5.0)
     assert lines(sections) == [("notice", "clusters so far"), ("notice", "none so far"), ("notice", "none")]
 
 
 def test_points_that_cannot_be_used_are_warnings(news, sections):
     news.point({"index": 0, "usable": True, "verdict": "crystals", "time": 1.0})
     news.point({"index": 1, "usable": False, "why": "no light", "time": 2.0})
-    news.saxs_point({"point": 2.0, "usable": True, "finding": "spheres"})
-    news.saxs_point({"point": None, "usable": False, "finding": "nothing"})
+    news.saxs_point({"point": 2.0, "usable": True, "finding": "spheres"}, 5.0)
+    news.saxs_point({"point": None, "usable": False, "finding": "nothing"}, 5.0)
     news.analysis_failed({"exit_status": "fail", "reason": "", "time": 3.0})
     assert lines(sections) == [
         ("info", "point 1: crystals"),
