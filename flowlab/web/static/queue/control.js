@@ -11,7 +11,7 @@ const STATES = {
   starting: ["…", "starting", "The instrument is made safe and its devices are connected. Wait."],
   idle: ["○", "idle", "No plan runs."],
   running: ["▶", "running", ""],
-  pausing: ["▶", "pausing", "A pause was asked for. Until it comes to one, it goes on."],
+  pausing: ["▶", "pausing", "A pause was asked for; it goes on until it can pause."],
   paused: [
     "Ⅱ",
     "paused",
