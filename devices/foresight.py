@@ -1,4 +1,4 @@
-"""What the reactor and what measures would do, reckoned without touching them; see :mod:`flowlab.foresight`."""
+"""What reactor, heaters and what measures would do, reckoned without touching them; see :mod:`flowlab.foresight`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +7,7 @@ from flowlab.foresight import Foreseen
 
 if TYPE_CHECKING:
     from devices.reactor import FlowReactor
+    from devices.temperature import TemperatureController
 
 _AMBIENT_C = 23.0
 
@@ -54,7 +55,8 @@ class ReactorForesight:
         self._conditions = value
         flow_ml_s = sum(self._rates_ml_min) / 60
         used = self._flow(reactor.heating_ml(before, value) / flow_ml_s)
-        return Foreseen(f"go to {value}", seconds=seconds, volumes_ml=used)
+        hottest_c = max(value.nucleation_c, value.growth_c)
+        return Foreseen(f"go to {value}", seconds=seconds, volumes_ml=used, temperature_c=hottest_c)
 
     def _flow(self, seconds: float) -> dict[str, float]:
         used: dict[str, float] = {}
@@ -82,6 +84,29 @@ class ReactorForesight:
         return Foreseen(
             f"wash with {volumes:g} volumes", seconds=60 * wanted_ml / rate, volumes_ml={washer.reagent: wanted_ml}
         )
+
+
+class HeaterForesight:
+    """Goes along with what one heater is told that is no part of a reactor's step; begins cold.
+
+    Args:
+        heater: need not be connected.
+    """
+
+    def __init__(self, heater: "TemperatureController[Any]"):
+        self._heater = heater
+        self._temperature_c = _AMBIENT_C
+
+    def take(self, command: str, part: str, value: Any) -> Foreseen | None:
+        """What a message would bring about."""
+        if command == "stop":
+            self._temperature_c = _AMBIENT_C
+        if command != "set" or part:
+            return None
+        self._heater.check_value(value)
+        seconds = self._heater.limit_s(abs(value - self._temperature_c))
+        self._temperature_c = value
+        return Foreseen(f"set {self._heater.name} to {value:g} °C", seconds=seconds, temperature_c=value)
 
 
 class ExposureForesight:

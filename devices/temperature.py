@@ -12,6 +12,7 @@ from ophyd.status import Status
 from pydantic import Field, model_validator
 
 from devices.base import Instrument, Quantity, check_limits
+from devices.foresight import HeaterForesight
 from devices.links import Line, LineSettings, shared_line
 from flowlab.bench import Bench
 from flowlab.config import DeviceEntry
@@ -116,6 +117,10 @@ class TemperatureController(Instrument, Generic[S]):
             LimitError: see there.
         """
         check_limits(self.name, "set point", value, self.limits_c, "°C")
+
+    def foresight(self) -> HeaterForesight:
+        """An account of what it would do."""
+        return HeaterForesight(self)
 
     def set(self, value: float) -> Status:
         """Go to a temperature in °C.

@@ -13,12 +13,14 @@ class Foreseen:
         takes: what is counted within a step: ``spectrum``; empty for nothing.
         seconds: plant seconds it takes at most.
         volumes_ml: what is used at most, by reagent.
+        temperature_c: the highest set point that something is heated to; None where nothing is.
     """
 
     does: str = ""
     takes: str = ""
     seconds: float = 0.0
     volumes_ml: dict[str, float] = field(default_factory=dict)
+    temperature_c: float | None = None
 
 
 class Foresight(Protocol):

@@ -256,6 +256,8 @@ class Child:
         with contextlib.suppress(OSError):  # somebody cleaned up
             written = self.log.read_bytes()[self._log_begins :]  # not what another wrote before
         last = written.decode(errors="replace").strip().splitlines()[-1:]
+        if code == -signal.SIGKILL:  # what it wrote last has nothing to do with that
+            last = []
         if code == BadInputError.exit_code and last:
             return BadInputError(last[0])
         how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -1,9 +1,14 @@
 """How plans end, other than well: the kinds of it, and what is said of each in one line."""
 
+import logging
 import traceback
+
+from bluesky.utils import PlanHalt, RequestAbort
 
 from flowlab.daemon.reasons import ours
 from flowlab.errors import FlowlabError
+
+_ENDED_FROM_OUTSIDE = {RequestAbort: "the plan was aborted", PlanHalt: "the plan was halted"}
 
 
 class InterlockError(FlowlabError):
@@ -35,6 +40,18 @@ def in_words(error: Exception) -> FlowlabError:
         return known
     traceback.print_exception(error)
     return UnforeseenError(f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Filter of the engine's log: that a plan was ended from outside is no error, and is told in a line.
+
+    The last line of a log is told of a process that dies: it is to be one for whoever reads that.
+    """
+    kind = record.exc_info[0] if record.exc_info else None
+    if kind in _ENDED_FROM_OUTSIDE:
+        record.msg, record.args = _ENDED_FROM_OUTSIDE[kind], ()
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def after(failed: list[str], last: FlowlabError) -> FlowlabError:

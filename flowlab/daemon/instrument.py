@@ -31,6 +31,7 @@ from flowlab.daemon.endings import (
     after,
     in_words,
     with_trips,
+    without_traceback,
 )
 from flowlab.daemon.gauges import Gauges
 from flowlab.daemon.holding import holding
@@ -103,6 +104,9 @@ class Instrument:
             stack.callback(self._recorder.close)
             self._engine = RunEngine(context_managers=[])
             stack.callback(self._end_engine)
+            log = self._engine.log.logger
+            log.addFilter(without_traceback)
+            stack.callback(log.removeFilter, without_traceback)
             self._engine.msg_hook = self._note  # type: ignore[assignment]  # bluesky has None for its type
             self._engine.subscribe(self._recorder)
             self._engine.subscribe(self._tell_progress)

@@ -31,18 +31,21 @@ class Step:
         seconds: at most, plant seconds.
         volumes_ml: at most, by reagent.
         takes: how many spectra or frames, at most.
+        highest_c: the highest set point of a heater; None where none is set.
     """
 
     does: str
     seconds: float = 0.0
     volumes_ml: dict[str, float] = field(default_factory=dict)
     takes: Counter[str] = field(default_factory=Counter)
+    highest_c: float | None = None
 
     def add(self, foreseen: Foreseen) -> None:
         """Count something more into this step."""
         self.seconds += foreseen.seconds
         _add(self.volumes_ml, foreseen.volumes_ml)
         self.takes.update([foreseen.takes] if foreseen.takes else [])
+        self.highest_c = _higher(self.highest_c, foreseen.temperature_c)
 
     def facts(self) -> dict[str, Any]:
         """For JSON."""
@@ -61,11 +64,13 @@ class Preflight:
     Attributes:
         plan: its name.
         steps: in order.
+        points: how many its runs would measure; None where it does not say so.
         available_ml: of each reagent, by the configuration: full syringes and reservoirs.
     """
 
     plan: str
     steps: list[Step]
+    points: int | None
     available_ml: dict[str, float]
 
     @property
@@ -76,6 +81,7 @@ class Preflight:
             total.seconds += step.seconds
             _add(total.volumes_ml, step.volumes_ml)
             total.takes.update(step.takes)
+            total.highest_c = _higher(total.highest_c, step.highest_c)
         return total
 
     def missing(self) -> dict[str, tuple[float, float]]:
@@ -101,10 +107,13 @@ class Preflight:
 
     def facts(self) -> dict[str, Any]:
         """For JSON."""
+        total = self.total
         return {
             "plan": self.plan,
+            "points": self.points,
+            "highest_c": total.highest_c,
             "steps": [step.facts() for step in self.steps],
-            "total": self.total.facts(),
+            "total": total.facts(),
             "available_ml": self.available_ml,
         }
 
@@ -131,20 +140,24 @@ def preflight(
 
 def preflight_on(bench: Bench, plan: Plan, parameters: dict[str, Any], first_point: int = 0) -> Preflight:
     """As :func:`preflight`, with devices that are there already, connected to nothing."""
-    return Preflight(plan.name, walk(plan(bench, parameters, first_point), bench), _available(bench.config))
+    steps, points = walk(plan(bench, parameters, first_point), bench)
+    return Preflight(plan.name, steps, points, _available(bench.config))
 
 
-def walk(plan: Generator[Msg, Any, Any], bench: Bench) -> list[Step]:
-    """The steps of a plan whose devices are not connected."""
+def walk(plan: Generator[Msg, Any, Any], bench: Bench) -> tuple[list[Step], int | None]:
+    """The steps of a plan whose devices are not connected, and how many points its start documents tell of."""
     accounts = {name: device.foresight() for name, device in bench.devices.items() if isinstance(device, Foreseeable)}
     steps: list[Step] = []
+    points: int | None = None
     answer: Any = None
     for _ in range(_MOST_MESSAGES):
         try:
             message = plan.send(answer)
         except StopIteration:
-            return steps
+            return steps, points
         answer = _answer(message)
+        if message.command == "open_run" and (of := message.kwargs.get("num_points")) is not None:
+            points = (points or 0) + of
         foreseen = _foresee(message, accounts)
         if foreseen is None:
             continue
@@ -169,6 +182,10 @@ def _answer(message: Msg) -> Any:
     if message.command == "read":
         return {message.obj.name: {"value": np.zeros(1), "timestamp": 0.0}}
     return [] if message.command in ("stage", "unstage") else None
+
+
+def _higher(one_c: float | None, other_c: float | None) -> float | None:
+    return max((value_c for value_c in (one_c, other_c) if value_c is not None), default=None)
 
 
 def _add(to: dict[str, float], more: Mapping[str, float]) -> None:

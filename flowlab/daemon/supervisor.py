@@ -87,7 +87,8 @@ class Supervisor(Overseer):
                 "done": task.first + task.done,
                 "of": None if task.of is None else task.first + task.of,
             }
-        pids = {"supervisor": os.getpid(), "worker": None, "analyzer": None, "writer": None, "simulators": None}
+        parts = ("worker", "analyzer", "writer", "simulators", "web")
+        pids: dict[str, int | None] = {"supervisor": os.getpid(), **dict.fromkeys(parts)}
         if self._worker is not None:
             pids["worker"] = self._worker.pid
         return {

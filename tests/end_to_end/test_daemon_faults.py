@@ -107,6 +107,8 @@ def test_a_worker_that_is_killed_leaves_a_safe_plant_a_whole_journal_and_a_queue
         assert facts["safe"] is True
         assert "killed by signal 9" in facts["why"]
         assert f"flowlab queue ack {uid}" in facts["why"]
+        assert (facts["interrupted"]["item"], facts["interrupted"]["plan"]) == (uid, "temperature_scan")
+        assert facts["interrupted"]["why"].startswith("worker: killed by signal 9 (log: ")
         stop = stop_of(state)
         assert stop["exit_status"] == "abort"
         assert "killed by signal 9" in stop["reason"]

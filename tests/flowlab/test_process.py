@@ -28,6 +28,9 @@ if what == "refuse":
     lifeline.fail(BadInputError("no such plan")); sys.exit(2)
 lifeline.ready({"answer": 42})
 lifeline.say("hello")
+if what == "write":
+    sys.stderr.write("something went wrong long ago\\n"); sys.stderr.flush()
+    lifeline.done({"wrote": "it"})
 if what == "deaf":
     threading.Event().wait()
 over.wait()
@@ -90,6 +93,14 @@ def test_a_child_that_is_killed_is_told_so(child):
         one.wait_for("done", 60)
     with pytest.raises(ChildDiedError, match="killed by signal 9"):
         one.wait_for("done", 60)
+
+
+def test_what_a_child_wrote_before_it_was_killed_is_not_told_as_the_reason(child):
+    one = child("write")
+    one.wait_for("done", 60)
+    one.kill()
+    with pytest.raises(ChildDiedError, match=r"a child: killed by signal 9 \(log: .*log\)"):
+        one.wait_for("ready", 60)
 
 
 def test_a_child_that_is_killed_is_told_so_though_its_log_was_cleaned_up(child):

@@ -67,9 +67,12 @@ def test_status_says_it_in_words_and_as_json(empty):
     assert done(empty.flowlab("status")) == "simulated-flow is idle; the instrument is safe\n0 in the queue\n"
     facts = json.loads(done(empty.flowlab("status", "--json")))
     contract = {"state", "pids", "addresses", "queue", "running", "safe"}
-    assert set(facts) == contract | {"why", "instrument", "config", "data", "environment"}
+    pending = {"stop_pending", "pause_pending", "pause_limit_s", "interrupted", "queue_uid", "history_uid"}
+    assert set(facts) == contract | pending | {"why", "instrument", "config", "data", "environment"}
     assert set(facts["pids"]) == {"supervisor", "worker", "analyzer", "writer", "simulators", "web"}
-    assert set(facts["addresses"]) == {"control", "control_also", "documents", "http", "faults"}
+    assert set(facts["addresses"]) == {"control", "control_also", "documents", "replay", "http", "faults"}
+    assert [facts[key] for key in ("stop_pending", "pause_pending", "interrupted")] == [False, False, None]
+    assert facts["pause_limit_s"] == 900.0
     assert (facts["state"], facts["queue"], facts["running"], facts["safe"]) == ("idle", 0, None, True)
     assert facts["pids"]["supervisor"] == empty.process.pid
 
@@ -120,6 +123,7 @@ def test_preflight_says_what_a_plan_would_do_and_queues_nothing(empty):
     told = json.loads(done(empty.flowlab("queue", "add", "wash", json.dumps(WASH), "--preflight")))
     assert (told["plan"], told["steps"][0]["does"]) == ("wash", "wash with 1 volumes")
     assert told["total"]["volumes_ml_at_most"]["solvent"] < told["available_ml"]["solvent"]
+    assert (told["points"], told["highest_c"]) == (None, None)
     assert empty.status()["queue"] == 0
 
 
@@ -231,6 +235,20 @@ def test_a_plan_is_paused_resumed_and_ended(tmp_path):
             assert is_safe(running.truth())
             assert f"  {how}: " in done(running.flowlab("queue", "list", "--history")).splitlines()[-1]
         assert running.end() == 143
+
+
+def test_status_tells_what_is_to_come(tmp_path):
+    with daemon(tmp_path / "state", "--speed", "50") as running:
+        add(running, "residence_time_scan", SCAN)
+        done(running.flowlab("queue", "start"))
+        running.until(lambda facts: facts["running"] and facts["running"]["run_uid"])
+        for options, pending in (((), True), (("--cancel",), False)):
+            done(running.flowlab("queue", "stop", *options))
+            assert running.status()["stop_pending"] is pending
+        running.ask("re_pause", {"option": "deferred"})
+        facts = running.status()
+        assert facts["pause_pending"] or facts["state"] == "paused"
+        assert running.until_state("paused")["pause_pending"] is False
 
 
 def test_the_safe_state_is_asked_of_the_daemon_that_has_the_instrument(tmp_path):

@@ -1,9 +1,12 @@
 """What a plan would do, told before it does it, and without touching anything."""
 
 import pytest
+from bluesky.utils import Msg
 
+from flowlab.bench import Bench
+from flowlab.conditions import Conditions
 from flowlab.config import load_instrument
-from flowlab.daemon.preflight import Preflight, preflight
+from flowlab.daemon.preflight import Preflight, preflight, walk
 from flowlab.errors import BadInputError
 from tests.instruments import UV_VIS
 
@@ -28,6 +31,45 @@ def test_a_scan_goes_to_the_blank_and_then_to_each_point():
     ]
     assert [step.takes["spectrum"] for step in found.steps] == [1, 1, 8, 8, 8, 8]  # when none gets steady
     assert found.missing() == {}
+
+
+def test_it_tells_how_many_points_and_how_hot_at_most():
+    facts = foretold("temperature_scan", SCAN).facts()
+    assert (facts["points"], facts["highest_c"]) == (4, 280.0)
+    rest = preflight(load_instrument(UV_VIS), "simulated-flow", "temperature_scan", SCAN, first_point=3).facts()
+    assert (rest["points"], rest["highest_c"]) == (1, 280.0)
+
+
+def test_a_plan_without_points_that_heats_nothing_says_so():
+    facts = preflight(load_instrument("simulated-flow"), "simulated-flow", "wash", {"volumes": 1.0}).facts()
+    assert (facts["points"], facts["highest_c"]) == (None, None)
+
+
+def test_points_are_those_of_all_runs_and_a_heater_of_its_own_counts():
+    config = load_instrument(UV_VIS)
+    with Bench(config, "simulated-flow") as bench:
+        oven, path = bench.devices["growth_heater"], bench.devices["reactor"]
+
+        def plan():
+            for points in (2, 3):
+                yield Msg("open_run", None, num_points=points)
+                yield Msg("set", oven, 100.0 * points)
+                yield Msg("close_run")
+            yield Msg("open_run", None)
+            yield Msg("set", path, Conditions(270.0, 240.0, 14.0))
+
+        steps, points = walk(plan(), bench)
+    assert points == 5
+    assert [step.does for step in steps[:2]] == ["set growth_heater to 200 °C", "set growth_heater to 300 °C"]
+    assert [step.highest_c for step in steps] == [200.0, 300.0, 270.0]
+    assert steps[0].seconds > steps[1].seconds > 0  # it is on its way already
+
+
+def test_a_heater_is_not_foreseen_beyond_its_limits():
+    with Bench(load_instrument(UV_VIS), "simulated-flow") as bench:
+        plan = [Msg("set", bench.devices["growth_heater"], 900.0)]
+        with pytest.raises(BadInputError, match="set point 900 °C is outside"):
+            walk((message for message in plan), bench)
 
 
 def test_what_is_left_of_a_scan_is_the_blank_again_and_the_points_that_are_missing():

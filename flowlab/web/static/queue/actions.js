@@ -2,19 +2,21 @@
 
 import { post } from "../api.js";
 import { element, say } from "../dom.js";
+import { duration } from "../words.js";
 import { looksOn, roleMissing, unheard } from "./acting.js";
 import { createButton, createTwoStep } from "./button.js";
 
 // ends: never kept back where it is not known what runs; the daemon refuses what it cannot do.
+// pauses: and what becomes of a pause that is too long is told.
 // prettier-ignore
 export const ACTIONS = [
   {
-    name: "Pause", path: "pause", body: { deferred: true }, in: ["running"], ends: true,
+    name: "Pause", path: "pause", body: { deferred: true }, in: ["running"], ends: true, pauses: true,
     does: "Waits once this point is measured. Ovens and pumps stay as they are: it flows on, hot. Plans without points do not pause so.",
     done: "asked for; it pauses when this point is measured",
   },
   {
-    name: "Pause now", path: "pause", body: { deferred: false }, in: ["running"], ends: true,
+    name: "Pause now", path: "pause", body: { deferred: false }, in: ["running"], ends: true, pauses: true,
     does: "Waits where it is, ovens and pumps as they are. Resumed, it begins this point again; a plan without points, all of it.",
     done: "asked for",
   },
@@ -40,6 +42,11 @@ export const ACTIONS = [
   },
 ];
 
+// What becomes of a pause that nobody ends.
+export function afterPause(facts) {
+  return facts?.pause_limit_s ? ` After ${duration(facts.pause_limit_s)} it is aborted.` : "";
+}
+
 // A button, and beside it what it does, and why not now.
 export function createAction(page, action, outcome) {
   const { name, path, body, does, done, question, yes } = action;
@@ -49,14 +56,16 @@ export function createAction(page, action, outcome) {
   const button = question
     ? createTwoStep(page, name, question, yes, press, attributes)
     : createButton(page, name, press, attributes);
+  const limit = element("span");
   const because = element("span", { class: "q-because" });
-  const node = element("li", { class: `q-action q-${path}` }, button.node, element("p", { id }, does, because));
+  const node = element("li", { class: `q-action q-${path}` }, button.node, element("p", { id }, does, limit, because));
 
   function reason(facts) {
     const missing = roleMissing(page, action.role);
     if (missing) return missing;
     if (unheard(page)) return action.ends ? null : unheard(page);
     if (!action.in.includes(facts.state)) return `it is ${facts.state}`;
+    if (body?.deferred && facts.pause_pending) return "it is pausing already";
     if (facts.running === null) return "no plan has begun yet";
     return null;
   }
@@ -64,6 +73,7 @@ export function createAction(page, action, outcome) {
     const why = reason(facts);
     node.hidden = action.role === "admin" && page.live.who?.role !== "admin";
     button.allow(why);
+    say(limit, action.pauses ? afterPause(facts) : "");
     say(because, why === null || looksOn(page, action.role) ? "" : ` Not now: ${why}.`);
   }
   return { node, update };

@@ -3,7 +3,7 @@
 import { element, say } from "../dom.js";
 import { duration } from "../words.js";
 import { createOutcome } from "./acting.js";
-import { ACTIONS, createAction } from "./actions.js";
+import { ACTIONS, afterPause, createAction } from "./actions.js";
 import { createInterrupted } from "./interrupted.js";
 import { createParameters } from "./parameters.js";
 
@@ -11,10 +11,11 @@ const STATES = {
   starting: ["…", "starting", "The instrument is made safe and its devices are connected. Wait."],
   idle: ["○", "idle", "No plan runs."],
   running: ["▶", "running", ""],
+  pausing: ["▶", "pausing", "A pause was asked for; it goes on until it can pause."],
   paused: [
     "Ⅱ",
     "paused",
-    "Ovens and pumps go on as they were: a reactor that was hot is hot, and flows. A pause that is longer than the limit (15 min, unless the instrument file says otherwise) ends in an abort.",
+    "Ovens and pumps go on as they were: a reactor that was hot is hot, and flows.",
   ],
   interrupted: [
     "!",
@@ -63,7 +64,9 @@ export function createControl(page, plans) {
   function update() {
     const { status } = page.live.sections;
     const facts = status?.facts ?? null;
-    const [mark, word, words] = STATES[facts?.state] ?? ["?", facts?.state ?? "not known", ""];
+    const is = facts?.state === "running" && facts.pause_pending ? "pausing" : facts?.state;
+    const [mark, word, does] = STATES[is] ?? ["?", is ?? "not known", ""];
+    const words = is === "paused" ? does + afterPause(facts) : does;
     if (node.dataset.state !== (facts?.state ?? "unknown")) outcome.settle();
     node.dataset.state = facts?.state ?? "unknown";
     say(sign, mark);

@@ -5,9 +5,6 @@ import { element, say } from "../dom.js";
 import { createOutcome, roleMissing, unheard } from "./acting.js";
 import { createButton } from "./button.js";
 
-// Which item it was, is told in the words of the status.
-const ITEM = /flowlab queue ack ([\w-]+)/;
-
 const SAFE = {
   true: "The instrument was made safe, each device read back.",
   false: "It is NOT known that the instrument is safe: go there.",
@@ -55,19 +52,15 @@ export function createInterrupted(page) {
   }
 
   function update(facts) {
-    const found = facts?.why?.match(ITEM) ?? null;
+    const told = facts?.interrupted ?? null;
     // Where its end could not even be recorded, it is still the one that runs.
     const unrecorded = facts?.state === "interrupted" ? page.live.sections.queue?.running?.item_uid : null;
-    uid = found ? found[1] : (unrecorded ?? null);
+    uid = told?.item ?? unrecorded ?? null;
     box.hidden = uid === null;
     if (facts?.running) outcome.settle();
     if (uid === null) return;
-    say(
-      what,
-      (facts.why ?? "Its end could not be recorded.")
-        .replace(new RegExp(`; ${ITEM.source}`), "")
-        .replaceAll("; ", ";\n"),
-    );
+    const words = told ? `${told.plan} was interrupted: ${told.why}` : (facts.why ?? "Its end could not be recorded.");
+    say(what, words.replaceAll("; ", ";\n"));
     say(safe, `${SAFE[facts.safe] ?? ""} Look at the reactor, and find out what stands in it; then:`);
     const why = roleMissing(page) ?? unheard(page);
     seen.allow(why);

@@ -54,8 +54,12 @@ export function createList(page, plans) {
     start.allow(missing ?? whyNotStart(facts, items));
     stop.allow(roleMissing(page) ?? (runs || unheard(page) ? null : "the queue is not running"));
     go.allow(missing ?? (runs ? null : "the queue is not running"));
+    const stops = facts?.stop_pending === true;
+    if (stops) swap(stop.node, go.node);
+    else swap(go.node, stop.node);
     clear.allow(missing ?? (items.length > 0 ? null : "it is empty"));
-    say(because, start.why && !runs && !looksOn(page) ? `Start: ${start.why}.` : "");
+    const waits = start.why && !runs && !looksOn(page) ? `Start: ${start.why}.` : "";
+    say(because, stops && runs ? "The queue stops after this plan." : waits);
     because.hidden = because.textContent === "";
     say(
       title,
@@ -85,6 +89,14 @@ export function createList(page, plans) {
   }
 
   return { node, update };
+}
+
+// One button in the place of another, for the keyboard too.
+function swap(from, to) {
+  const focused = document.activeElement === from;
+  from.hidden = true;
+  to.hidden = false;
+  if (focused) to.focus();
 }
 
 function whyNotStart(facts, items) {

@@ -64,11 +64,8 @@ export function unusualInWords(parameters, root) {
   return told.map(({ title, words }) => `${title} ${words}`).join(" · ") || "all as usual";
 }
 
-// What a plan would do at most: [what, how much, whether that is long] each. Temperatures are told in the steps' words only.
-export function preflightInWords({ steps, total, available_ml: available }, speed = 1) {
-  const temperatures = steps.flatMap(({ does }) =>
-    [...does.matchAll(/(-?[\d.]+) °C/g)].map((match) => Number(match[1])),
-  );
+// What a plan would do at most: [what, how much, whether that is long] each.
+export function preflightInWords({ points, highest_c: hottest, steps, total, available_ml: available }, speed = 1) {
   const settings = steps.filter(({ does }) => does.startsWith("go to")).length;
   const taken = Object.entries(total.takes_at_most).map(([what, count]) =>
     counted(count, what, what === "spectrum" ? "spectra" : `${what}s`),
@@ -80,13 +77,14 @@ export function preflightInWords({ steps, total, available_ml: available }, spee
       return `${reagent} ${ml.toFixed(1)}${of} mL`;
     });
   return [
+    ["Points", points === null ? "none" : plain(points)],
     [
       "Time",
       `at most ${duration(total.seconds_at_most)}${total.seconds_at_most > speed && speed > 1 ? `; simulated ${plain(speed)} times as fast, ${duration(total.seconds_at_most / speed)}` : ""}`,
     ],
     ["Reactor", settings > 0 ? `set ${settings === 1 ? "once" : `${settings} times`}` : "not set"],
     ["Measured", taken.length > 0 ? `at most ${taken.join(", ")}` : "nothing"],
-    ["Hottest", temperatures.length > 0 ? `${plain(Math.max(...temperatures))} °C` : "nothing is heated"],
+    ["Hottest", hottest === null ? "nothing is heated" : `${plain(hottest)} °C`],
     ["Reagents", used.length > 0 ? `at most ${used.join(", ")}` : "none", "long"],
   ];
 }

@@ -130,7 +130,7 @@ export function accumulation({ window, run }) {
 // How long still?
 export function remaining({ status, run }, now_s) {
   const running = status?.facts?.running;
-  if (status?.lost) return say("unknown", "Not known");
+  if (status?.lost || !status?.facts) return say("unknown", "Not known", run ? ending(run) : null);
   if (!running) return say("plain", "Nothing runs", run ? ending(run) : null);
   const shown = run?.uid === running.run_uid ? run : null;
   if (shown?.stopped) return say("plain", "Ending", "its run has ended");
