@@ -12,9 +12,10 @@ kept. It cannot be asked whether it runs, unless the current of its motor tells 
 itself shows in its list of errors.
 """
 
+import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal, TypeVar
 
 from ophyd import Component as Cpt
@@ -95,6 +96,7 @@ class AzuraCompact(Instrument):
         self._bench = bench
         self._agreement = Agreement(name, lambda: self._line.hush())
         self._counting = threading.Lock()
+        self._begun = self._ended = 0  # of what it was told; unequal while it is told something
         self._on: bool | None = None  # None: not known
         self._errors: tuple[int, ...] | None = None
         self._fault: str | None = None
@@ -111,9 +113,12 @@ class AzuraCompact(Instrument):
         Raises:
             InstrumentFaultError: it stopped by itself; stopping it acknowledges that.
         """
+        with self._counting:
+            before = self._begun if self._begun == self._ended else None
         flow_ml_min = self._ask("FLOW", knauer.whole) / 1000
         runs = self._runs()
-        self._check_fault(runs)
+        # Who asks may do so while another thread starts or stops it: a motor that stands then is no fault.
+        self._check_fault(runs, settled=lambda: self._begun == before)
         return flow_ml_min if runs else 0.0
 
     def ask_pressure_bar(self) -> float:
@@ -163,13 +168,24 @@ class AzuraCompact(Instrument):
         )
         return running if there else not running
 
-    def _check_fault(self, runs: bool) -> None:
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Around what starts or stops it."""
+        with self._counting:
+            self._begun += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._ended += 1
+
+    def _check_fault(self, runs: bool, settled: Callable[[], bool] = lambda: True) -> None:
         """Find out whether it stopped by itself; that stays an error until it is stopped."""
         if self._on and self._fault is None:
             errors = self._ask("ERRORS", knauer.errors)
             if errors != self._errors:
                 self._fault = f"stopped by itself: its last errors are {', '.join(map(str, errors))}; see its manual"
-            elif not runs:
+            elif not runs and settled():
                 self._fault = "was started, but its motor stands"
         if self._fault is not None:
             with self._counting:
@@ -203,6 +219,11 @@ class AzuraCompact(Instrument):
         if value == 0:
             self._halt()
             return self.done()
+        with self._telling():
+            self._start(value)
+        return self.done()
+
+    def _start(self, value: float) -> None:
         self._check_fault(self._runs())
         if not self._on:
             self._errors = self._ask("ERRORS", knauer.errors)
@@ -214,7 +235,6 @@ class AzuraCompact(Instrument):
         self._check_fault(self._comes_to(running=True))
         with self._counting:
             self._reckon(round(value * 1000) / 1000)
-        return self.done()
 
     def refill(self) -> Status:
         """Nothing to do: it draws from its bottle all the time."""
@@ -227,6 +247,10 @@ class AzuraCompact(Instrument):
 
     def _halt(self) -> None:
         """OFF, and as that cannot be read back everywhere, a flow of 0 too, which can."""
+        with self._telling():
+            self._switch_off()
+
+    def _switch_off(self) -> None:
         failure: ReplyError | None = None
         for _ in range(3):  # where the line is bad, say it again
             try:

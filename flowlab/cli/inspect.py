@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 def check(config: Config) -> None:
     """Check an instrument file without connecting anything.
 
-    Keys, values, limits, the class and settings of every device, plans, interlocks, material.
+    Keys, values, limits, the class and settings of every device, plans, interlocks, gauges, material.
     """
     from flowlab.bench import Bench
     from flowlab.config import load_instrument, load_material
+    from flowlab.daemon.gauges import Gauges
     from flowlab.daemon.interlocks import Interlocks
     from flowlab.daemon.plans import Plan
 
@@ -28,6 +29,7 @@ def check(config: Config) -> None:
     load_material(loaded.material)
     with Bench(loaded, config) as bench:
         Interlocks(bench, lambda name, reason: None)
+        Gauges(bench, [], lambda readings: None)
         for name in loaded.plans:
             Plan(loaded, name, config)
     sys.stdout.write(

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from flowlab.config.apparatus import FlowPath, Reagent, Syringe
 from flowlab.config.daemon import DaemonSettings
+from flowlab.config.gauges import Gauge
 from flowlab.config.interlocks import Interlock
 from flowlab.config.model import Model, SchemaVersion
 from flowlab.config.saxs import SaxsSettings
@@ -93,6 +94,7 @@ class InstrumentConfig(Model):
     devices: dict[Name, DeviceEntry]
     plans: dict[Name, PlanEntry] = Field(default_factory=dict)
     interlocks: dict[Name, Interlock] = Field(default_factory=dict)
+    gauges: dict[Name, Gauge] = Field(default_factory=dict, description="what is shown all the time, in that order")
     safe_state: list[Name] = Field(default_factory=list, description="devices in the order in which they are made safe")
     daemon: DaemonSettings = DaemonSettings()
     saxs: SaxsSettings | None = Field(default=None, description="how frames are reduced; without it they are kept only")
@@ -109,6 +111,7 @@ class InstrumentConfig(Model):
             for name, lock in self.interlocks.items()
             for device in (*(condition.device for condition in lock.when), *lock.holds)
         ]
+        wanted += [(f"gauges.{name}", gauge.device) for name, gauge in self.gauges.items()]
         for where, name in wanted:
             if name not in self.devices:
                 raise ValueError(f"{where} names the device {name!r}; there are {known}")

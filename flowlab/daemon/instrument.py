@@ -1,7 +1,8 @@
 """The instrument with its devices connected: runs plans, one after another, and is left safe whatever comes of them.
 
 Lives in the worker's main thread, where the RunEngine wants to be called; what ends, pauses or resumes a plan comes
-from other threads. Interlocks are watched from the moment in which the devices are connected until they are let go.
+from other threads. Interlocks are watched, and gauges read and published, from the moment in which the devices are
+connected until they are let go.
 """
 
 import contextlib
@@ -31,6 +32,7 @@ from flowlab.daemon.endings import (
     in_words,
     with_trips,
 )
+from flowlab.daemon.gauges import Gauges
 from flowlab.daemon.holding import holding
 from flowlab.daemon.interlocks import Interlocks
 from flowlab.daemon.latches import Latches
@@ -38,7 +40,7 @@ from flowlab.daemon.plans import Plan
 from flowlab.daemon.reasons import with_reasons
 from flowlab.errors import FlowlabError
 from flowlab.process import Tell
-from flowlab.stream import RAW, Publisher, Recorder, RunStore
+from flowlab.stream import RAW, Publisher, ReadingsPublisher, Recorder, RunStore
 
 Wish = Ending | Literal["resume"]
 
@@ -52,7 +54,7 @@ class Instrument:
         config: of the instrument.
         source: file of the configuration, for messages.
         store: where runs are kept.
-        documents_in: address to which documents are published.
+        documents_in: address to which documents, and what the gauges say, are published.
         addresses: where devices really are, when that is only known at run time.
         tell: told how far it is: ``{"run": …}``, ``{"progress": …}``, ``{"stopped": …}``, ``{"engine": …}``,
             ``{"beat": …}`` while a plan runs, ``{"tripped": …}``.
@@ -106,7 +108,12 @@ class Instrument:
             self._engine.subscribe(self._tell_progress)
             self._interlocks = Interlocks(self._bench, self._trip)
             stack.callback(self._interlocks.close)
+            readings = ReadingsPublisher(self._documents_in)
+            stack.callback(readings.close)
+            self._gauges = Gauges(self._bench, self._interlocks.watched, readings.send)
+            stack.callback(self._gauges.close)
             self._interlocks.start()
+            self._gauges.start()
             self._closed = threading.Event()
             stack.callback(self._closed.set)
             threading.Thread(target=self._keep_beating, name="beat", daemon=True).start()
@@ -118,6 +125,7 @@ class Instrument:
     ) -> None:
         try:
             self._interlocks.end()  # a reading under way may take its time limit: being safe does not wait for it
+            self._gauges.end()
             if self._may_have_moved:
                 self.make_safe()
         finally:
@@ -139,7 +147,9 @@ class Instrument:
 
     def make_safe(self) -> dict[str, str]:
         """Bring every device into its safe state, in order; return what kept which from it."""
-        self.unsafe = {name: str(error) for name, error in self._bench.make_safe().items() if error is not None}
+        with self._gauges.resting():
+            outcome = self._bench.make_safe()
+        self.unsafe = {name: str(error) for name, error in outcome.items() if error is not None}
         self._may_have_moved = bool(self.unsafe)
         return self.unsafe
 

@@ -8,9 +8,10 @@ which reads the journal. See docs/decisions/002-journal-and-positions.md.
 
 from flowlab.stream.codec import CodecError, pack, unpack
 from flowlab.stream.journal import Journal, JournalError, read_journal
-from flowlab.stream.message import HEARTBEAT, RAW, RESULTS, Message, deserialize
+from flowlab.stream.message import HEARTBEAT, RAW, READINGS, RESULTS, Message, deserialize
 from flowlab.stream.proxy import Proxy
 from flowlab.stream.publisher import Publisher
+from flowlab.stream.readings import GaugeReading, InterlockState, Readings, ReadingsPublisher, ReadingsSubscriber
 from flowlab.stream.recorder import Recorder
 from flowlab.stream.replay import ReplayService
 from flowlab.stream.resumed import earlier_documents
@@ -20,14 +21,20 @@ from flowlab.stream.subscriber import GapError, Subscriber
 __all__ = [
     "HEARTBEAT",
     "RAW",
+    "READINGS",
     "RESULTS",
     "CodecError",
     "GapError",
+    "GaugeReading",
+    "InterlockState",
     "Journal",
     "JournalError",
     "Message",
     "Proxy",
     "Publisher",
+    "Readings",
+    "ReadingsPublisher",
+    "ReadingsSubscriber",
     "Recorder",
     "ReplayService",
     "RunStore",

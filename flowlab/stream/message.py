@@ -16,6 +16,8 @@ from flowlab.stream.codec import CodecError, pack, unpack
 RAW = b"raw"
 RESULTS = b"results"
 HEARTBEAT = b"heartbeat"
+#: What the instrument says now, in no run: see :mod:`flowlab.stream.readings`.
+READINGS = b"readings"
 
 #: Every kind of document that event-model knows.
 NAMES = frozenset(

@@ -1,0 +1,138 @@
+"""Where a picture comes from: documents, results and readings over ZeroMQ, and what was missed from the journals."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from flowlab.config import Material, load_material
+from flowlab.errors import FlowlabError
+from flowlab.live.frames import FrameReader
+from flowlab.stream import RAW, RESULTS, GapError, RunStore, Subscriber
+from flowlab.stream.readings import ReadingsSubscriber
+from flowlab.watch.picture import Picture
+
+#: Readings are told once a second. Who looks sees how old they are; then they are no use to anybody.
+_OLD_S = 30.0
+#: Of documents that wait, so many are taken at a time: whoever looks sees the picture grow.
+_AT_ONCE = 64
+#: Runs that only moved liquids, which are passed over to find one to be shown.
+_MOST_LOOKED_AT = 20
+
+
+class Feed:
+    """Keeps a picture as new as what comes. Use as a context, or close it; one thread at a time.
+
+    Args:
+        documents: where the proxy gives documents out.
+        replay: address of the replay service.
+        data: folder of the runs, for frames of detectors; None: frames are not shown.
+    """
+
+    def __init__(self, documents: str, replay: str, data: Path | None):
+        self.picture = Picture(_material)
+        self._raw = Subscriber(documents, replay, prefix=RAW)
+        self._results = Subscriber(documents, replay, prefix=RESULTS)
+        self._frames = None if data is None else FrameReader(RunStore(data).frames, within_s=0.0)
+        self._readings = ReadingsSubscriber(documents)
+        self._heard = 0.0
+        self._before: list[str] = []
+        self._followed: set[str] = set()
+        self._begun = False
+        self._complaint = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close sockets and files; closing twice is harmless."""
+        self._raw.close()
+        self._results.close()
+        self._readings.close()
+        if self._frames is not None:
+            self._frames.close()
+
+    def step(self, wait_s: float) -> None:
+        """Take what has come; wait up to ``wait_s`` when there is nothing."""
+        try:
+            if not self._begun:
+                self._begin()
+            came = self._take()
+        except GapError as error:
+            self._complain(str(error))
+            came = False
+        if not came:
+            Subscriber.wait(self._raw, self._results, self._readings, timeout_s=wait_s)
+
+    def _begin(self) -> None:
+        """Of the runs that there are, the newest is followed from its beginning, and none before it."""
+        runs, analyses = self._raw.runs(), self._results.runs()
+        for subscriber, uids in ((self._raw, runs), (self._results, analyses)):
+            for uid in uids:
+                subscriber.ignore(uid)
+        self._before = runs[-_MOST_LOOKED_AT:]
+        if analyses:
+            self._results.follow(analyses[-1])
+        self._follow_earlier()
+        self._begun = True
+
+    def _follow_earlier(self) -> None:
+        """Until there is a run to be shown, look at the one before; and at those that the one shown resumes."""
+        if self._before and self.picture.nothing_to_show:
+            self._raw.follow(self._before.pop())
+        for uid in self.picture.runs_before():
+            if uid not in self._followed:
+                self._followed = {uid}
+                self._raw.follow(uid)
+
+    def _take(self) -> bool:
+        """Documents first, then what follows from them: an analysis is never shown before its run."""
+        for _ in range(_AT_ONCE):
+            message = self._raw.receive(0.0)
+            if message is None:
+                break
+            self.picture.take_document(message)
+            self._follow_earlier()
+        else:
+            return True
+        came = False
+        for _ in range(_AT_ONCE):
+            result = self._results.receive(0.0)
+            if result is None:
+                break
+            self.picture.take_result(result)
+            came = True
+        came |= self._take_readings()
+        if not came and self._frames is not None:  # behind all that is quicker to show
+            came = self.picture.read_newest_frame(self._frames)
+        return came or message is not None
+
+    def _take_readings(self) -> bool:
+        newest = None
+        while (readings := self._readings.receive(0.0)) is not None:
+            newest = readings
+        if newest is not None:
+            self._heard = time.monotonic()
+            self.picture.take_readings(msgspec.to_builtins(newest))
+        elif self.picture.sections.get("readings") is not None and time.monotonic() - self._heard > _OLD_S:
+            self.picture.take_readings(None)
+        return newest is not None
+
+    def _complain(self, text: str) -> None:
+        if text != self._complaint:
+            self._complaint = text
+            self.picture.note("warning", f"documents are missing here; they are recorded: {text}")
+
+
+def _material(name: str) -> Material | None:
+    try:
+        return load_material(name)
+    except FlowlabError:
+        return None

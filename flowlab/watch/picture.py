@@ -1,0 +1,201 @@
+"""Puts together what is to be seen: documents in, sections out. No sockets, no clock.
+
+It shows one run at a time: the newest that is analysed. Runs that only move liquids are told in the log.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowlab.config import Material
+from flowlab.live.references import ReadFrame
+from flowlab.stream import Message
+from flowlab.watch.absorption import Absorption, Spectrum
+from flowlab.watch.course import Course
+from flowlab.watch.news import News
+from flowlab.watch.scattering import Scattering
+from flowlab.watch.sections import Sections, known
+
+_BAND = ("wavelength_nm", "wavelength_err_nm", "fwhm_nm", "fwhm_err_nm", "height", "area", "snr")
+
+
+class Picture:
+    """What is to be seen, document after document.
+
+    Args:
+        find_material: gives a material by its name; None where there is none.
+
+    Attributes:
+        sections: of the picture, see docs/page.md.
+    """
+
+    def __init__(self, find_material: Callable[[str], Material | None]):
+        self.sections = Sections()
+        self._find_material = find_material
+        self._news = News(self.sections)
+        self._start: dict[str, Any] | None = None
+        self._course: Course | None = None
+        self._spectra: Absorption | None = None
+        self._frames: Scattering | None = None
+        self._streams: dict[str, dict[str, Any]] = {}
+        self._analysis: str | None = None
+        self._results: dict[str, str] = {}
+        self._number = 0
+        for name in ("status", "queue", "readings", "run", "emission"):
+            self.sections.set(name, None)
+        self._show({"uid": "", "time": 0.0})
+        self.sections.set("run", None)
+        self.sections.take_changes()
+
+    def _show(self, start: dict[str, Any]) -> None:
+        """Begin with another run."""
+        self._streams, self._results, self._analysis, self._number = {}, {}, None, 0
+        self._spectra = Absorption(start, self.sections)
+        self._frames = Scattering(start, self.sections)
+        self.sections.set("emission", None)
+
+    @property
+    def run_uid(self) -> str | None:
+        """The run that is shown."""
+        return None if self._start is None else self._start["uid"]
+
+    @property
+    def nothing_to_show(self) -> bool:
+        """Whether the documents that came so far are of no run that could be shown: they only moved liquids."""
+        return self._start is None and not self._looking
+
+    def runs_before(self) -> list[str]:
+        """The run that the one shown resumes, if any: its documents belong to the picture, too."""
+        return [str(self._start["resumes"])] if self._start and "resumes" in self._start else []
+
+    def take_document(self, message: Message) -> None:
+        """A document of a run."""
+        name, doc, run = message.name, message.doc, message.run_uid
+        ours = run == self.run_uid
+        match name:
+            case "start" if "analysis" in doc and run not in self.runs_before():
+                self._begin(doc)
+            case "start" if run not in self.runs_before():
+                self._news.run_began(doc)
+            case "descriptor" if ours or run in self.runs_before():
+                self._streams[doc["uid"]] = doc
+                self._spectra.take_descriptor(doc)
+                self._frames.take_descriptor(doc)
+            case "event":
+                self._take_event(run, doc)
+            case "stream_resource" if ours:
+                self._frames.take_resource(doc)
+            case "stream_datum" if ours:
+                self._frames.take_datum(doc, self._newest_s)
+            case "stop" if ours:
+                self._course.stop(doc)
+                self.sections.set("run", self._course.facts())
+                self._news.run_ended(doc)
+            case "stop" if run not in self.runs_before():
+                self._news.run_ended(doc)
+            case _:
+                pass
+
+    def _begin(self, start: dict[str, Any]) -> None:
+        material = start.get("material")
+        self._start, self._newest_s = start, float(start["time"])
+        self._course = Course(start, self._find_material(str(material)) if material else None)
+        self._show(start)
+        self.sections.set("run", self._course.facts())
+        self._news.run_began(start)
+
+    def _take_event(self, run: str, doc: dict[str, Any]) -> None:
+        stream = self._streams.get(doc["descriptor"])
+        if stream is None:
+            return
+        self._spectra.take_event(run, stream, doc)
+        if run == self.run_uid:
+            self._newest_s = float(doc["time"])
+            if self._course.take_event(stream["name"], doc):
+                self.sections.set("run", self._course.facts())
+
+    def take_result(self, message: Message) -> None:
+        """A document of an analysis."""
+        name, doc = message.name, message.doc
+        if name == "start":
+            if doc.get("parent_run") == self.run_uid:
+                self._analysis, self._results, self._number = message.run_uid, {}, 0
+            return
+        if message.run_uid != self._analysis:
+            return
+        if name == "descriptor":
+            self._results[doc["uid"]] = doc["name"]
+        elif name == "event":
+            self._take_result_event(self._results.get(doc["descriptor"], ""), doc)
+        elif name == "stop" and doc["exit_status"] != "success":
+            self._news.analysis_failed(doc)
+
+    def _take_result_event(self, stream: str, doc: dict[str, Any]) -> None:
+        match stream:
+            case "spectra":
+                self._news.point(self._spectra.take_spectrum_result(self._number, doc))
+                self._number += 1
+            case "tracks":
+                self._spectra.take_track_result(doc)
+            case "window" | "window_so_far":
+                final = stream == "window"
+                self._news.window(self._spectra.take_window_result(doc, final=final))
+            case "emission":
+                self.sections.set("emission", _emission(doc))
+            case "saxs_points":
+                self._news.saxs_point(self._frames.take_point_result(doc))
+            case _:
+                pass
+
+    def take_status(self, facts: dict[str, Any] | None, lost: str | None) -> None:
+        """What the daemon says of itself, or why it says nothing."""
+        told = {"facts": facts, "lost": lost}
+        if told != self.sections.get("status"):
+            self._news.status(self.sections.get("status"), told)
+            self.sections.set("status", told)
+
+    def take_queue(self, queue: dict[str, Any] | None) -> None:
+        """Items, the one that runs, and history."""
+        if queue != self.sections.get("queue"):
+            self.sections.set("queue", queue)
+
+    def take_readings(self, readings: dict[str, Any] | None) -> None:
+        """What the instrument says now."""
+        self._news.readings(self.sections.get("readings"), readings)
+        self.sections.set("readings", readings)
+
+    def note(self, level: str, text: str) -> None:
+        """A line for the log."""
+        self._news.say(level, text)
+
+    def read_newest_frame(self, read: ReadFrame) -> bool:
+        """Show the newest frame of a detector, if there is one that was not shown."""
+        return self._frames.read_newest(read)
+
+    def wavelength_nm(self) -> NDArray[np.float32] | None:
+        """Axis of the absorption spectra."""
+        axis = self.sections.get("axis")
+        return None if axis is None else axis["wavelength_nm"]
+
+    def spectrum(self, event_uid: str) -> Spectrum | None:
+        """Absorbance and its error of a point's event; None where they are not kept."""
+        return self._spectra.spectra.get(event_uid)
+
+    def saxs_point(self, number: int) -> dict[str, Any] | None:
+        """The section ``saxs`` of a point."""
+        return self._frames.points.get(number)
+
+
+def _emission(doc: dict[str, Any]) -> dict[str, Any]:
+    data = doc["data"]
+    return {
+        "index": int(doc["seq_num"]) - 1,
+        **{key: known(data.get(key)) for key in ("panel", "coordinate")},
+        **{key: np.asarray(data[key], np.float32) for key in ("wavelength_nm", "counts", "counts_err")},
+        "usable": bool(data["usable"]),
+        "why": str(data["why"]) or None,
+        "emission": str(data["emission"]),
+        "band": {name: known(data[f"band_{name}"]) for name in _BAND},
+    }

@@ -1,0 +1,137 @@
+"""What is to be seen of the X-rays of a run: the newest curve, the points, the newest frame."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowlab.live.references import FrameError, FrameFile, FrameReference, ReadFrame, read_resource
+from flowlab.watch.sections import Sections, known
+
+#: Rows and columns of a reduced frame, at most.
+_ACROSS = 128
+_BRAGG = ("q_per_nm", "q_err_per_nm", "fwhm_per_nm", "height", "height_err")
+_CURVE = ("q_per_nm", "intensity", "intensity_err")
+_SIZES = ("smooth", "smooth_low", "smooth_high")
+
+
+class Scattering:
+    """Of one run.
+
+    Args:
+        start: its start document.
+        sections: where what is to be seen goes.
+    """
+
+    def __init__(self, start: dict[str, Any], sections: Sections):
+        self._uid = start["uid"]
+        self._sections = sections
+        self._files: dict[str, FrameFile] = {}
+        self._streams: dict[str, str] = {}
+        self._newest: tuple[str, FrameReference, float] | None = None
+        #: By the number of the point: the section ``saxs`` of it.
+        self.points: dict[int, dict[str, Any]] = {}
+        for name in ("saxs", "frame"):
+            sections.set(name, None)
+        sections.clear("saxs_points")
+
+    def take_descriptor(self, doc: dict[str, Any]) -> None:
+        """A stream of the run."""
+        self._streams[doc["uid"]] = doc["name"]
+
+    def take_resource(self, doc: dict[str, Any]) -> None:
+        """A file of frames; one that makes no sense is the analyzer's to complain of."""
+        try:
+            self._files[doc["uid"]] = read_resource(doc)
+        except FrameError:
+            return
+
+    def take_datum(self, doc: dict[str, Any], now_s: float) -> None:
+        """Frames in a file."""
+        file = self._files.get(doc["stream_resource"])
+        if file is not None:
+            stream = self._streams.get(doc["descriptor"], "")
+            self._newest = stream, FrameReference(file, int(doc["indices"]["stop"]) - 1), now_s
+
+    def read_newest(self, read: ReadFrame) -> bool:
+        """Show the newest frame, if it was not shown; it is read here."""
+        if self._newest is None:
+            return False
+        (stream, reference, time), self._newest = self._newest, None
+        shown: dict[str, Any] = {"time": time, "stream": stream, "width": 0, "height": 0, "pixels": None}
+        try:
+            pixels, most = reduced(read(reference))
+            height, width = pixels.shape
+            shown |= {"width": width, "height": height, "pixels": pixels.ravel(), "counts_at_255": most, "why": None}
+        except FrameError as error:
+            shown |= {"counts_at_255": None, "why": str(error)}
+        self._sections.set("frame", shown)
+        return True
+
+    def take_point_result(self, doc: dict[str, Any]) -> dict[str, Any]:
+        """What the analysis says of a point; returns what is shown of it."""
+        data = doc["data"]
+        place = {key: known(data.get(key)) for key in ("point", "panel", "coordinate")}
+        place |= {"usable": bool(data["usable"]), "why": str(data["why"]) or None, "finding": str(data["finding"])}
+        sizes = {
+            "kind": str(data["sizes"]),
+            "why": str(data["sizes_why"]) or None,
+            **{key: known(data[key]) for key in ("radius_nm", "radius_err_nm", "delta_bic")},
+            "width": known(data["radius_width"]),
+        }
+        bragg = [np.asarray(data[f"bragg_{name}"], float) for name in _BRAGG]
+        shown = {
+            **place,
+            **{name: np.asarray(data[name], np.float32) for name in (*_CURVE, *_SIZES, "distribution")},
+            "edges_nm": np.asarray(data["distribution_edges_nm"], np.float32),
+            "unit": str(data["unit"]),
+            "bragg": [dict(zip(_BRAGG, map(known, row), strict=True)) for row in zip(*bragg, strict=True)],
+            "sizes": sizes,
+        }
+        number = int(data["point"])
+        self.points[number] = shown
+        self._sections.set("saxs", shown)
+        told = {
+            **place,
+            "kind": sizes["kind"],
+            "radius_nm": sizes["radius_nm"],
+            "radius_err_nm": sizes["radius_err_nm"],
+            **self._optical(str(data.get("spectrum_event", ""))),
+        }
+        at = next((i for i, p in enumerate(self._sections.get("saxs_points")) if p["point"] == number), None)
+        self._sections.put("saxs_points", len(self._sections.get("saxs_points")) if at is None else at, told)
+        return told
+
+    def _optical(self, spectrum_event: str) -> dict[str, Any]:
+        """The diameter by absorption of the same plug."""
+        point = next((p for p in self._sections.get("points") if p["uid"] == spectrum_event), None)
+        if point is None:
+            why = "no spectrum of the same plug" if not spectrum_event else "its spectrum is not analysed yet"
+        else:
+            why = None if point["diameter_nm"] is not None else point["why"] or "no exciton is followed there"
+        return {
+            "optical_diameter_nm": None if point is None else point["diameter_nm"],
+            "optical_diameter_err_nm": None if point is None else point["diameter_fit_err_nm"],
+            "optical_why": why,
+        }
+
+
+def reduced(frame: NDArray[np.integer]) -> tuple[NDArray[np.uint8], int]:
+    """A frame to look at: blocks of pixels averaged, logarithmic.
+
+    Args:
+        frame: counts, shape (rows, columns); below zero, and the highest number that fits, is masked.
+
+    Returns:
+        Shape (rows, columns), at most 128 each: 1 … 255, 0 where masked; and the counts that 255 stands for.
+    """
+    step = max(1, -(-max(frame.shape) // _ACROSS))
+    rows, columns = (size // step for size in frame.shape)
+    blocks = frame[: rows * step, : columns * step].reshape(rows, step, columns, step)
+    masked = (blocks < 0) | (blocks == np.iinfo(frame.dtype).max)
+    seen = (~masked).sum((1, 3))
+    total = np.where(masked, 0, blocks).sum((1, 3), dtype=float)
+    mean = np.divide(total, seen, out=np.zeros(seen.shape), where=seen > 0)
+    most = max(float(mean.max(initial=0.0)), 1.0)
+    bright = 1 + 254 * np.log1p(mean) / np.log1p(most)
+    return np.where(seen > 0, bright, 0).astype(np.uint8), round(most)
