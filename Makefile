@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_EXTRAS := all
 TEST_EXTRAS := $(RUN_EXTRAS),test
 
-.PHONY: demo test chromium lint bench wheel check-nexus check-eiger check-queueserver check-http bench-mcsas3 lock clean
+.PHONY: demo test chromium lint bench screenshots wheel check-nexus check-eiger check-queueserver check-http bench-mcsas3 lock clean
 
 demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
 	$(BIN)/flowlab demo
@@ -26,6 +26,9 @@ lint: $(VENV)/.test                 ## style, types, and who may import whom
 
 bench: $(VENV)/.test                ## ratios against what users have elsewhere
 	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.test chromium  ## docs/images/page-*.png: each view of the page, light and dark, of a simulated scan
+	$(BIN)/python -m tests.browser.screenshots
 
 wheel: $(VENV)/.test                ## dist/flowlab-*.whl
 	$(BIN)/python -m build --wheel --no-isolation

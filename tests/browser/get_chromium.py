@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from tests.browser.chromium import HOW, NAMES, UNPACKED, find
 
@@ -58,9 +57,9 @@ def _as_root() -> list[str] | None:
     """What has a command run as root; None where that may not be."""
     if os.geteuid() == 0:
         return []
-    if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
-        return ["sudo", "-n"]
-    return None
+    sudo = shutil.which("sudo")
+    may = sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0
+    return [sudo, "-n"] if sudo and may else None
 
 
 def _unpack(package: str) -> None:
