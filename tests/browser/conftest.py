@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, HOW, find
-from tests.browser.watched import WatchedPage, watched
+from tests.browser.watched import LIMIT_MS, WatchedPage, watched
+
+expect.set_options(timeout=LIMIT_MS)
 
 
 # Of the package, not of the session: while it is there, an event loop runs in this thread, and others need their own.

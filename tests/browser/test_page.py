@@ -1,0 +1,134 @@
+"""The page as a whole: what it is allowed to do, whom it asks, and whether everybody can use it."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.browser.lab import Lab, lab
+from tests.browser.looking import answer, log_in, look_at, strip
+from tests.browser.watched import watched
+
+VIEWS = {
+    "reactor": "Reactor",
+    "spectrum": "Spectrum",
+    "scan": "Scan",
+    "saxs": "SAXS",
+    "queue": "Queue and control",
+    "log": "Log",
+}
+SCAN = {
+    "nucleation_c": [270.0, 290.0],
+    "growth_c": 250.0,
+    "residence_time_s": 14.0,
+    "detectors": ["uv-vis", "saxs", "pl"],
+}
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "connect-src": "'self'",
+    "img-src": "'self' data:",
+}
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab after a scan with absorption, SAXS and emission."""
+    with lab(tmp_path_factory.mktemp("lab"), "--speed", "100") as one:
+        one.begin("nucleation_scan", **SCAN)
+        one.daemon.until_state("idle")
+        yield one
+
+
+class Inline(HTMLParser):
+    """Finds what a page brings along itself, and does not load."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found: list[str] = []
+        self._script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self._script = tag == "script"
+        self.found += [f"{tag} {name}" for name, _ in attributes if name == "style" or name.startswith("on")]
+        self.found += [tag] if tag == "style" else []
+
+    def handle_data(self, data):
+        if self._script and data.strip():
+            self.found.append(data)
+
+    def handle_endtag(self, tag):
+        self._script = False
+
+
+def test_nothing_but_the_server_s_own_scripts_may_run(scanned):
+    got = httpx.get(f"{scanned.url}/")
+    assert got.status_code == 200
+    policy = dict(
+        part.strip().split(" ", 1) for part in got.headers["content-security-policy"].split(";") if part.strip()
+    )
+    assert policy.items() >= POLICY.items()
+    assert Inline(got.text).found == []
+
+
+def test_what_is_written_into_a_page_does_not_run_there(page, scanned):
+    looked = look_at(page, scanned)
+    page.forgive("Content Security Policy|Content-Security-Policy")
+    looked.evaluate("""() => {
+        const script = document.createElement("script");
+        script.textContent = "window.ran = true";
+        document.body.append(script);
+        document.body.insertAdjacentHTML("beforeend", '<img src="data:," onerror="window.ran = true">');
+    }""")
+    looked.wait_for_timeout(100)
+    assert looked.evaluate("window.ran") is None
+
+
+def test_each_view_is_a_link_away_and_its_address_leads_back_to_it(page, scanned):
+    looked = look_at(page, scanned)
+    tabs = looked.get_by_role("navigation", name="Views")
+    for view, title in VIEWS.items():
+        tabs.get_by_role("link", name=title, exact=True).click()
+        expect(looked.locator(f"#view-{view}")).to_be_visible()
+        expect(looked.get_by_role("main").locator("> section:visible")).to_have_count(1)
+        expect(tabs.locator("[aria-current=page]")).to_have_text(title)
+        assert looked.url == f"{scanned.url}/#{view}"
+    looked.reload()
+    expect(looked.locator("#view-log")).to_be_visible()
+
+
+def test_no_view_needs_scrolling_for_the_strip_and_none_is_wider_than_the_screen(page, scanned):
+    looked = look_at(page, scanned)
+    for size in ({"width": 1366, "height": 768}, {"width": 1920, "height": 1080}):
+        looked.set_viewport_size(size)
+        for view in VIEWS:
+            looked.evaluate("view => { location.hash = view; }", view)
+            expect(looked.locator(f"#view-{view}")).to_be_visible()
+            assert looked.evaluate("document.documentElement.scrollWidth") <= size["width"], view
+            expect(answer(looked, "Is it safe?")).to_be_in_viewport(ratio=1)
+            expect(strip(looked).get_by_role("button", name="Safe state")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_everybody_can_use_each_view(browser: Browser, scanned, look):
+    with watched(browser, color_scheme=look) as page:
+        looked = look_at(page, scanned)
+        log_in(looked, scanned.token)
+        expect(strip(looked).get_by_text("anna, operator")).to_be_visible()
+        axe, wrong = Axe(), []
+        for view in VIEWS:
+            looked.evaluate("view => { location.hash = view; }", view)
+            expect(looked.locator(f"#view-{view}")).to_be_visible()
+            looked.wait_for_timeout(300)  # what is drawn is drawn once for each picture of the screen
+            wrong += [
+                f"{view}: {found['id']}: {node['target']} {node['failureSummary']}"
+                for found in axe.run(looked).response["violations"]
+                if found["impact"] in ("serious", "critical")
+                for node in found["nodes"]
+            ]
+        assert wrong == []
