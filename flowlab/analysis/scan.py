@@ -107,6 +107,8 @@ class ScanAnalysis:
         self._light = Light(self.axis, against_reference=self._AGAINST_REFERENCE)
         self._tracker = Tracker()
         self._evidence: dict[int, Evidence] = {}
+        self._first_tracks: list[int] = []  # of each panel
+        self._judged: dict[int, dict[int, Verdict]] = {}  # by panel; of those that are complete
         self._count = 0
 
     @property
@@ -159,6 +161,7 @@ class ScanAnalysis:
         if not self.panels or self.panels[-1] != panel:
             self.panels.append(panel)
             self._usable_spectra.append(0)
+            self._first_tracks.append(len(self.tracks))
             self._tracker.begin_panel()
 
     def _give_up_baseline(self, panel: float) -> None:
@@ -211,9 +214,21 @@ class ScanAnalysis:
         """On every track, by its id."""
         result: dict[int, Verdict] = {}
         for panel in range(len(self.panels)):
-            here = [track for track in self.tracks if track.panel == panel]
-            result |= judge_panel(here, self.knowledge.families, self._evidence)
+            result |= self._verdicts_of(panel)
         return result
+
+    def _verdicts_of(self, panel: int) -> dict[int, Verdict]:
+        """On the tracks of a panel; one that is complete does not change, and is judged once."""
+        if panel in self._judged:
+            return self._judged[panel]
+        verdicts = judge_panel(self._tracks_of(panel), self.knowledge.families, self._evidence)
+        if panel < len(self.panels) - 1:
+            self._judged[panel] = verdicts
+        return verdicts
+
+    def _tracks_of(self, panel: int) -> list[Track]:
+        end = self._first_tracks[panel + 1] if panel + 1 < len(self.panels) else None
+        return self.tracks[self._first_tracks[panel] : end]
 
     def size(self, feature: Feature, verdict: Verdict) -> Size:
         """Diameter of the particles whose lowest band a feature is."""
@@ -229,17 +244,22 @@ class ScanAnalysis:
         """Areas of the bands of all families that were found, by family, panel and spectrum."""
         return family_areas(self.tracks, self.verdicts())
 
-    def window(self) -> Window | None:
-        """Where the material's accumulating family is found; None when it has none."""
+    def window(self, *, complete: bool = False) -> Window | None:
+        """Where the material's accumulating family is found; None when it has none.
+
+        Args:
+            complete: only by the panels that are complete, which is all but the newest.
+        """
         wanted = [family for family in self.knowledge.families if family.name == self.knowledge.accumulating_family]
         if not wanted:
             return None
-        verdicts = self.verdicts()
-        panels = [
-            Panel(coordinate, usable, [(track, verdicts[track.id]) for track in self.tracks if track.panel == number])
-            for number, (coordinate, usable) in enumerate(zip(self.panels, self._usable_spectra, strict=True))
-        ]
-        return accumulation_window(wanted[0], panels)
+        panels = range(len(self.panels) - 1 if complete else len(self.panels))
+        return accumulation_window(wanted[0], [self._panel(number) for number in panels])
+
+    def _panel(self, number: int) -> Panel:
+        verdicts = self._verdicts_of(number)
+        judged = [(track, verdicts[track.id]) for track in self._tracks_of(number)]
+        return Panel(self.panels[number], self._usable_spectra[number], judged)
 
     def _unusable(self, sample: Counts, saturated_pixels: int) -> str | None:
         if sample.mean.shape != self.axis.wavelength_nm.shape:

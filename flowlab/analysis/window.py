@@ -84,9 +84,10 @@ class Panel:
 
 def _may_be(family: KnownFamily, track: Track, verdict: Verdict) -> bool:
     """Whether a band stands often enough in the family's place, and what it is was left open."""
+    if verdict.kind != "unknown" or len(track.sightings) < LEAST_SIGHTINGS:
+        return False
     position = float(np.median(track.sightings.column("wavelength_nm")))
-    in_place = abs(position - family.wavelength_nm) <= family.tolerance_nm
-    return verdict.kind == "unknown" and len(track.sightings) >= LEAST_SIGHTINGS and in_place
+    return abs(position - family.wavelength_nm) <= family.tolerance_nm
 
 
 def accumulation_window(family: KnownFamily, panels: list[Panel]) -> Window:

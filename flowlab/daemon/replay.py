@@ -96,8 +96,14 @@ def replay_run(stored: StoredRun, speed: float | None, watch: Watcher) -> Replay
     recorded = list(read_journal(stored.results)) if stored.results.is_file() else []
     finished = bool(recorded) and recorded[-1].name == "stop"
     identical = [m.to_bytes() for m in recorded] == [m.to_bytes() for m in results] if finished else None
-    windows = [m.doc["data"] for m in results if m.name == "event" and "not_found" in m.doc["data"]]
-    return ReplayOutcome(messages[0].run_uid, len(messages), results, identical, windows[0] if windows else None)
+    return ReplayOutcome(messages[0].run_uid, len(messages), results, identical, _window(results))
+
+
+def _window(results: list[Message]) -> dict[str, Any] | None:
+    """Where the family was found in the whole run; None when no window was asked for."""
+    streams = {m.doc["uid"] for m in results if m.name == "descriptor" and m.doc["name"] == "window"}
+    found = (m.doc["data"] for m in results if m.name == "event" and m.doc["descriptor"] in streams)
+    return next(found, None)
 
 
 def _analyse(

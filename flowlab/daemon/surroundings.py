@@ -153,6 +153,11 @@ class Surroundings:
         return self._proxy.outward if hasattr(self, "_proxy") else None
 
     @property
+    def replay(self) -> str | None:
+        """Where what was missed of them can be asked for."""
+        return self._replay.address if hasattr(self, "_replay") else None
+
+    @property
     def pids(self) -> dict[str, int]:
         """Process ids of what runs."""
         parts = {"simulators": self._simulators, "web": self._web, **self._followers}
@@ -171,7 +176,9 @@ class Surroundings:
             if "ended" in message:
                 died.set()
 
-        spec = {"control": control, "host": host, "port": port, "tokens": str(self._folder.tokens)}
+        place = {"control": control, "host": host, "port": port, "tokens": str(self._folder.tokens)}
+        shown = {"documents": self._proxy.outward, "replay": self._replay.address, "data": str(self._folder.runs)}
+        spec: dict[str, Any] = {**place, **shown}
         while not self._closing:
             died.clear()
             self._web = Part("web", "flowlab.web", spec, self._folder.logs / "web.log", took)

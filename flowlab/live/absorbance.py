@@ -1,7 +1,7 @@
 """The absorption spectra of one run: from their documents to documents of bands, tracks and verdicts."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -10,13 +10,13 @@ from flowlab.analysis.areas import Area, areas_of
 from flowlab.analysis.edge import AbsorptionEdge, EdgeEnergy
 from flowlab.analysis.scan import ScanAnalysis, SpectrumResult
 from flowlab.analysis.tracks import Track
-from flowlab.analysis.verdict import Verdict
-from flowlab.analysis.window import Edge
+from flowlab.analysis.verdict import Kind, Verdict
 from flowlab.config import Material
-from flowlab.live.documents import AnalysisRun, Document, boolean, integers, number, numbers, or_nan, text
+from flowlab.live.documents import AnalysisRun, Document, boolean, integers, number, numbers, or_nan, text, texts
 from flowlab.live.knowledge import knowledge_of
+from flowlab.live.window import WINDOW_KEYS, WINDOW_SO_FAR_KEYS, window_data
 
-SPECTRA_KEYS = {
+_SPECTRA_KEYS = {
     "panel": number(),
     "coordinate": number(),
     "spectrum_event": text(),
@@ -47,6 +47,9 @@ SPECTRA_KEYS = {
     "feature_height_err": numbers(),
     "feature_snr": numbers(),
     "feature_track": integers(),
+    "feature_kind": texts(max(map(len, get_args(Kind)))),
+    "feature_transition": texts(len("E1")),
+    "feature_probability": numbers(),
 }
 TRACK_KEYS = {
     "track": {"dtype": "integer", "shape": []},
@@ -87,20 +90,15 @@ FAMILY_KEYS = {
     "area_ev": number("eV"),
     "area_err_ev": number("eV"),
 }
-WINDOW_KEYS = {
-    "family": text(),
-    "low": number(),
-    "high": number(),
-    "found": numbers(),
-    "not_found": numbers(),
-    "undecided": numbers(),
-    "why": text(),
-    **{
-        f"{side}_edge{key}": described
-        for side in ("lower", "upper")
-        for key, described in (("", number()), ("_err", number()), ("_between", numbers()), ("_why", text()))
-    },
-}
+
+
+def spectra_keys(material: Material) -> dict[str, dict[str, Any]]:
+    """Data keys of the stream ``spectra``: what is known of a spectrum's bands when it has come.
+
+    What they are may look otherwise later: the tracks, at the end, have the last word.
+    """
+    longest = max((len(family.name) for family in material.families), default=1)
+    return {**_SPECTRA_KEYS, "feature_family": texts(longest)}
 
 
 class AbsorbanceAnalysis:
@@ -124,6 +122,8 @@ class AbsorbanceAnalysis:
         self._scan: ScanAnalysis | None = None
         self._coordinates: list[float] = []
         self._described = False
+        self._panels_done = 0
+        self._told: tuple[tuple[float, ...], ...] | None = None
 
     def take(self, name: str, doc: dict[str, Any]) -> Iterator[Document]:
         """Documents that follow from one of the run's."""
@@ -144,7 +144,7 @@ class AbsorbanceAnalysis:
                     self._scan = ScanAnalysis(np.asarray(axis, dtype=float), knowledge_of(self._material))
         if not self._described:
             self._described = True
-            yield self._composer.describe("spectra", SPECTRA_KEYS, doc["time"])
+            yield self._composer.describe("spectra", spectra_keys(self._material), doc["time"])
 
     def _take_event(self, doc: dict[str, Any]) -> Iterator[Document]:
         data = doc["data"]
@@ -160,10 +160,32 @@ class AbsorbanceAnalysis:
             case "primary":
                 panel, coordinate = float(data[self._slow]), float(data[self._fast])
                 result = self._scan.spectrum(panel, counts, saturated)
-                self._coordinates.append(coordinate)
-                yield self._composer.event("spectra", self._spectrum_data(result, panel, doc["uid"]), doc["time"])
+                yield from self._results(result, panel, coordinate, doc["uid"], doc["time"])
             case _:
                 pass  # spectra on the way to a steady state are recorded, not analysed
+
+    def _results(
+        self, result: SpectrumResult, panel: float, coordinate: float, event_uid: str, time: float
+    ) -> Iterator[Document]:
+        """Documents that follow from a spectrum: its own first, which does not wait for the window."""
+        self._coordinates.append(coordinate)
+        yield self._composer.event("spectra", self._spectrum_data(result, panel, event_uid), time)
+        yield from self._window_so_far(time)
+
+    def _window_so_far(self, time: float) -> Iterator[Document]:
+        """Where the family accumulates by the panels that are complete: when another one is, and it tells more."""
+        done = 0 if self._scan is None else len(self._scan.panels) - 1
+        if self._scan is None or done <= self._panels_done:
+            return
+        self._panels_done = done
+        window = self._scan.window(complete=True)
+        if window is None:
+            return
+        told = (window.found, window.not_found, window.undecided)
+        if told != self._told:
+            self._told = told
+            data = {**window_data(window), "panels_done": done}
+            yield from self._composer.result("window_so_far", WINDOW_SO_FAR_KEYS, data, time)
 
     def _spectrum_data(self, result: SpectrumResult, panel: float, event_uid: str) -> dict[str, Any]:
         judged = list(zip(result.features, result.verdicts, strict=True))
@@ -200,6 +222,10 @@ class AbsorbanceAnalysis:
             "feature_height_err": np.array([f.height_err for f in result.features]),
             "feature_snr": np.array([f.snr for f in result.features]),
             "feature_track": np.array(result.tracks, dtype=np.int64),
+            "feature_kind": [str(v.kind) for v in result.verdicts],
+            "feature_transition": [v.transition or "" for v in result.verdicts],
+            "feature_probability": np.array([v.probability for v in result.verdicts]),
+            "feature_family": [v.family or "" for v in result.verdicts],
         }
 
     def renew(self) -> Iterator[Document]:
@@ -235,19 +261,7 @@ class AbsorbanceAnalysis:
             yield from self._composer.result("families", FAMILY_KEYS, data, time)
         window = scan.window()
         if window is not None:
-            yield self._composer.describe("window", WINDOW_KEYS, time)
-            data = {
-                "family": window.family,
-                "low": or_nan(window.low),
-                "high": or_nan(window.high),
-                "found": np.array(window.found),
-                "not_found": np.array(window.not_found),
-                "undecided": np.array(window.undecided),
-                "why": window.why,
-                **_window_edge("lower", window.lower_edge),
-                **_window_edge("upper", window.upper_edge),
-            }
-            yield self._composer.event("window", data, time)
+            yield from self._composer.result("window", WINDOW_KEYS, window_data(window), time)
 
     def _track_data(self, scan: ScanAnalysis, track: Track, verdict: Verdict, areas: list[Area]) -> dict[str, Any]:
         features = [s.feature for s in track.sightings]
@@ -296,16 +310,6 @@ def _edge_data(edge: AbsorptionEdge | None, why: str | None) -> dict[str, Any]:
         "tauc_gap_ev": or_nan(tauc.energy_ev),
         "tauc_gap_err_ev": or_nan(tauc.err_ev),
         "tauc_gap_why": tauc.why,
-    }
-
-
-def _window_edge(side: str, edge: Edge) -> dict[str, Any]:
-    """An edge of the window, lower or upper."""
-    return {
-        f"{side}_edge": or_nan(edge.coordinate),
-        f"{side}_edge_err": or_nan(edge.err),
-        f"{side}_edge_between": np.array(edge.between or ()),
-        f"{side}_edge_why": edge.why,
     }
 
 

@@ -127,6 +127,11 @@ def text() -> dict[str, Any]:
     return {"dtype": "string", "shape": []}
 
 
+def texts(longest: int) -> dict[str, Any]:
+    """Data key of as many texts as there are, none longer than ``longest`` characters; an event has them as a list."""
+    return {"dtype": "array", "shape": [None], "dtype_numpy": f"<U{longest}"}
+
+
 def boolean() -> dict[str, Any]:
     """Data key of a truth value."""
     return {"dtype": "boolean", "shape": []}

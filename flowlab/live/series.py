@@ -7,7 +7,7 @@ from typing import Any
 
 from flowlab.analysis.series import SeriesAnalysis
 from flowlab.config import Material
-from flowlab.live.absorbance import SPECTRA_KEYS, AbsorbanceAnalysis
+from flowlab.live.absorbance import AbsorbanceAnalysis, spectra_keys
 from flowlab.live.documents import AnalysisRun, Document
 from flowlab.live.knowledge import knowledge_of
 from flowlab.storage.spectra import Series
@@ -43,7 +43,7 @@ def analyse_series(series: Series, material: Material) -> Iterator[Document]:
     composer = AnalysisRun(start, material)
     analysis = _Given(start, series, material, composer)
     yield composer.start
-    yield composer.describe("spectra", SPECTRA_KEYS, _TIME)
+    yield composer.describe("spectra", spectra_keys(material), _TIME)
     yield from analysis.spectra(series)
     yield from analysis.finish(_TIME)
     yield composer.stop("success", "", _TIME)
@@ -60,5 +60,5 @@ class _Given(AbsorbanceAnalysis):
     def spectra(self, series: Series) -> Iterator[Document]:
         for number, spectrum in enumerate(series.spectra):
             result = self._given.absorbance(spectrum.panel, spectrum.absorbance, spectrum.err, spectrum.why)
-            self._coordinates.append(float(number) if spectrum.coordinate is None else spectrum.coordinate)
-            yield self._composer.event("spectra", self._spectrum_data(result, spectrum.panel, ""), _TIME)
+            coordinate = float(number) if spectrum.coordinate is None else spectrum.coordinate
+            yield from self._results(result, spectrum.panel, coordinate, "", _TIME)

@@ -14,7 +14,7 @@ from flowlab.report.axes import axis_name
 from flowlab.report.emission_figures import draw_emission
 from flowlab.report.joint_figures import draw_joint
 from flowlab.report.load import RunData
-from flowlab.report.palette import COLOUR
+from flowlab.report.palette import COLOUR, HEIGHT
 from flowlab.report.saxs_figures import draw_saxs
 
 _SHOWN_NM = (370.0, 640.0)
@@ -111,7 +111,7 @@ def cluster_map(run: RunData) -> Figure:
     seen = ~np.isnan(height)
     place.scatter(x[~seen], y[~seen], marker="s", s=150, facecolors="none", edgecolors="0.75", label="not found")
     if seen.any():
-        drawn = place.scatter(x[seen], y[seen], c=height[seen], marker="s", s=170, cmap="viridis", vmin=0)
+        drawn = place.scatter(x[seen], y[seen], c=height[seen], marker="s", s=170, cmap=HEIGHT, vmin=0)
         figure.colorbar(drawn, ax=place, label=f"height of {run.window['family']} / absorbance")
     place.set_xlabel(f"{slow} / {unit}")
     place.set_ylabel(f"{fast} / {fast_unit}")

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from flowlab.colours import SERIES
 from flowlab.report.axes import axis_name
 from flowlab.report.legend import Legend
 from flowlab.report.load import RunData
 
-_SAXS, _CLUSTER, _EXCITON = "#2f7d5b", "#7a3f9d", "#b5541d"
+_SAXS, _CLUSTER, _EXCITON = (SERIES[what] for what in ("saxs", "cluster", "exciton"))
 _STYLE: dict[str, Any] = {"ms": 5.5, "elinewidth": 1.4, "capsize": 3.0, "lw": 0}
 #: What is at one coordinate stands side by side: so much of the least distance between two.
 _ASIDE = 0.07

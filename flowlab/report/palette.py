@@ -1,8 +1,10 @@
-"""Colours that figures share."""
+"""Colours that figures share, as matplotlib wants them."""
 
-import numpy as np
-from matplotlib import colormaps
 from matplotlib.colors import LinearSegmentedColormap
 
-#: Temperatures from dark to bright: told apart by every eye. The palest yellow would be lost on white.
-COLOUR = LinearSegmentedColormap.from_list("temperature", colormaps["plasma"](np.linspace(0, 0.92, 256)))
+from flowlab import colours
+
+#: Temperatures from dark to bright: told apart by every eye.
+COLOUR = LinearSegmentedColormap.from_list("temperature", colours.TEMPERATURE)
+#: Heights of a band.
+HEIGHT = LinearSegmentedColormap.from_list("height", colours.HEIGHT)

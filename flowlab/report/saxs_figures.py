@@ -9,11 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from flowlab.colours import SERIES
 from flowlab.report.axes import axis_name
 from flowlab.report.legend import Legend
 from flowlab.report.load import RunData
 from flowlab.report.palette import COLOUR
 
+_SAXS, _SEVERAL = SERIES["saxs"], SERIES["exciton"]
 _MOST_LABELS = 12
 _STYLE: dict[str, Any] = {"ms": 5.0, "elinewidth": 1.0, "capsize": 2.5, "lw": 0}
 
@@ -92,14 +94,14 @@ def radii(run: RunData) -> Figure:
         y, err, width = point["radius_nm"], point["radius_err_nm"], point["radius_width"] * point["radius_nm"]
         known = point["sizes"] in ("narrow", "spread", "several")
         text = "mean radius" if known else "mean radius; form of the distribution unknown"
-        fill = "#2f7d5b" if known else "white"
-        place.errorbar([x], [y], [err], fmt="o", color="#2f7d5b", mfc=fill, label=legend.once(text), **_STYLE)
+        fill = _SAXS if known else "white"
+        place.errorbar([x], [y], [err], fmt="o", color=_SAXS, mfc=fill, label=legend.once(text), **_STYLE)
         if width > 0:
             place.vlines(
                 [x],
                 [y - width],
                 [y + width],
-                color="#2f7d5b",
+                color=_SAXS,
                 alpha=0.25,
                 lw=5,
                 label=legend.once("width (one σ)"),
@@ -108,7 +110,7 @@ def radii(run: RunData) -> Figure:
         if point["sizes"] == "several":
             place.errorbar(
                 [x] * len(point["population_radius_nm"]), point["population_radius_nm"],
-                point["population_radius_err_nm"], fmt="s", color="#b5541d", label=legend.once("several sizes"),
+                point["population_radius_err_nm"], fmt="s", color=_SEVERAL, label=legend.once("several sizes"),
                 **_STYLE,
             )  # fmt: skip
     place.set_xlabel(f"{name} / {unit}" if unit else name)

@@ -173,7 +173,9 @@ class NexusFile:
                 elif descriptor["name"] in ("spectra", "families"):
                     append_scalars(group(results, descriptor["name"], "NXcollection"), doc["data"], keys)
                 else:
-                    number = "" if descriptor["name"] == "window" else f"_{doc['data']['track']:03d}"
+                    if descriptor["name"] == "window":
+                        results.pop("window_so_far", None)  # of a run that was broken off it stays
+                    number = f"_{doc['data']['track']:03d}" if descriptor["name"] == "tracks" else ""
                     place = group(results, f"{descriptor['name'].removesuffix('s')}{number}", "NXcollection")
                     for key, value in doc["data"].items():
                         put(place, key, value, keys[key].get("units"))

@@ -8,7 +8,7 @@ import math
 import time
 from collections import deque
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import msgspec
 import zmq
@@ -23,6 +23,15 @@ _SILENCE_S = 2.0
 #: When a run cannot be fetched, the others go on for so long before it is tried again.
 _RETRY_S = 1.0
 _MOST_RECORDS = 512
+
+
+class HasSocket(Protocol):
+    """Something is heard there."""
+
+    @property
+    def socket(self) -> zmq.Socket[bytes]:
+        """To be polled; only its owner receives."""
+        ...
 
 
 class GapError(FlowlabError):
@@ -70,11 +79,11 @@ class Subscriber:
         self._prefix = prefix + b" "
         self._heartbeat_prefix = HEARTBEAT + b"-" + prefix + b" "
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
-        self._socket.setsockopt(zmq.RCVHWM, queue)
-        self._socket.setsockopt(zmq.SUBSCRIBE, self._prefix)
-        self._socket.setsockopt(zmq.SUBSCRIBE, self._heartbeat_prefix)
-        self._socket.connect(documents)
+        self.socket = self._context.socket(zmq.SUB)
+        self.socket.setsockopt(zmq.RCVHWM, queue)
+        self.socket.setsockopt(zmq.SUBSCRIBE, self._prefix)
+        self.socket.setsockopt(zmq.SUBSCRIBE, self._heartbeat_prefix)
+        self.socket.connect(documents)
         self._replay: zmq.Socket[bytes] | None = None
         # Of each run: the position that is delivered next, and how many documents were heard of.
         self._next: dict[str, int] = {}
@@ -127,9 +136,9 @@ class Subscriber:
                 self._fetch(run)
                 continue
             wait_s = max(0.0, min(end, now + _SILENCE_S, *behind.values()) - now)
-            if self._socket.poll(math.ceil(1000 * wait_s)):
+            if self.socket.poll(math.ceil(1000 * wait_s)):
                 self._heard = time.monotonic()
-                self._take(self._socket.recv())
+                self._take(self.socket.recv())
             elif time.monotonic() - self._heard > _SILENCE_S:
                 self._heard = time.monotonic()
                 self._unsure |= self._open
@@ -137,11 +146,11 @@ class Subscriber:
                 return None
 
     @staticmethod
-    def wait(*subscribers: "Subscriber", timeout_s: float) -> None:
+    def wait(*subscribers: "HasSocket", timeout_s: float) -> None:
         """Wait until something is heard for one of these, or ``timeout_s`` real seconds; for who polls several."""
         poller = zmq.Poller()
         for subscriber in subscribers:
-            poller.register(subscriber._socket, zmq.POLLIN)
+            poller.register(subscriber.socket, zmq.POLLIN)
         poller.poll(math.ceil(1000 * timeout_s))
 
     def _behind(self) -> list[str]:

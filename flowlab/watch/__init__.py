@@ -1,1 +1,1 @@
-"""What is to be seen of an instrument: readings, documents and the daemon's status, put together for page and terminal."""
+"""What is to be seen of an instrument, for page and terminal: put together from documents, readings and status."""

@@ -59,17 +59,19 @@ class Feed:
         if self._frames is not None:
             self._frames.close()
 
-    def step(self, wait_s: float) -> None:
-        """Take what has come; wait up to ``wait_s`` when there is nothing."""
+    def take(self) -> bool:
+        """Take some of what has come; whether there was anything."""
         try:
             if not self._begun:
                 self._begin()
-            came = self._take()
+            return self._take()
         except GapError as error:
             self._complain(str(error))
-            came = False
-        if not came:
-            Subscriber.wait(self._raw, self._results, self._readings, timeout_s=wait_s)
+            return False
+
+    def wait(self, wait_s: float) -> None:
+        """Wait until something comes, or so many real seconds."""
+        Subscriber.wait(self._raw, self._results, self._readings, timeout_s=wait_s)
 
     def _begin(self) -> None:
         """Of the runs that there are, the newest is followed from its beginning, and none before it."""
@@ -85,7 +87,7 @@ class Feed:
 
     def _follow_earlier(self) -> None:
         """Until there is a run to be shown, look at the one before; and at those that the one shown resumes."""
-        if self._before and self.picture.nothing_to_show:
+        if self._before and self.picture.run_uid is None:
             self._raw.follow(self._before.pop())
         for uid in self.picture.runs_before():
             if uid not in self._followed:
@@ -99,7 +101,8 @@ class Feed:
             if message is None:
                 break
             self.picture.take_document(message)
-            self._follow_earlier()
+            if message.name == "start":
+                self._follow_earlier()
         else:
             return True
         came = False

@@ -20,6 +20,8 @@ from flowlab.watch.sections import Sections, known
 
 _BAND = ("wavelength_nm", "wavelength_err_nm", "fwhm_nm", "fwhm_err_nm", "height", "area", "snr")
 
+_NO_RUN: dict[str, Any] = {"uid": "", "time": 0.0}
+
 
 class Picture:
     """What is to be seen, document after document.
@@ -36,35 +38,28 @@ class Picture:
         self._find_material = find_material
         self._news = News(self.sections)
         self._start: dict[str, Any] | None = None
-        self._course: Course | None = None
-        self._spectra: Absorption | None = None
-        self._frames: Scattering | None = None
+        self._parts(_NO_RUN)
+        for name in ("status", "queue", "readings", "run"):
+            self.sections.set(name, None)
+        self.sections.take_changes()
+
+    def _parts(self, start: dict[str, Any]) -> None:
+        """Parts of the picture that are of one run, as yet empty."""
+        material = start.get("material")
+        self._course = Course(start, self._find_material(str(material)) if material else None)
+        self._spectra = Absorption(start, self.sections)
+        self._frames = Scattering(start, self.sections)
         self._streams: dict[str, dict[str, Any]] = {}
         self._analysis: str | None = None
         self._results: dict[str, str] = {}
-        self._number = 0
-        for name in ("status", "queue", "readings", "run", "emission"):
-            self.sections.set(name, None)
-        self._show({"uid": "", "time": 0.0})
-        self.sections.set("run", None)
-        self.sections.take_changes()
-
-    def _show(self, start: dict[str, Any]) -> None:
-        """Begin with another run."""
-        self._streams, self._results, self._analysis, self._number = {}, {}, None, 0
-        self._spectra = Absorption(start, self.sections)
-        self._frames = Scattering(start, self.sections)
+        self._spectra_analysed = 0
+        self._newest_s = float(start["time"])
         self.sections.set("emission", None)
 
     @property
     def run_uid(self) -> str | None:
         """The run that is shown."""
         return None if self._start is None else self._start["uid"]
-
-    @property
-    def nothing_to_show(self) -> bool:
-        """Whether the documents that came so far are of no run that could be shown: they only moved liquids."""
-        return self._start is None and not self._looking
 
     def runs_before(self) -> list[str]:
         """The run that the one shown resumes, if any: its documents belong to the picture, too."""
@@ -99,10 +94,8 @@ class Picture:
                 pass
 
     def _begin(self, start: dict[str, Any]) -> None:
-        material = start.get("material")
-        self._start, self._newest_s = start, float(start["time"])
-        self._course = Course(start, self._find_material(str(material)) if material else None)
-        self._show(start)
+        self._start = start
+        self._parts(start)
         self.sections.set("run", self._course.facts())
         self._news.run_began(start)
 
@@ -121,7 +114,7 @@ class Picture:
         name, doc = message.name, message.doc
         if name == "start":
             if doc.get("parent_run") == self.run_uid:
-                self._analysis, self._results, self._number = message.run_uid, {}, 0
+                self._analysis, self._results, self._spectra_analysed = message.run_uid, {}, 0
             return
         if message.run_uid != self._analysis:
             return
@@ -135,8 +128,8 @@ class Picture:
     def _take_result_event(self, stream: str, doc: dict[str, Any]) -> None:
         match stream:
             case "spectra":
-                self._news.point(self._spectra.take_spectrum_result(self._number, doc))
-                self._number += 1
+                self._news.point(self._spectra.take_spectrum_result(self._spectra_analysed, doc))
+                self._spectra_analysed += 1
             case "tracks":
                 self._spectra.take_track_result(doc)
             case "window" | "window_so_far":
@@ -169,6 +162,23 @@ class Picture:
     def note(self, level: str, text: str) -> None:
         """A line for the log."""
         self._news.say(level, text)
+
+    def status_of_documents(self) -> dict[str, Any]:
+        """What a daemon would say of itself, as far as documents tell, where there is none."""
+        run = self.sections.get("run")
+        running = None
+        if run is not None and run["stopped"] is None:
+            progress = {"done": run["points_done"], "of": run["points_total"]}
+            running = {"item": None, "plan": run["plan"], "run_uid": run["uid"], **progress}
+        instrument = (self.sections.get("readings") or run or {}).get("instrument")
+        return {
+            "state": "idle" if running is None else "running",
+            "why": None,
+            "instrument": instrument,
+            "queue": 0,
+            "running": running,
+            "safe": None,
+        }
 
     def read_newest_frame(self, read: ReadFrame) -> bool:
         """Show the newest frame of a detector, if there is one that was not shown."""

@@ -5,11 +5,12 @@ It asks the daemon and keeps nothing, so it may be killed and started again at a
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import uvicorn
@@ -17,13 +18,18 @@ import uvicorn
 from flowlab.daemon.tokens import Tokens
 from flowlab.errors import BadInputError, FlowlabError
 from flowlab.process import Lifeline
-from flowlab.web.app import make_app
+from flowlab.watch.feed import Feed
+from flowlab.web.app import Sources, guard_of, make_app
 from flowlab.web.control import ControlClient
+from flowlab.web.gallery import Gallery
 from flowlab.web.settings import Settings
 from flowlab.web.status import Status
+from flowlab.web.viewers import Viewers
 
 #: Seconds that answers under way may take when it ends; connections at once.
 _GRACE_S, _CONNECTIONS = 2, 500
+#: Of what a viewer says: who it is, and nothing more.
+_LONGEST_MESSAGE = 8192
 
 
 class _Server(uvicorn.Server):
@@ -73,15 +79,36 @@ def listen(settings: Settings) -> socket.socket:
         raise FlowlabError(f"HTTP cannot be served at {settings.host}:{settings.port}: {why}") from None
 
 
+@contextlib.asynccontextmanager
+async def _sources(settings: Settings) -> AsyncIterator[Sources]:
+    """Whom answers come from, for as long as there are questions."""
+    async with contextlib.AsyncExitStack() as stack:
+        control = status = gallery = None
+        if settings.control is not None:
+            control = ControlClient(settings.control, settings.limit_s, settings.keys)
+            stack.callback(control.close)
+            status = Status(control)
+            stack.push_async_callback(status.close)
+        if settings.documents is not None and settings.replay is not None:
+            open_feed = functools.partial(Feed, settings.documents, settings.replay, settings.data)
+            gallery = Gallery(open_feed, alone=control is None)
+            stack.callback(gallery.close)
+        yield Sources(control, status, gallery)
+
+
 async def serve(settings: Settings, sock: socket.socket, lifeline: Lifeline) -> None:
     """Answer until the lifeline is cut."""
-    control = ControlClient(settings.control, settings.limit_s, settings.keys)
-    status = Status(control)
-    try:
+    guard = guard_of(settings)
+    async with _sources(settings) as sources:
+        viewers = None
+        if sources.gallery is not None:
+            viewers = Viewers(sources.gallery, sources.status, sources.control, guard)
         config = uvicorn.Config(
-            make_app(control, status, settings),
+            make_app(sources, viewers, guard, settings),
             http="h11",
-            ws="none",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,  # what is sent to fifty would be compressed fifty times
+            ws_max_size=_LONGEST_MESSAGE,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -98,15 +125,15 @@ async def serve(settings: Settings, sock: socket.socket, lifeline: Lifeline) -> 
 
         async def end() -> None:
             await over.wait()
-            await status.close()
+            if viewers is not None:
+                await viewers.close()
+            if sources.status is not None:
+                await sources.status.close()
             server.should_exit = True
 
         ending = asyncio.create_task(end(), name="end")
         await server.serve(sockets=[sock])
         ending.cancel()
-    finally:
-        await status.close()
-        control.close()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:

@@ -6,12 +6,15 @@ else's can have one change anything, and a URL, which ends up in logs and histor
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 
-from flowlab.daemon.tokens import RefusedTokenError, Role, Tokens
+from flowlab.daemon.tokens import RefusedTokenError, Role, Token, Tokens
+from flowlab.errors import FlowlabError
 from flowlab.web.settings import is_loopback
 
 _LOG = logging.getLogger(__name__)
@@ -22,6 +25,27 @@ _BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="Made wi
 _PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 Caller = Callable[..., str]
+_NOT_ALLOWED = 1008
+
+
+class RefusedViewerError(FlowlabError):
+    """Somebody may not look.
+
+    Args:
+        code: with which a WebSocket is closed for that.
+    """
+
+    def __init__(self, why: str, code: int = _NOT_ALLOWED):
+        super().__init__(why)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody who looks at the page."""
+
+    name: str
+    role: Role
 
 
 class Guard:
@@ -36,11 +60,25 @@ class Guard:
 
     def reader(self, request: Request) -> str:
         """Who asks, when they may read."""
-        client = request.client.host if request.client else ""
-        local = is_loopback(client) and not any(name in request.headers for name in _PROXIED)
-        if local and "authorization" not in request.headers:
+        if _is_here(request) and "authorization" not in request.headers:
             return _HERE
         return self._name(request, Role.VIEWER)
+
+    def viewer(self, connection: HTTPConnection, token: str | None) -> Viewer:
+        """Who looks, by a token that came in a message.
+
+        Raises:
+            RefusedViewerError: they may not.
+        """
+        if not token:
+            if _is_here(connection):
+                return Viewer(_HERE, Role.VIEWER)
+            raise RefusedViewerError("whoever looks from elsewhere needs a token; flowlab tokens new makes one")
+        try:
+            kept = self._judge(token)
+        except RefusedTokenError as error:
+            raise RefusedViewerError(str(error)) from None
+        return Viewer(kept.name, kept.role)
 
     def needs(self, role: Role) -> Caller:
         """A dependency that tells who asks, when they may do what the role may."""
@@ -58,9 +96,7 @@ class Guard:
                 request, 401, "this needs a token: Authorization: Bearer …; flowlab tokens new makes one"
             )
         try:
-            if self._tokens is None:
-                raise RefusedTokenError("no tokens are known here")
-            kept = self._tokens.judge(token.strip())
+            kept = self._judge(token.strip())
         except RefusedTokenError as error:
             raise self._refusal(request, 401, str(error)) from None
         if not kept.role.includes(role):
@@ -69,7 +105,18 @@ class Guard:
             )
         return kept.name
 
+    def _judge(self, token: str) -> Token:
+        if self._tokens is None:
+            raise RefusedTokenError("no tokens are known here")
+        return self._tokens.judge(token)
+
     def _refusal(self, request: Request, status: int, why: str) -> HTTPException:
         client = request.client.host if request.client else "?"
         _LOG.warning("refused: %s %r from %s: %s", request.method, request.url.path, client, why)
         return HTTPException(status, why, headers={"WWW-Authenticate": "Bearer"} if status == 401 else None)
+
+
+def _is_here(connection: HTTPConnection) -> bool:
+    """Whether somebody asks from this machine, as far as one can see."""
+    client = connection.client.host if connection.client else ""
+    return is_loopback(client) and not any(name in connection.headers for name in _PROXIED)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,11 +19,15 @@ from flowlab.web.access import Guard
 from flowlab.web.bounds import Bounds
 from flowlab.web.changing import changing
 from flowlab.web.control import ControlClient, NoDaemonError, SilentDaemonError, TooBusyError
+from flowlab.web.gallery import Gallery
+from flowlab.web.looking import looking
 from flowlab.web.metrics import Metrics
 from flowlab.web.models import Refusal
+from flowlab.web.page import page
 from flowlab.web.reading import reading, watching
 from flowlab.web.settings import Settings, in_words
 from flowlab.web.status import Status
+from flowlab.web.viewers import Viewers
 
 _LOG = logging.getLogger(__name__)
 _API = "/api/v1"
@@ -51,9 +56,28 @@ class Json(JSONResponse):
         return json.dumps(content, separators=(",", ":")).encode()
 
 
-def make_app(control: ControlClient, status: Status, settings: Settings) -> ASGIApp:
+@dataclass(frozen=True)
+class Sources:
+    """Whom answers come from.
+
+    Attributes:
+        control: the daemon, and
+        status: how it is; both None where there is none.
+        gallery: the picture; None where there is no page.
+    """
+
+    control: ControlClient | None
+    status: Status | None
+    gallery: Gallery | None
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Who may what, by the tokens that there are."""
+    return Guard(None if settings.tokens is None else Tokens(settings.tokens))
+
+
+def make_app(sources: Sources, viewers: Viewers | None, guard: Guard, settings: Settings) -> ASGIApp:
     """What answers HTTP requests."""
-    guard = Guard(None if settings.tokens is None else Tokens(settings.tokens))
     app = FastAPI(
         title="flowlab",
         version=flowlab.__version__,
@@ -66,13 +90,19 @@ def make_app(control: ControlClient, status: Status, settings: Settings) -> ASGI
         generate_unique_id_function=lambda route: route.name,
         responses={code: {"model": Refusal, "description": meaning} for code, meaning in _MEANING.items()},
     )
-    app.include_router(reading(control, status, guard), prefix=_API)
-    app.include_router(changing(control, guard), prefix=_API)
-    app.include_router(watching(status, Metrics(control, status), guard))
+    control, status = sources.control, sources.status
+    if control is not None and status is not None:
+        app.include_router(reading(control, status, guard), prefix=_API)
+        app.include_router(changing(control, guard), prefix=_API)
+        app.include_router(watching(status, Metrics(control, status), guard))
+    if sources.gallery is not None and viewers is not None:
+        app.include_router(looking(sources.gallery, guard), prefix=_API)
+        app.add_api_websocket_route(f"{_API}/live", viewers.serve)
+        app.include_router(page())
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(FlowlabError, _refuse)
-    return Bounds(app, [settings.host, *settings.names], settings.body_bytes)
+    return Bounds(app, [settings.host], settings.names, settings.body_bytes)
 
 
 def _told(request: Request, code: int, detail: str, headers: Any = None) -> Json:

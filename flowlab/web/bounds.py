@@ -17,6 +17,7 @@ _LOG = logging.getLogger(__name__)
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 #: Seconds that the body of a request may take to arrive.
 _BODY_WITHIN_S = 10.0
+_POLICY_VIOLATION = 1008
 _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
@@ -39,16 +40,21 @@ class Bounds:
     Args:
         app: what answers the others.
         names: under which the server may be asked, besides those of loopback and the address that was reached.
+        further: likewise, of a proxy before it, whose pages are this server's.
         body_bytes: how long a request may be.
     """
 
-    def __init__(self, app: ASGIApp, names: Iterable[str], body_bytes: int):
+    def __init__(self, app: ASGIApp, names: Iterable[str], further: Iterable[str], body_bytes: int):
         self._app = app
-        self._names = {name.lower() for name in (*_LOOPBACK_NAMES, *names)}
+        self._names = {name.lower() for name in (*_LOOPBACK_NAMES, *names, *further)}
+        self._further = {name.lower() for name in further}
         self._body_bytes = body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""
+        if scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -71,6 +77,27 @@ class Bounds:
             return
         if body is not None:
             await self._app(scope, _again(body, receive), send_with_headers)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket: browsers let any page open one to anywhere, but they say whose page it is."""
+        try:
+            self._check_name(scope)
+            self._check_page(scope)
+        except _RefusedError as error:
+            client = (scope.get("client") or ("?",))[0]
+            _LOG.warning("refused: a WebSocket at %r from %s: %s", scope["path"], client, error)
+            await receive()  # the connection is to be closed before it was accepted
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+        await self._app(scope, receive, send)
+
+    def _check_page(self, scope: Scope) -> None:
+        said = {name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"origin", b"host")}
+        if b"origin" not in said:
+            return  # no browser
+        page = said[b"origin"].partition("://")[2].lower()
+        if page != said[b"host"].lower() and _without_port(page) not in self._further:
+            raise _RefusedError(403, "a page of another server may not ask this one")
 
     def _check_name(self, scope: Scope) -> None:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]

@@ -13,7 +13,10 @@ class Settings(BaseModel):
     """The specification, one JSON object.
 
     Attributes:
-        control: address of the daemon's control socket.
+        control: address of the daemon's control socket; None where there is no daemon: nothing can be changed then.
+        documents: where the proxy gives documents out; None: there is no page.
+        replay: address of the replay service, likewise.
+        data: folder of the runs, for frames of detectors.
         host: address to listen at.
         port: 0: one that is free.
         tokens: folder of the tokens; without one nobody may change anything.
@@ -25,7 +28,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    control: str = Field(min_length=1)
+    control: str | None = Field(default=None, min_length=1)
+    documents: str | None = None
+    replay: str | None = None
+    data: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
     tokens: Path | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,34 +90,47 @@ class Status:
         """Whether as many listen as can."""
         return self._listeners >= LISTENERS
 
-    async def listen(self) -> AsyncIterator[str]:
-        """Events as server-sent events have them: the status at first and after each change, heartbeats between."""
+    async def follow(self) -> AsyncGenerator[Told]:
+        """How things stand, at first and after each change."""
         self._listeners += 1
         try:
             if self._following is None:
                 self._following = asyncio.create_task(self._follow(), name="follow the status")
-            event, said = (await self._ask()).event(), ""
+            told = await self._ask()
             while not self._closed:
-                if event != said:
-                    said = event
-                    yield f"{said}\n\n"
-                else:
-                    yield f"event: heartbeat\ndata: {json.dumps({'time': time.time()})}\n\n"
-                event = await self._next(said)
+                yield told
+                told = await self._after(told)
         finally:
             self._listeners -= 1
             if not self._listeners and self._following is not None:
                 self._following.cancel()
                 self._following = None
 
-    async def _next(self, said: str) -> str:
-        """The event after ``said``, or ``said`` when nothing else happens until the next heartbeat."""
+    async def listen(self) -> AsyncGenerator[str]:
+        """Events as server-sent events have them: the status at first and after each change, heartbeats between."""
+        following = self.follow()
+        coming = asyncio.ensure_future(anext(following))
         try:
-            async with asyncio.timeout(_HEARTBEAT_S), self._news:
-                await self._news.wait_for(lambda: self._closed or (self._told and self._told.event() != said))
-        except TimeoutError:
-            return said
-        return self._told.event() if self._told else said
+            while True:
+                done, _ = await asyncio.wait([coming], timeout=_HEARTBEAT_S)
+                if done:
+                    yield f"{coming.result().event()}\n\n"
+                    coming = asyncio.ensure_future(anext(following))
+                else:
+                    yield f"event: heartbeat\ndata: {json.dumps({'time': time.time()})}\n\n"
+        except StopAsyncIteration:
+            return
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+            await following.aclose()
+
+    async def _after(self, told: Told) -> Told:
+        """What is told next that is something else."""
+        said = told.event()
+        async with self._news:
+            await self._news.wait_for(lambda: self._closed or (self._told and self._told.event() != said))
+        return self._told or told
 
     async def close(self) -> None:
         """Send everybody home."""

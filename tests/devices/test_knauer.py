@@ -243,6 +243,25 @@ def test_a_motor_that_does_not_begin_to_turn_is_an_error(pump, lab, changed):
         pump.set(1.0)
 
 
+def test_who_asks_while_another_thread_starts_it_takes_a_motor_that_stands_for_no_fault(pump, monkeypatch):
+    pump.set(1.0).wait(WAIT_S)
+    with monkeypatch.context() as patched, pump._telling():
+        patched.setattr(pump, "_runs", lambda: False)
+        assert pump.ask_rate_ml_min() == 0.0
+
+    def stands_and_is_told() -> bool:  # between two questions of one reading
+        with pump._telling():
+            return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pump, "_runs", stands_and_is_told)
+        assert pump.ask_rate_ml_min() == 0.0
+    assert pump.ask_rate_ml_min() == 1.0
+    monkeypatch.setattr(pump, "_runs", lambda: False)
+    with pytest.raises(InstrumentFaultError, match="was started, but its motor stands"):
+        pump.ask_rate_ml_min()
+
+
 def test_readings_that_do_not_agree_are_no_pressure(pump, monkeypatch):
     readings = iter(range(0, 1000, 7))
     monkeypatch.setattr(pump, "_exchange_value", lambda name, read: next(readings))

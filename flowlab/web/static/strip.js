@@ -1,3 +1,134 @@
+// The strip: always there, and read at a glance. What it says is made in strip/sentences.js.
+
+import { element, say } from "./dom.js";
+import { createPauseButton, createSafeButton } from "./strip/actions.js";
+import { createLogin } from "./strip/login.js";
+import { accumulation, activity, alarms, lastSpectrum, remaining, safety } from "./strip/sentences.js";
+import { createThemeButton } from "./strip/theme.js";
+import { clock } from "./words.js";
+
+const TOLD_MS = 20_000;
+const SIGNS = { ok: "✓", notice: "●", warning: "▲", alarm: "✕", unknown: "?", cluster: "●", exciton: "▲", plain: "" };
+
+// One question and its answer.
+function createCell(question, attributes = {}) {
+  const sign = element("span", { class: "sign", "aria-hidden": "true" });
+  const title = element("strong");
+  const lines = element("div", { class: "lines" });
+  const bar = element("progress", { max: 1, hidden: true, "aria-label": "of the points are done" });
+  const answer = element("div", { class: "answer live" }, element("div", { class: "title" }, sign, title), bar, lines);
+  const beside = element("span", { class: "live" });
+  const root = element("section", { ...attributes, "aria-label": question }, element("h3", {}, question, beside), answer);
+  const shown = [];
+  return {
+    root,
+    answer,
+    show({ level, title: text, lines: texts, share = null, aside = "" }) {
+      if (root.dataset.level !== level) root.dataset.level = level;
+      say(beside, aside && `, ${aside}`);
+      say(sign, SIGNS[level]);
+      say(title, text);
+      const whole = [text, ...texts].join("\n");
+      if (root.title !== whole) root.title = whole;
+      bar.hidden = share === null;
+      if (share !== null) bar.value = share;
+      texts.forEach((line, i) => {
+        if (i >= shown.length) lines.append((shown[i] = element("p")));
+        say(shown[i], line);
+      });
+      for (const extra of shown.splice(texts.length)) extra.remove();
+    },
+  };
+}
+
 export function createStrip(root, page) {
-  return { update(changed) {} };
+  const { live } = page;
+  const cells = {
+    safe: createCell("Is it safe?", { class: "cell safe" }),
+    does: createCell("What it does", { class: "cell does" }),
+    last: createCell("The last spectrum", { class: "cell last" }),
+    window: createCell("The window", { class: "cell window" }),
+    still: createCell("How long still", { class: "cell still" }),
+  };
+  cells.safe.answer.classList.remove("live"); // it says itself that it is old
+
+  const login = createLogin(page);
+  const told = element("p", { class: "told", hidden: true });
+  const alarmed = element("div", { class: "alarms", role: "alert" });
+  const time = element("time", { title: "The server's clock" });
+  const who = element("span", { class: "who" });
+  const log = element("button", { type: "button", class: "small", onclick: logInOrOut });
+  const safe = createSafeButton(page, tell, login.open);
+  const pause = createPauseButton(page, tell, login.open);
+  root.append(
+    element("div", { class: "cells" }, Object.values(cells).map((cell) => cell.root),
+      element("div", { class: "acts" },
+        element("div", { class: "buttons" }, pause.button, safe.button),
+        element("div", { class: "me" }, time, who, log, createThemeButton()))),
+    told,
+    alarmed,
+    login.dialog,
+  ); // prettier-ignore
+
+  let quiet = null;
+  // What came of something that was asked for: shown for a while, an alarm until something else is; and read out.
+  function tell(level, text) {
+    clearTimeout(quiet);
+    told.hidden = level === null;
+    if (level === null) return;
+    told.dataset.level = level;
+    say(told, `${SIGNS[level]} ${text}`);
+    page.say(text);
+    if (level === "ok" || level === "notice") quiet = setTimeout(() => (told.hidden = true), TOLD_MS);
+  }
+
+  function logInOrOut() {
+    if (live.who && live.who.role !== "viewer") page.useToken("");
+    else login.open();
+  }
+
+  let before = { state: null, title: "" };
+  let pausedSince = null;
+  let refused = null;
+
+  function notice(state, title) {
+    if (state === "paused" && before.state === "running") pausedSince = live.now_s();
+    if (state !== "paused") pausedSince = null;
+    if (before.title && title !== before.title) page.say(`It is ${title}.`);
+    before = { state, title };
+  }
+
+  function showAlarms() {
+    const lines = alarms(live.sections);
+    const key = JSON.stringify(lines);
+    if (alarmed.dataset.shows === key) return;
+    alarmed.dataset.shows = key;
+    alarmed.replaceChildren(
+      ...lines.map(([level, text]) => element("p", { "data-level": level }, element("span", { title: text }, `${SIGNS[level]} ${text}`), element("a", { href: "#queue" }, "See to it"))),
+    );
+  }
+
+  function draw() {
+    const picture = { ...live.sections, who: live.who, stale: live.stale, silence_s: live.silence_s };
+    const now_s = live.now_s();
+    const answer = safety(picture);
+    notice(live.stale ? "stale" : (picture.status?.facts?.state ?? null), answer.title);
+    cells.safe.show(answer);
+    cells.does.show(activity(picture, pausedSince));
+    cells.last.show(lastSpectrum(picture, now_s));
+    cells.window.show(accumulation(picture));
+    cells.still.show(remaining(picture, now_s));
+    showAlarms();
+    say(time, clock(now_s));
+    const { name, role } = live.who ?? {};
+    say(who, live.refused ? "not let in" : !role ? "connecting …" : name && name !== role ? `${name}, ${role}` : role);
+    say(log, role && role !== "viewer" ? "Log out" : "Log in");
+    safe.update();
+    pause.update();
+    if (live.refused && live.refused !== refused) login.open(`The server lets nobody in like this: ${live.refused}`);
+    refused = live.refused;
+  }
+
+  setInterval(draw, 1000); // ages grow while nothing is heard
+  return { update: draw };
 }

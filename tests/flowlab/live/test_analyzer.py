@@ -43,8 +43,8 @@ def test_there_is_one_event_for_each_spectrum_and_it_comes_with_it(documents):
         primary = name == "event" and "reactor_growth_setpoint_c" in doc["data"]
         assert sum(n == "event" and "spectrum_event" in d["data"] for n, d in found) == primary or name == "stop"
         if primary:
-            assert found[-1][1]["data"]["spectrum_event"] == doc["uid"]
-            assert found[-1][1]["time"] == doc["time"]
+            assert found[0][1]["data"]["spectrum_event"] == doc["uid"]
+            assert {result["time"] for _, result in found} == {doc["time"]}
 
 
 def events(results, key):
@@ -52,7 +52,8 @@ def events(results, key):
 
 
 def test_the_cluster_is_found_where_it_is_and_the_exciton_everywhere(results):
-    (window,) = events(results, "not_found")
+    so_far, window = events(results, "not_found")
+    assert (so_far["panels_done"], so_far["found"].tolist(), so_far["not_found"].tolist()) == (1, [270.0], [])
     assert (window["low"], window["high"], window["not_found"].tolist()) == (270.0, 270.0, [310.0])
     assert (window["upper_edge"], window["upper_edge_between"].tolist()) == (290.0, [270.0, 310.0])
     assert np.isnan(window["lower_edge"])

@@ -39,11 +39,12 @@ def test_tracks_and_window_of_a_scan_in_several_runs_are_those_of_one(tmp_path, 
     resumed, whole = analyse(last, store), analyse(documents_of_a_scan(PANELS, clusters=(270.0,)), store)
     assert resumed[0][1]["resumes"] == before[-1][0][1]["uid"]
     assert resumed[-1][1]["exit_status"] == "success"
-    for stream in ("spectra", "tracks", "families", "window"):
+    for stream in ("spectra", "window_so_far", "tracks", "families", "window"):
         pairs = list(zip(events(resumed, stream), events(whole, stream), strict=True))
         assert pairs
         assert all(same(*pair, "spectrum_event") for pair in pairs)
-    (window,) = events(resumed, "window")
+    (so_far,), (window,) = events(resumed, "window_so_far"), events(resumed, "window")
+    assert (so_far["panels_done"], so_far["found"].tolist(), so_far["not_found"].tolist()) == (1, [270.0], [])
     assert (window["found"].tolist(), window["not_found"].tolist()) == ([270.0], [310.0])
     # Nothing but documents of the runs matters: not how they are read, nor what was found in the first run.
     assert [pack(list(r)) for r in analyse(last, store)] == [pack(list(r)) for r in resumed]

@@ -65,10 +65,48 @@ def test_the_file_holds_counts_dark_reference_absorbance_conditions_results_and_
         assert entry["conditions/reactor_growth_setpoint_c"].attrs["units"] == "°C"
         assert entry["conditions/reactor_nucleation_setpoint_c"][:].tolist() == [270.0] * 5 + [310.0] * 5
         assert entry["results/window/low"][()] == 270.0
+        assert "window_so_far" not in entry["results"]
         assert entry["results/spectra/exciton_nm"].shape == (10,)
         assert entry["provenance/exit_status"][()] == b"success"
         start = json.loads(entry["provenance/start_document"][()])
         assert start["uid"] == documents[0][1]["uid"]
+
+
+def test_a_file_whose_run_was_broken_off_tells_the_window_so_far(store, run_and_results):
+    documents, results = run_and_results
+    died = Writer(store)
+    so_far = next(i for i, (_, doc) in enumerate(results) if "panels_done" in doc.get("data", {}))
+    for message in as_messages(documents)[:-1] + as_messages(results)[: so_far + 2]:
+        died.take(message)
+    died.flush()
+    with h5py.File(store.find(documents[0][1]["uid"]).nexus) as file:
+        window = file["entry/results/window_so_far"]
+        assert (window["panels_done"][()], window["found"][:].tolist()) == (1, [270.0])
+        assert "window" not in file["entry/results"]
+        spectra = file["entry/results/spectra"]
+        assert spectra["verdict"].shape == (7,)
+        assert not [name for name in spectra if name.startswith("feature_")], "bands are with their tracks"
+
+
+def test_the_newest_window_so_far_takes_the_place_of_the_one_before(tmp_path):
+    documents = list(documents_of_a_scan(dict.fromkeys((260.0, 270.0, 280.0), PANELS[270.0][:3]), clusters=(270.0,)))
+    analyzer = Analyzer(load_material)
+    results = [result for name, doc in documents[:-1] for result in analyzer.take(name, doc)]
+    store = RunStore(tmp_path)
+    recorder = Recorder(store.open_documents)
+    recorder(*documents[0])
+    writer = Writer(store)
+    for message in as_messages(documents[:-1]) + as_messages(results):
+        writer.take(message)
+        writer.flush()
+    recorder.close()
+    with h5py.File(store.find(documents[0][1]["uid"]).nexus) as file:
+        window = file["entry/results/window_so_far"]
+        assert window["panels_done"][()] == 2
+        assert sorted(window[key][0] for key in ("found", "not_found", "undecided") if window[key].size) == [
+            260.0,
+            270.0,
+        ]
 
 
 def test_the_file_can_be_read_while_the_run_goes_on(store, run_and_results):

@@ -20,6 +20,9 @@ from flowlab.stream import (
     Message,
     Proxy,
     Publisher,
+    Readings,
+    ReadingsPublisher,
+    ReadingsSubscriber,
     Recorder,
     ReplayService,
     RunStore,
@@ -460,7 +463,10 @@ def test_a_stock_remote_dispatcher_receives_every_document(hub):
         record = Message("hello", 0, "start", {"uid": "hello", "time": 0.0, "plan_name": "hello"}).to_bytes()
         hub.publisher.send("hello", 1, record)
     documents = list(documents_of_a_run(30))
-    hub.record(documents)
+    with contextlib.closing(ReadingsPublisher(hub.proxy.inward)) as readings:  # which are not for it
+        for document in documents:
+            readings.send(Readings(time=0.0, instrument="lab", speed=1.0, gauges=[], interlocks=[]))
+            hub.record([document])
     assert done.wait(30)
     dispatcher.loop.call_soon_threadsafe(dispatcher._task.cancel)
     thread.join()
@@ -482,3 +488,23 @@ def test_when_the_publisher_dies_the_journal_is_asked_for_what_was_written_but_n
             journal.append(Message(documents[0][1]["uid"], position, name, doc).to_bytes())
         journal.close()
         assert received + receive_run(subscriber) == hub.journal()
+
+
+def test_readings_on_the_same_proxy_are_not_for_who_wants_documents(hub):
+    documents = list(documents_of_a_run(50))
+    readings = ReadingsPublisher(hub.proxy.inward)
+    now = Readings(time=0.0, instrument="lab", speed=1.0, gauges=[], interlocks=[])
+    with (
+        hub.subscriber() as raw,
+        hub.subscriber(prefix=RESULTS) as results,
+        ReadingsSubscriber(hub.proxy.outward) as shown,
+    ):
+        for document in documents:
+            readings.send(now)
+            hub.record([document])
+        assert receive_run(raw) == hub.journal()
+        while shown.receive(0.05) is None:  # the proxy passes them on
+            readings.send(now)
+        assert results.receive(0.1) is None
+        assert raw.refused == results.refused == shown.refused == 0
+    readings.close()

@@ -1,3 +1,69 @@
+// What the instrument does now: the flow scheme, what is the matter, and beneath it the newest spectrum and the map.
+
+import { element, say } from "../dom.js";
+import { createMiniMap } from "../plots/mini_map.js";
+import { createMiniSpectrum } from "../plots/mini_spectrum.js";
+import { Ages, judge } from "../reactor/judgement.js";
+import { createInterlocks, createOthers, createTroubles } from "../reactor/lists.js";
+import { elsewhere } from "../reactor/places.js";
+import { createScheme } from "../reactor/scheme.js";
+
 export function createReactor(root, page) {
-  return { update(changed) {} };
+  const { live } = page;
+  const scheme = createScheme();
+  const troubles = createTroubles();
+  const others = createOthers();
+  const interlocks = createInterlocks();
+  const absent = element("p", { class: "empty absent" });
+  const miniSpectrum = element("div", { class: "mini-spectrum card" });
+  const miniMap = element("div", { class: "mini-map card" });
+  const drawing = element("div", { class: "drawing" }, scheme.root, absent);
+  root.classList.add("reactor");
+  root.append(
+    drawing,
+    element("div", { class: "beneath" }, miniSpectrum, miniMap,
+      element("div", { class: "lists scrolls" }, troubles.root, interlocks.root, others.root)),
+  ); // prettier-ignore
+  const minis = [createMiniSpectrum(miniSpectrum, page), createMiniMap(miniMap, page)];
+  const ages = new Ages();
+
+  function draw() {
+    const { readings, run } = live.sections;
+    absent.hidden = Boolean(readings);
+    scheme.root.toggleAttribute("hidden", !readings);
+    if (!readings) {
+      say(absent, whyAbsent(live));
+      troubles.show([], "");
+      interlocks.show([]);
+      others.show([], new Map());
+      return;
+    }
+    const now_s = live.now_s();
+    const judged = new Map();
+    for (const gauge of readings.gauges) {
+      const silent_s = ages.silent(gauge, now_s);
+      judged.set(gauge.name, { ...judge(gauge, silent_s), old: silent_s !== null });
+    }
+    const heard = live.stale ? [] : readings.gauges.filter((gauge) => !judged.get(gauge.name).old);
+    scheme.update(readings.gauges, run?.kinds ?? [], readings.speed, judged, heard);
+    troubles.show(readings.gauges.map((gauge) => [gauge, judged.get(gauge.name)]), live.stale);
+    interlocks.show(readings.interlocks);
+    others.show(elsewhere(readings.gauges), judged);
+  }
+
+  setInterval(() => root.hidden || draw(), 1000); // ages grow while nothing is heard
+  return {
+    update(changed) {
+      if (["readings", "stale", "status", "run"].some((name) => changed.has(name))) draw();
+      for (const mini of minis) mini.update(changed);
+    },
+  };
+}
+
+// Why there are no readings.
+function whyAbsent({ who, sections, stale }) {
+  if (stale && !who) return "Not connected to the server yet.";
+  if (who?.control === false) return "There is no daemon here: nothing is read from any device.";
+  if (sections.status?.lost) return `The daemon does not answer: ${sections.status.lost}`;
+  return "The devices are not connected: nothing is read from them. They are connected when a plan begins, and by “Connect” under Queue and control.";
 }

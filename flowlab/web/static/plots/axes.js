@@ -1,0 +1,40 @@
+// Where an axis has its ticks and what it reaches: linear, and logarithmic with 1, 2, 5 where decades are few.
+
+// Ends such that they stay where they are while what is shown only trembles.
+export function around([low, high], log) {
+  if (!(high >= low)) return log ? [0.1, 10] : [0, 1];
+  if (log) {
+    const bottom = Math.max(low, high / 1e5);
+    return [10 ** (Math.floor(5 * Math.log10(bottom * 0.9)) / 5), 10 ** (Math.ceil(5 * Math.log10(high * 1.1)) / 5)];
+  }
+  if (high === low) return [low - 1, high + 1];
+  const step = 10 ** Math.floor(Math.log10(high - low)) / 4;
+  const room = 0.06 * (high - low);
+  return [Math.floor((low - room) / step) * step, Math.ceil((high + room) / step) * step];
+}
+
+export function logTicks(low, high) {
+  const decades = Math.log10(high / low);
+  const steps = decades > 4 ? [1] : decades > 1.5 ? [1, 3] : [1, 2, 5];
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
+    for (const step of steps) {
+      const tick = step * 10 ** power;
+      if (tick >= low * 0.999 && tick <= high * 1.001) ticks.push(tick);
+    }
+  }
+  return ticks;
+}
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+// 0.02, 300; and 3·10⁻⁵ where that would be long.
+export function tickText(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e-3 && size < 1e5) return String(Number(value.toPrecision(6))).replace("-", "−");
+  const power = Math.floor(Math.log10(size) + 1e-9);
+  const factor = Number((value / 10 ** power).toPrecision(3));
+  const raised = [...String(power)].map((digit) => (digit === "-" ? "⁻" : SUPERSCRIPTS[digit])).join("");
+  return `${factor === 1 ? "" : `${String(factor).replace("-", "−")}·`}10${raised}`;
+}

@@ -1,0 +1,43 @@
+// Photoluminescence: counts against wavelength, where the run has any.
+
+import { element, say } from "../dom.js";
+import { withError } from "../words.js";
+import { whereText } from "./conditions.js";
+import { Plot, nearest } from "./plot.js";
+import { colour } from "./theme.js";
+
+export function createEmission(page) {
+  const place = element("div", { class: "plot-fill" });
+  const words = element("p", { class: "plot-note" });
+  const node = element("section", { class: "plot-emission", "aria-label": "Emission", hidden: true }, words, place);
+  let plot = null;
+
+  function readOut(x) {
+    const found = page.live.sections.emission;
+    const i = nearest(found.wavelength_nm, x);
+    return `${found.wavelength_nm[i].toFixed(1)} nm; ${withError(found.counts[i], found.counts_err?.[i], "counts")}`;
+  }
+
+  return {
+    node,
+    update() {
+      const found = page.live.sections.emission;
+      const { run } = page.live.sections;
+      node.hidden = !found;
+      if (!found) return;
+      plot ??= new Plot(place, { name: "Emission against wavelength", x: "wavelength / nm", y: "emission / counts", readOut });
+      const { band } = found;
+      const of = `Emission, point ${found.index + 1}, ${whereText(run, found)}`;
+      let text = `${of}: ${found.emission || ""}`;
+      if (band) text = `${of}: band at ${withError(band.wavelength_nm, band.wavelength_err_nm, "nm")}, FWHM ${withError(band.fwhm_nm, band.fwhm_err_nm, "nm")}`;
+      if (!found.usable) text = `${of}: not usable: ${found.why}`;
+      else if (!band && found.why) text = `${of}: no band: ${found.why}`;
+      say(words, text);
+      plot.describe(text);
+      const layers = [];
+      if (found.counts) layers.push({ line: true, x: found.wavelength_nm, y: found.counts, err: found.counts_err, colour: () => colour("emission") });
+      if (band) layers.push({ mark: band.wavelength_nm, text: `▼ ${band.wavelength_nm.toFixed(1)}`, colour: () => colour("emission") });
+      plot.show(layers, found.wavelength_nm?.length ? [found.wavelength_nm[0], found.wavelength_nm.at(-1)] : undefined);
+    },
+  };
+}

@@ -1,0 +1,47 @@
+// The newest absorption spectrum, small, with its peaks.
+
+import { element, say } from "../dom.js";
+import { duration } from "../words.js";
+import { whereText } from "./conditions.js";
+import { markOf } from "./features.js";
+import { Plot } from "./plot.js";
+import { measurable } from "./range.js";
+import { colour } from "./theme.js";
+
+export function createMiniSpectrum(root, page) {
+  const { live } = page;
+  const words = element("p", { class: "plot-note" });
+  const place = element("div", { class: "plot-fill" });
+  root.classList.add("plot-mini");
+  root.append(words, place);
+  const plot = new Plot(place, { name: "The newest absorption spectrum", small: true });
+
+  function tell() {
+    const { run, spectrum } = live.sections;
+    if (!spectrum) return say(words, "No spectrum yet.");
+    const where = spectrum.index === null ? `on the way to ${whereText(run, spectrum)}` : `point ${spectrum.index + 1}, ${whereText(run, spectrum)}`;
+    const what = spectrum.absorbance ? "Absorbance over nm" : `No absorbance (${spectrum.why || "reason not known"})`;
+    return say(words, `${what}: ${where}, ${duration(live.now_s() - spectrum.time)} ago`);
+  }
+
+  setInterval(() => {
+    if (place.clientWidth > 0) tell();
+  }, 1000);
+
+  return {
+    update(changed) {
+      if (!["run", "spectrum", "points", "tracks", "axis"].some((name) => changed.has(name))) return;
+      const { run, axis, spectrum, points, tracks } = live.sections;
+      const nm = axis?.wavelength_nm;
+      const layers = [];
+      if (nm?.length && spectrum?.absorbance) {
+        layers.push({ line: true, x: nm, y: spectrum.absorbance, err: spectrum.absorbance_err, colour: () => colour("live"), sure: 0.1 });
+      }
+      const point = points.at(-1);
+      if (point && point.index === spectrum?.index) layers.push(...point.features.map((feature) => markOf(tracks, feature)));
+      plot.show(layers, measurable(run?.uid, nm, spectrum) ?? undefined);
+      tell();
+      plot.describe(words.textContent);
+    },
+  };
+}

@@ -1,0 +1,109 @@
+// Beside the flow scheme, as lists: what is the matter, the interlocks, and readings from elsewhere.
+
+import { element, say } from "../dom.js";
+import { asked, quantity } from "./judgement.js";
+import { named } from "./places.js";
+
+const SIGNS = { unknown: "?", notice: "●", warning: "▲", alarm: "✕" };
+const ORDER = ["alarm", "warning", "unknown", "notice"];
+
+// Rows that are made once and told what they show: what does not change is not drawn anew.
+function createRows(parent, make) {
+  const rows = [];
+  return (items) => {
+    items.forEach((item, i) => {
+      if (i >= rows.length) {
+        rows.push(make());
+        parent.append(rows[i].root);
+      }
+      rows[i].show(item);
+    });
+    for (const row of rows.splice(items.length)) row.root.remove();
+  };
+}
+
+// What is the matter, the worst first.
+export function createTroubles() {
+  const list = element("ul");
+  const none = element("p", { class: "muted" }, "Every reading is heard, near its set point and within its limits.");
+  const root = element("section", { class: "troubles card", "aria-label": "What is the matter" }, element("h2", {}, "What is the matter"), none, list);
+  const show = createRows(list, () => {
+    const row = element("li");
+    return {
+      root: row,
+      show([gauge, { level, short, long }]) {
+        row.className = `live ${level}`;
+        say(row, `${SIGNS[level]} ${named(gauge)}: ${short}${long ? `: ${long}` : ""}`);
+      },
+    };
+  });
+  return {
+    root,
+    show(judged, stale) {
+      const troubled = judged.filter(([, { level }]) => level);
+      troubled.sort(([, a], [, b]) => ORDER.indexOf(a.level) - ORDER.indexOf(b.level));
+      none.hidden = troubled.length > 0 || stale || judged.length === 0;
+      show(troubled);
+    },
+  };
+}
+
+// Interlocks: what each watches, and whether it has tripped.
+export function createInterlocks() {
+  const body = element("tbody");
+  const root = element("section", { class: "interlocks card", "aria-label": "Interlocks" },
+    element("h2", {}, "Interlocks"), element("table", {}, body)); // prettier-ignore
+  const show = createRows(body, () => {
+    const sign = element("td", { class: "state" });
+    const what = element("td");
+    return {
+      root: element("tr", {}, sign, what),
+      show({ name, action, when, tripped }) {
+        say(sign, tripped ? "✕ TRIPPED" : "✓ watching");
+        sign.className = `state live ${tripped ? "alarm" : "ok"}`;
+        const does = action === "hold" ? "exposures wait" : "makes safe";
+        const text = `${name.replaceAll("_", " ")}: ${tripped ?? `${when}; ${does}`}`;
+        say(what, text);
+        what.className = tripped ? "alarm" : "one-line";
+        if (what.title !== text) what.title = text;
+      },
+    };
+  });
+  return {
+    root,
+    show(interlocks) {
+      root.hidden = interlocks.length === 0;
+      show([...interlocks].sort((a, b) => Boolean(b.tripped) - Boolean(a.tripped)));
+    },
+  };
+}
+
+// Readings that are at no place of the scheme.
+export function createOthers() {
+  const body = element("tbody");
+  const root = element("section", { class: "others card", "aria-label": "Elsewhere" },
+    element("h2", {}, "Elsewhere"), element("table", {}, body)); // prettier-ignore
+  const show = createRows(body, () => {
+    const label = element("td");
+    const value = element("td", { class: "number live" });
+    const words = element("td");
+    return {
+      root: element("tr", {}, label, value, words),
+      show([gauge, { level, short, long, old }]) {
+        say(label, gauge.label);
+        say(value, quantity(gauge.value, gauge.units));
+        value.classList.toggle("old", old);
+        say(words, [asked(gauge), level ? `${SIGNS[level]} ${short}` : ""].filter(Boolean).join(" "));
+        words.className = `live ${level ?? "muted"}`;
+        if (words.title !== long) words.title = long;
+      },
+    };
+  });
+  return {
+    root,
+    show(gauges, judged) {
+      root.hidden = gauges.length === 0;
+      show(gauges.map((gauge) => [gauge, judged.get(gauge.name)]));
+    },
+  };
+}

@@ -1,0 +1,109 @@
+// The buttons that are always within reach: the safe state, and pause.
+
+import { post, token } from "../api.js";
+import { element, say } from "../dom.js";
+
+const ARMED_MS = 5000;
+const DOUBLE_MS = 350; // a second click that comes sooner is the same one
+const IN_PLAIN = "It aborts the plan, sets the heaters to their safe temperature and stops the pumps.";
+
+// Who may do something: why not, or null.
+function whyNot(page) {
+  const who = page.live.who;
+  if (who?.control === false) return "There is no daemon here that could be asked.";
+  if (!token() || who?.role === "viewer") return "You only look on: log in with an operator's token to use this.";
+  return null;
+}
+
+function forbid(button, why, title) {
+  button.setAttribute("aria-disabled", String(why !== null)); // it stays reachable, so that one can find out why
+  button.title = why ?? title;
+}
+
+// The safe state, in two steps: the first says what the second will do. `tell(level, text)` shows what came of it,
+// `ask(why)` opens the log-in.
+export function createSafeButton(page, tell, ask) {
+  const button = element("button", { type: "button", class: "dangerous", onclick: press, onkeydown: hold }, "Safe state");
+  let armedAt = null;
+  let working = false;
+  let timer = null;
+
+  function hold(event) {
+    if (event.repeat) event.preventDefault(); // a key that is held down is pressed once
+    if (event.key === "Escape" && armedAt !== null) disarm();
+  }
+
+  function disarm() {
+    clearTimeout(timer);
+    armedAt = null;
+    button.classList.remove("armed");
+    say(button, working ? "Making it safe …" : "Safe state");
+    tell(null, "");
+  }
+
+  async function press() {
+    const why = whyNot(page);
+    if (working) return;
+    if (why !== null) {
+      page.say(why);
+      ask(why);
+      return;
+    }
+    if (armedAt === null) {
+      armedAt = performance.now();
+      button.classList.add("armed");
+      say(button, "Click again");
+      tell("warning", `Safe state: ${IN_PLAIN} Click again, or press Enter, within 5 seconds.`);
+      timer = setTimeout(disarm, ARMED_MS);
+      return;
+    }
+    if (performance.now() - armedAt < DOUBLE_MS) return;
+    working = true;
+    disarm();
+    tell("notice", "The instrument is being made safe …");
+    try {
+      const { outcome } = await post("safe-state");
+      const count = Object.keys(outcome ?? {}).length;
+      tell("ok", `Safe: ${count} devices were told to be, and each was read back.`);
+    } catch (error) {
+      tell("alarm", `Safe state: ${error.message}`);
+    } finally {
+      working = false;
+      say(button, "Safe state");
+    }
+  }
+
+  return { button, update: () => forbid(button, whyNot(page), IN_PLAIN) };
+}
+
+// Pause while a plan runs, resume while it is paused.
+export function createPauseButton(page, tell, ask) {
+  const button = element("button", { type: "button", onclick: press, hidden: true }, "Pause");
+  let paused = false;
+
+  async function press() {
+    const why = whyNot(page);
+    if (why !== null) {
+      page.say(why);
+      ask(why);
+      return;
+    }
+    try {
+      await post(paused ? "resume" : "pause");
+      tell("notice", paused ? "It goes on from the last checkpoint." : "It pauses at its next checkpoint; heaters and flow stay as they are.");
+    } catch (error) {
+      tell("alarm", `${paused ? "Resume" : "Pause"}: ${error.message}`);
+    }
+  }
+
+  return {
+    button,
+    update() {
+      const state = page.live.sections.status?.facts?.state;
+      paused = state === "paused";
+      button.hidden = !paused && !(state === "running" && page.live.sections.status.facts.running);
+      say(button, paused ? "Resume" : "Pause");
+      forbid(button, whyNot(page), paused ? "Go on from the last checkpoint" : "Wait at the next checkpoint, as hot as it is");
+    },
+  };
+}

@@ -1,0 +1,186 @@
+// What the strip says: from what the server has told to words. Each answer is {level, title, lines}, the level one of
+// ok, notice, warning, alarm, unknown, plain, cluster, exciton; with aside, said beside the question, and share, of what is done. Nothing here touches the page.
+
+import { flowing, hottest, named } from "../reactor/places.js";
+import { clock, duration, number, withError } from "../words.js";
+
+const MOST_SILENT_S = 1e9;
+
+// Is it safe? What is old, or was not heard, is not known to be safe, whatever it was before.
+export function safety({ who, stale, silence_s, status, readings }) {
+  if (stale) {
+    const since = silence_s < MOST_SILENT_S ? `no news for ${duration(silence_s)}: what is shown is old` : "";
+    return say("alarm", "Not known", since || "not connected to the server yet");
+  }
+  if (who?.control === false) return say("unknown", "No daemon here", "this page only shows what was recorded");
+  if (status?.lost) return say("alarm", "Not known", `the daemon does not answer: ${status.lost}`);
+  const facts = status?.facts;
+  if (!facts) return say("unknown", "Not known yet", "the daemon has not been heard yet");
+  if (facts.safe === false || facts.state === "unsafe") return say("alarm", "NOT SAFE", bare(facts.why));
+  const why = facts.why ? [facts.why] : [];
+  switch (facts.state) {
+    case "running":
+      return say("notice", hotAndFlowing(readings), "normal while a plan runs", ...why);
+    case "paused":
+      return say("warning", hotAndFlowing(readings), "though paused: heaters and flow stay as they are", ...why);
+    case "starting":
+      return say("notice", "Starting", "the instrument is made safe, then connected", ...why);
+    case "stopping":
+      return say("notice", "Stopping", "the instrument is made safe", ...why);
+    case "interrupted":
+      if (facts.safe) return say("warning", "Safe", "but a plan was interrupted: look at the reactor");
+      return say("alarm", "Not known", "a plan was interrupted: look at the reactor");
+  }
+  if (facts.safe) {
+    const hot = hottest(readings?.gauges ?? []);
+    const still = hot && `still hot: ${named(hot).toLowerCase()} ${number(hot.value, 0)} °C`;
+    return say("ok", "Safe", "each device was made safe and read back", still, ...why);
+  }
+  return say("warning", "Not known", "it has not been made safe since it was last used", ...why);
+}
+
+// While a plan has it: as the readings say, or, where they do not, as it has to be taken to be.
+function hotAndFlowing(readings) {
+  const gauges = readings?.gauges;
+  if (!gauges || gauges.some(({ units, value }) => value === null && ["°C", "mL/min"].includes(units))) return "Hot and flowing";
+  if (hottest(gauges)) return flowing(gauges) ? "Hot and flowing" : "Hot, no flow";
+  return flowing(gauges) ? "Flowing, not hot" : "Not hot, no flow";
+}
+
+// What does it do?
+export function activity({ status, queue, run, points, spectrum }, pausedSince) {
+  const facts = status?.facts;
+  if (!facts) return run ? say("plain", words(run.plan), ending(run)) : say("unknown", "–", "nothing is known of a plan");
+  const waiting = `${queue?.items?.length ?? facts.queue} ${(queue?.items?.length ?? facts.queue) === 1 ? "plan waits" : "plans wait"} in the queue`;
+  const running = facts.running;
+  if (!running) {
+    const title = { idle: "Idle", unsafe: "Nothing runs", interrupted: "Interrupted" }[facts.state] ?? capital(facts.state);
+    return say("plain", title, facts.state === "running" ? "the next plan is about to begin" : "no plan runs", waiting);
+  }
+  const shown = run && run.uid === running.run_uid ? run : null;
+  const done = shown?.points_done ?? running.done;
+  const of = shown?.points_total ?? running.of;
+  const lines = [of ? `${done} of ${of} points` : `${done} points so far`];
+  if (shown) lines.push(place(shown, spectrum?.uid === run.uid ? spectrum : points.at(-1)));
+  if (facts.state === "paused") {
+    const since = pausedSince ? ` since ${clock(pausedSince)}` : "";
+    return { ...say("warning", `Paused${since}`, `${words(running.plan)}, ${lines[0]}`, lines[1]), share: of ? done / of : null };
+  }
+  return { ...say("plain", words(running.plan), ...lines), share: of ? done / of : null };
+}
+
+// What was in the last spectrum?
+export function lastSpectrum({ points, run }, now_s) {
+  const point = points.at(-1);
+  if (!point) return say("unknown", "None yet", run ? "no point is done in this run" : "no run yet");
+  const aside = `${duration(now_s - point.time)} ago`;
+  const where = place(run, point);
+  if (!point.usable) return { ...say("warning", "Not usable", point.why || "why is not known", where), aside };
+  const values = [];
+  if (known(point.exciton_nm)) values.push(`exciton ${withError(point.exciton_nm, point.exciton_err_nm, "nm")}`);
+  if (known(point.diameter_nm)) {
+    const err = Math.hypot(point.diameter_fit_err_nm ?? 0, point.diameter_curve_err_nm ?? 0);
+    values.push(`diameter ${withError(point.diameter_nm, err, "nm")}`);
+  }
+  const seen = (point.verdict || "nothing decided yet").split("; ").map((part) => part.replace(/ \((\d+) %\)/, ", $1 % sure"));
+  const title = values.length ? seen.filter((part) => !part.startsWith("exciton")).join("; ") || "Crystals" : seen.join("; ");
+  return { ...say(kind(point), capital(title), values.join(", "), where), aside };
+}
+
+// Where does the family accumulate?
+export function accumulation({ window, run }) {
+  if (!window) return say("unknown", "Not known yet", run ? "it is told when a panel is done" : "no run yet");
+  const unit = run?.axes?.[0]?.unit ? ` ${run.axes[0].unit}` : "";
+  const panels = `${window.panels_done} ${window.panels_done === 1 ? "panel" : "panels"} done`;
+  const aside = window.final ? "final" : `so far, ${panels}`;
+  const open = window.undecided?.length ? `undecided at ${listed(window.undecided)}${unit}` : "";
+  if (!window.found?.length) {
+    const sought = window.not_found?.length ? `sought at ${listed(window.not_found)}${unit}` : "";
+    const soFar = window.final ? "" : " so far";
+    if (!sought) return { ...say("unknown", `${window.family}: not known yet`, open), aside };
+    return { ...say("plain", `${window.family} not found${soFar}`, sought, open), aside };
+  }
+  const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)} … ${trim(window.high)}`;
+  const edges = [["begins", "lower"], ["ends", "upper"]]
+    .filter(([, side]) => known(window[`${side}_edge`]))
+    .map(([verb, side]) => `${verb} ${withError(window[`${side}_edge`], window[`${side}_edge_err`])}`)
+    .join(", "); // prettier-ignore
+  return { ...say("cluster", `${window.family} found ${range}${unit}`, edges && edges + unit, open), aside };
+}
+
+// How long still?
+export function remaining({ status, run }, now_s) {
+  const running = status?.facts?.running;
+  if (!running) return say("plain", "Nothing runs", run ? ending(run) : null);
+  const eta = run?.uid === running.run_uid ? run.eta : null;
+  if (!known(eta?.seconds)) return say("unknown", "Not known yet", eta?.why ?? "the run has just begun");
+  const until = `until ${clock(now_s + eta.seconds).slice(0, 5)}`;
+  const about = known(eta.err_seconds) ? `${until}, ± ${duration(eta.err_seconds)}` : until;
+  if (status.facts.state === "paused") return say("warning", `About ${duration(eta.seconds)}`, "once it goes on");
+  return say("plain", `About ${duration(eta.seconds)}`, about, eta.why);
+}
+
+// What has to be seen whatever else is looked at: lines of [level, text].
+export function alarms({ status, readings }) {
+  const lines = [];
+  const facts = status?.facts;
+  if (facts?.safe === false) lines.push(["alarm", `NOT SAFE: ${bare(facts.why)}. Go to the instrument.`]);
+  if (facts?.state === "interrupted") lines.push(["alarm", `To be acknowledged: ${facts.why ?? "a plan was interrupted"}`]);
+  for (const lock of readings?.interlocks ?? []) {
+    if (!lock.tripped) continue;
+    if (lock.action === "hold") lines.push(["warning", `Hold: ${words(lock.name)}: ${lock.tripped}. Exposures wait.`]);
+    else lines.push(["alarm", `Interlock tripped: ${words(lock.name)}: ${lock.tripped}. Nothing begins until it is acknowledged.`]);
+  }
+  return lines;
+}
+
+// Where in the scan: nucleation 280 °C, growth offset −20 °C.
+export function place(run, at) {
+  if (!run?.axes || !at) return "";
+  const values = run.axes.length > 1 ? [at.panel, at.coordinate] : [at.coordinate];
+  return run.axes
+    .map((axis, i) => (known(values[i]) ? `${axis.name} ${trim(values[i])} ${axis.unit ?? ""}`.trim() : ""))
+    .filter(Boolean)
+    .join(", ");
+}
+
+export function ending(run) {
+  if (!run.stopped) return "";
+  const how = { success: "came to its end", abort: "was aborted", fail: "failed" }[run.stopped.exit_status] ?? run.stopped.exit_status;
+  const why = run.stopped.reason ? `: ${run.stopped.reason}` : "";
+  return `${words(run.plan)} ${how} at ${clock(run.stopped.time).slice(0, 5)}${why}`;
+}
+
+// A name of the program's, temperature_scan, as words.
+export function words(name) {
+  return (name ?? "").replaceAll("_", " ");
+}
+
+function say(level, title, ...lines) {
+  return { level, title, lines: lines.filter(Boolean) };
+}
+
+function kind(point) {
+  if (known(point.cluster_height)) return "cluster";
+  return known(point.exciton_nm) ? "exciton" : "plain";
+}
+
+function bare(why) {
+  return (why ?? "why is not known").replace(/^NOT SAFE: /, "");
+}
+
+function known(value) {
+  return value !== null && value !== undefined && !Number.isNaN(value);
+}
+
+function trim(value) {
+  return number(value, Number.isInteger(value) ? 0 : 1);
+}
+
+function listed(values) {
+  return values.map(trim).join(", ");
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
