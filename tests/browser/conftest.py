@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_open() -> None:
-    """Tests share a daemon, which puts others in the place of processes that are killed: a look behind each file does."""
+    """Tests share a daemon, which replaces processes that are killed: what is left is looked for behind each file."""
 
 
 @pytest.fixture

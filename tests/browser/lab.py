@@ -49,6 +49,12 @@ class Lab:
         """Data of the events in a stream of the newest run itself."""
         return _data(self.newest.journal, stream)
 
+    def configured(self, stream: str, device: str, key: str) -> Any:
+        """What a device of the newest run was configured to."""
+        descriptors = [m.doc for m in read_journal(self.newest.journal) if m.name == "descriptor"]
+        (found,) = [doc for doc in descriptors if doc["name"] == stream]
+        return found["configuration"][device]["data"][key]
+
 
 def _data(journal: Path, stream: str) -> list[dict[str, Any]]:
     messages = list(read_journal(journal))

@@ -1,15 +1,16 @@
-"""The page as a whole: what it is allowed to do, whom it asks, and whether everybody can use it."""
+"""The page as a whole: what it may do and who can use it; what it shows of the reactor, of SAXS and of emission."""
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.lab import Lab, lab
-from tests.browser.looking import answer, log_in, look_at, strip
+from tests.browser.looking import answer, eventually, log_in, look_at, section, strip, with_error
 from tests.browser.watched import watched
 
 VIEWS = {
@@ -25,7 +26,10 @@ SCAN = {
     "growth_c": 250.0,
     "residence_time_s": 14.0,
     "detectors": ["uv-vis", "saxs", "pl"],
+    "blank_c": None,
 }
+#: Plant seconds per second: so many that instruments are asked in time on a machine that is busy.
+SPEED = 40
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -36,12 +40,18 @@ POLICY = {
 
 
 @pytest.fixture(scope="module")
-def scanned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The lab after a scan with absorption, SAXS and emission."""
-    with lab(tmp_path_factory.mktemp("lab"), "--speed", "100") as one:
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab in which a scan with absorption, SAXS and emission has begun."""
+    with lab(tmp_path_factory.mktemp("lab"), "--speed", str(SPEED)) as one:
         one.begin("nucleation_scan", **SCAN)
-        one.daemon.until_state("idle")
         yield one
+
+
+@pytest.fixture
+def scanned(begun: Lab) -> Lab:
+    """The same when it has ended."""
+    begun.daemon.until_state("idle")
+    return begun
 
 
 class Inline(HTMLParser):
@@ -64,6 +74,59 @@ class Inline(HTMLParser):
 
     def handle_endtag(self, tag):
         self._script = False
+
+
+def gauge(page: Page, label: str) -> float | None:
+    """What a gauge in the flow scheme says; None while it is not known."""
+    scheme = page.get_by_role("group", name="Flow scheme")
+    words = scheme.get_by_role("img", name=re.compile(f"^{label}, ")).get_attribute("aria-label") or ""
+    said = re.match(rf"{label}, (−?[\d.]+)", words)
+    return float(said[1].replace("−", "-")) if said and "not heard" not in words else None
+
+
+def near(value: float | None, truth: float, within: float) -> bool:
+    return value is not None and abs(value - truth) <= within
+
+
+def test_gauges_say_what_is_the_case_while_the_reactor_is_hot(page, begun):
+    looked = look_at(page, begun)
+
+    def told_truly() -> bool:
+        truth = begun.daemon.truth()
+        hot = {name: truth["heaters"][f"{name}_heater"]["temperature_c"] for name in ("nucleation", "growth")}
+        flows = {name: truth["pumps"][f"{name}_pump"]["rate_ml_min"] for name in ("cadmium", "selenium")}
+        return (
+            all(c > 200 and near(gauge(looked, name), c, 1.0) for name, c in hot.items())
+            and all(rate > 0 and near(gauge(looked, name), rate, 0.002) for name, rate in flows.items())
+            and near(gauge(looked, "pressure"), truth["pressure_bar"], 0.5)
+        )
+
+    eventually(looked, told_truly, "the page and the plant agree")
+
+
+def test_saxs_is_what_the_documents_say(page, scanned):
+    looked = look_at(page, scanned, "saxs")
+    points = scanned.results("saxs_points")
+    assert [point["usable"] for point in points] == [True, True]
+    rows = looked.get_by_role("table", name="Diameters").get_by_role("row")
+    expect(rows).to_have_count(1 + len(points))
+    for row, point in zip(rows.all()[1:], points, strict=True):
+        twice = with_error(2 * point["radius_nm"], 2 * point["radius_err_nm"])
+        expect(row.get_by_role("cell").first).to_have_text(twice)
+        expect(row).to_contain_text(point["finding"])
+    sizes = looked.get_by_text("form of the distribution").first
+    expect(sizes).to_contain_text(f"R {with_error(points[1]['radius_nm'], points[1]['radius_err_nm'])} nm")
+    rows.nth(1).get_by_role("button").click()
+    expect(sizes).to_contain_text(f"R {with_error(points[0]['radius_nm'], points[0]['radius_err_nm'])} nm")
+    expect(looked.get_by_role("img", name="Detector frame")).to_be_visible()
+
+
+def test_emission_is_what_the_documents_say(page, scanned):
+    looked = look_at(page, scanned, "spectrum")
+    newest = scanned.results("emission")[-1]
+    band = with_error(newest["band_wavelength_nm"], newest["band_wavelength_err_nm"])
+    wide = with_error(newest["band_fwhm_nm"], newest["band_fwhm_err_nm"])
+    expect(section(looked, "Emission")).to_contain_text(f"band at {band} nm, FWHM {wide} nm")
 
 
 def test_nothing_but_the_server_s_own_scripts_may_run(scanned):
