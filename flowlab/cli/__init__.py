@@ -26,6 +26,7 @@ from flowlab.cli import (
     runs,
     service,
     simulate,
+    watch,
 )
 from flowlab.errors import FlowlabError
 
@@ -69,6 +70,7 @@ def about(
 app.command()(demo.demo)
 app.command()(daemon.up)
 app.command()(daemon.status)
+app.command()(watch.watch)
 app.add_typer(daemon.queue)
 app.command()(daemon.pause)
 app.command()(daemon.resume)

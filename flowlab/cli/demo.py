@@ -5,11 +5,14 @@ import math
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flowlab.cli.options import DATA, Json, Seed, Speed
+
+if TYPE_CHECKING:
+    from flowlab.stream import Message
 
 _RECIPE = "palencia-2020-fig1"
 _CONFIG = "simulated-flow"
@@ -27,12 +30,17 @@ def demo(
             help="A measured series to show the spectrometer, headers like '20 s'; see analyze.", metavar="FILE"
         ),
     ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only tell the address of the page that shows the scan.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Scan a simulated reactor and find where CdSe-437 accumulates.
 
-    The temperature scan of Palencia 2020, Fig. 1: simulators, plans, analysis, file and report, over real wires.
+    The temperature scan of Palencia 2020, Fig. 1: simulators, plans, analysis, file and report, over real wires. A page
+    shows it as it goes on, but with --json.
     """
+    from flowlab.cli.browser import PageNews
     from flowlab.cli.progress import RunProgress
     from flowlab.daemon.session import Session
     from flowlab.live.window import edges_of
@@ -44,11 +52,19 @@ def demo(
     plan, parameters = _playback_scan(playback) if playback else _recipe()
     try:
         with (
-            Session(_CONFIG, out, simulate=True, speed=speed, seed=seed, playback=playback) as session,
+            Session(
+                _CONFIG, out, simulate=True, speed=speed, seed=seed, playback=playback, page=not as_json
+            ) as session,
             RunProgress(session.documents) as progress,
         ):
-            metadata = _metadata(session, speed, seed, playback)
-            outcome = session.run(plan, parameters, progress.watch, metadata)
+            news = None if session.page is None else PageNews(session.page, browser=not no_browser)
+
+            def watch(message: "Message") -> None:
+                if news is not None:
+                    news.look()
+                progress.watch(message)
+
+            outcome = session.run(plan, parameters, watch, _metadata(session, speed, seed, playback))
     except ChildFailedError as error:
         if speed is None or speed <= _SPEED or error.kind != "InstrumentFaultError":
             raise

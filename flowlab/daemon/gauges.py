@@ -24,7 +24,7 @@ Value = bool | int | float | str | None
 
 _PUBLISH_EVERY_S = 1.0
 #: A device rests for so many times as long as it was read: a line that is shared is mostly free, though one be silent.
-_REST = 4.0
+_REST = 2.0
 #: Real seconds that reads under way are waited for in the end. Devices answer, or fail, sooner; one that never returns
 #: must not keep the others from being let go.
 _CLOSE_WITHIN_S = 5.0
@@ -98,12 +98,15 @@ class ReadGauge:
         where = f"{self.gauge.device}.{signal}"
         try:
             component = getattr(self._device, signal)
-            value = _plain(component.get())
+            said = component.get()
+            value = _plain(said)
             if signal not in self._keys and value is not None:
                 self._keys[signal] = _key(self._device, signal, component)
         except Exception as error:  # noqa: BLE001  whatever it is, the others are shown all the same
             return None, _line(f"{where} cannot be read: {in_words(error)}")
-        return value, f"{where} has no value" if value is None else None
+        if value is not None:
+            return value, None
+        return None, f"{where} is infinite" if said in (math.inf, -math.inf) else f"{where} has no value"
 
     def _read_number(self, signal: str | None) -> tuple[float | None, str | None]:
         if signal is None:

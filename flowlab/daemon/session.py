@@ -2,7 +2,7 @@
 
 The session itself holds the proxy and the replay service. Simulators, analyzer, writer and worker are
 processes of their own; analyzer and writer are started again when they die, the run goes on meanwhile, and
-without them when they keep dying: its journal is the record.
+without them when they keep dying: its journal is the record. A page, where one is wanted, only looks on.
 """
 
 import signal
@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from flowlab.config import InstrumentConfig, load_instrument
 from flowlab.config.paths import find_config
+from flowlab.daemon.session_page import SessionPage
 from flowlab.daemon.state_folder import instrument_held
 from flowlab.errors import BadInputError, FlowlabError
 from flowlab.process import Child, ChildDiedError, ChildFailedError
@@ -87,6 +88,12 @@ class Session:
         speed: of the plant, instead of the configured one; simulated instruments only.
         seed: of the simulators, instead of the configured one.
         playback: file of measured spectra that the simulated spectrometer shows.
+        page: have a page served that shows what is done.
+
+    Attributes:
+        page: the one that was wanted.
+        control: address of the simulators' control port.
+        worker_pid: process id of the worker that runs, or ran last.
     """
 
     def __init__(
@@ -98,6 +105,7 @@ class Session:
         speed: float | None = None,
         seed: int | None = None,
         playback: Path | None = None,
+        page: bool = False,
     ):
         self.config: InstrumentConfig = load_instrument(config_path)
         self._config_path = str(find_config("instruments", config_path))
@@ -107,9 +115,9 @@ class Session:
         self._stack = ExitStack()
         self._addresses: dict[str, str] | None = None
         self._helpers: dict[str, tuple[str, Child]] = {}
-        #: Address of the simulators' control port.
+        self._with_page = page
+        self.page: SessionPage | None = None
         self.control: str | None = None
-        #: Process id of the worker that runs, or ran last.
         self.worker_pid = 0
 
     def __enter__(self) -> Self:
@@ -146,6 +154,9 @@ class Session:
             self._addresses, self.control = facts["addresses"], facts["control"]
         for _, child in self._helpers.values():
             child.wait_for("ready", _START_WITHIN_S)
+        if self._with_page:  # when all that the run needs is there: it must not wait for this
+            shown = {"documents": self._proxy.outward, "replay": self._replay.address, "data": str(self.store.root)}
+            self.page = stack.enter_context(SessionPage(shown, self._logs / "web.log"))
 
     def _simulators(self) -> Child:
         if self.config.simulation is None:

@@ -1,12 +1,13 @@
 """What is to be seen of the absorption spectra of a run: the newest, the points, their tracks, the window."""
 
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.analysis.absorbance import Baseline, Counts, absorbance, tidy
-from flowlab.watch.sections import Sections, known
+from flowlab.watch.sections import Sections, known, shown
 
 #: Spectra that are kept to be compared with, newest: 16 MB.
 _MOST_KEPT = 1000
@@ -17,6 +18,9 @@ _POINT = (
 )  # fmt: skip
 _FEATURE = ("wavelength_nm", "wavelength_err_nm", "fwhm_nm", "height", "height_err", "snr")
 _EDGES = ("lower_edge", "lower_edge_err", "upper_edge", "upper_edge_err")
+#: Readings of the plug in a cell are for the analysis.
+_PLUG = "_plug_"
+_UNIT = re.compile(r"_(c|s|ml|ml_min|bar|ma|ms|nm|mm)$")
 Spectrum = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -68,7 +72,7 @@ class Absorption:
             self._take_baseline(run_uid, name, counts, doc)
             return
         if name == "primary":
-            scalars = {key: known(value) for key, value in data.items() if _is_number(value) and "_plug_" not in key}
+            scalars = {key: shown(value) for key, value in data.items() if _is_number(value) and _PLUG not in key}
             self._conditions[doc["uid"]] = {key: value for key, value in scalars.items() if value is not None}
         spectrum, why = self._absorbance(run_uid, counts)
         if spectrum is not None and name == "primary":
@@ -102,8 +106,7 @@ class Absorption:
     ) -> None:
         data = doc["data"]
         slow, fast = (known(data.get(axis)) for axis in (self._axes[0], self._axes[-1]))
-        units = stream["data_keys"]
-        shown = {
+        told = {
             "uid": doc["uid"],
             "index": None,
             "stream": name,
@@ -117,15 +120,15 @@ class Absorption:
             "steady": next((bool(value) for key, value in data.items() if key == "steady"), None),
             "why": why,
             "conditions": [
-                {"name": key, "value": known(value), "unit": units.get(key, {}).get("units") or ""}
+                {"key": key, "name": _words(key, stream), "value": known(value), "unit": _unit(key, stream)}
                 for key, value in data.items()
-                if _is_number(value)
+                if _is_number(value) and _PLUG not in key
             ],
         }
         if name == "primary":
-            shown["index"] = int(doc["seq_num"]) - 1
+            told["index"] = int(doc["seq_num"]) - 1
             self._count = int(doc["seq_num"])
-        self._sections.set("spectrum", shown)
+        self._sections.set("spectrum", told)
 
     def take_spectrum_result(self, index: int, doc: dict[str, Any]) -> dict[str, Any]:
         """What the analysis says of a point; returns what is shown of it."""
@@ -136,12 +139,12 @@ class Absorption:
             "index": index,
             "uid": str(data["spectrum_event"]),
             "time": doc["time"],
-            **{key: known(data.get(key)) for key in _POINT},
+            **{key: shown(data.get(key)) for key in _POINT},
             "usable": bool(data["usable"]),
             "why": str(data["why"]) or None,
             "conditions": self._conditions.get(str(data["spectrum_event"]), {}),
             "features": [
-                {**{name: known(of[i]) for name, of in zip(_FEATURE, numbers, strict=True)}, "track": track}
+                {**{name: shown(of[i]) for name, of in zip(_FEATURE, numbers, strict=True)}, "track": track}
                 for i, track in enumerate(tracks)
             ],
         }
@@ -189,6 +192,16 @@ def _track(kind: Any, transition: Any, family: Any, probability: Any, why: Any, 
         "why": str(why) if why else None,
         "final": final,
     }
+
+
+def _words(key: str, stream: dict[str, Any]) -> str:
+    """What a reading is called: its data key without the device, and without the unit, which stands behind it."""
+    device = next((name for name, keys in stream["object_keys"].items() if key in keys), "")
+    return _UNIT.sub("", key.removeprefix(f"{device}_")).replace("_", " ")
+
+
+def _unit(key: str, stream: dict[str, Any]) -> str:
+    return str(stream["data_keys"].get(key, {}).get("units") or "")
 
 
 def _is_number(value: Any) -> bool:

@@ -46,9 +46,15 @@ class Course:
             ],
             "resumes": start.get("resumes"),
             "simulated": "simulation" in (start.get("config") or {}),
-            "families": [
-                {"name": family.name, "wavelength_nm": family.wavelength_nm}
-                for family in ([] if material is None else material.families)
+            "families": []
+            if material is None
+            else [
+                {
+                    "name": family.name,
+                    "wavelength_nm": family.wavelength_nm,
+                    "accumulates": family.name == material.accumulating_family,
+                }
+                for family in material.families
             ],
         }
 

@@ -99,6 +99,7 @@ class Guard:
             kept = self._judge(token.strip())
         except RefusedTokenError as error:
             raise self._refusal(request, 401, str(error)) from None
+        request.state.who = kept.name
         if not kept.role.includes(role):
             raise self._refusal(
                 request, 403, f"this needs the role {role}; the token of {kept.name} is for a {kept.role}"

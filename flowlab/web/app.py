@@ -23,6 +23,7 @@ from flowlab.web.gallery import Gallery
 from flowlab.web.looking import looking
 from flowlab.web.metrics import Metrics
 from flowlab.web.models import Refusal
+from flowlab.web.noted import Noted
 from flowlab.web.page import page
 from flowlab.web.reading import reading, watching
 from flowlab.web.settings import Settings, in_words
@@ -102,11 +103,15 @@ def make_app(sources: Sources, viewers: Viewers | None, guard: Guard, settings: 
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(FlowlabError, _refuse)
-    return Bounds(app, [settings.host], settings.names, settings.body_bytes)
+    noted: ASGIApp = app
+    if (gallery := sources.gallery) is not None:
+        noted = Noted(app, lambda level, text: gallery.do(lambda picture: picture.note(level, text)))
+    return Bounds(noted, [settings.host], settings.names, settings.body_bytes)
 
 
 def _told(request: Request, code: int, detail: str, headers: Any = None) -> Json:
-    return Json({"detail": " ".join(detail.split())[:2000]}, code, headers=headers)
+    request.state.why = " ".join(detail.split())[:2000]
+    return Json({"detail": request.state.why}, code, headers=headers)
 
 
 async def _refuse_http(request: Request, error: Exception) -> Json:

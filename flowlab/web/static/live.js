@@ -2,6 +2,8 @@
 
 const SILENT_MS = 2000; // the server says something each second
 const AGAIN_MS = 500;
+const NOT_ALLOWED = 1008; // trying again would not help; it would where there are too many viewers
+const GIVEN_UP_MS = 5000; // a connection on which so long nothing came is cut somewhere, whoever has not noticed
 
 // A message: see docs/page.md.
 export function decode(buffer) {
@@ -25,6 +27,7 @@ export class Live extends EventTarget {
   refused = null; // why it lets nobody in
   #socket = null;
   #heard = -Infinity;
+  #begun = -Infinity;
   #ahead_ms = 0; // of the server's clock, before this one's
   #stale = true;
   #token;
@@ -33,7 +36,11 @@ export class Live extends EventTarget {
     super();
     this.#token = token;
     this.#connect();
-    setInterval(() => this.#watch(), 250);
+    setInterval(() => {
+      this.#watch();
+      const silent_ms = performance.now() - Math.max(this.#heard, this.#begun);
+      if (silent_ms > GIVEN_UP_MS && !this.refused) this.#connect();
+    }, 250);
   }
 
   // Whether what is shown is older than it may be: then it is not what is the case.
@@ -64,18 +71,20 @@ export class Live extends EventTarget {
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     this.#socket = socket;
+    this.#begun = performance.now();
     old?.close();
     socket.binaryType = "arraybuffer";
     socket.onopen = () => socket.send(JSON.stringify({ token: this.#token }));
     socket.onmessage = (message) => {
       if (socket === this.#socket) this.#take(decode(message.data));
     };
-    socket.onclose = () => {
-      if (socket !== this.#socket || this.refused) return;
+    socket.onclose = ({ code }) => {
+      if (socket !== this.#socket || (this.refused && code === NOT_ALLOWED)) return;
       this.#watch();
+      const wait_ms = this.refused ? GIVEN_UP_MS : AGAIN_MS;
       setTimeout(() => {
-        if (socket === this.#socket) this.#connect();
-      }, AGAIN_MS);
+        if (socket === this.#socket) this.reconnect(this.#token);
+      }, wait_ms);
     };
   }
 

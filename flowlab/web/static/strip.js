@@ -7,7 +7,7 @@ import { accumulation, activity, alarms, lastSpectrum, remaining, safety } from 
 import { createThemeButton } from "./strip/theme.js";
 import { clock } from "./words.js";
 
-const TOLD_MS = 20_000;
+const TOLD_MS = 10_000;
 const SIGNS = { ok: "✓", notice: "●", warning: "▲", alarm: "✕", unknown: "?", cluster: "●", exciton: "▲", plain: "" };
 
 // One question and its answer.
@@ -54,7 +54,7 @@ export function createStrip(root, page) {
 
   const login = createLogin(page);
   const told = element("p", { class: "told", hidden: true });
-  const alarmed = element("div", { class: "alarms", role: "alert" });
+  const alarmed = element("div", { class: "alarms" });
   const time = element("time", { title: "The server's clock" });
   const who = element("span", { class: "who" });
   const log = element("button", { type: "button", class: "small", onclick: logInOrOut });
@@ -89,7 +89,6 @@ export function createStrip(root, page) {
 
   let before = { state: null, title: "" };
   let pausedSince = null;
-  let refused = null;
 
   function notice(state, title) {
     if (state === "paused" && before.state === "running") pausedSince = live.now_s();
@@ -98,18 +97,19 @@ export function createStrip(root, page) {
     before = { state, title };
   }
 
-  function showAlarms() {
-    const lines = alarms(live.sections);
+  function showAlarms(picture) {
+    const lines = alarms(picture);
     const key = JSON.stringify(lines);
     if (alarmed.dataset.shows === key) return;
     alarmed.dataset.shows = key;
+    if (lines.length) page.say(lines.map(([, text]) => text).join(" "));
     alarmed.replaceChildren(
       ...lines.map(([level, text]) => element("p", { "data-level": level }, element("span", { title: text }, `${SIGNS[level]} ${text}`), element("a", { href: "#queue" }, "See to it"))),
     );
   }
 
   function draw() {
-    const picture = { ...live.sections, who: live.who, stale: live.stale, silence_s: live.silence_s };
+    const picture = { ...live.sections, who: live.who, stale: live.stale, silence_s: live.silence_s, refused: live.refused };
     const now_s = live.now_s();
     const answer = safety(picture);
     notice(live.stale ? "stale" : (picture.status?.facts?.state ?? null), answer.title);
@@ -118,17 +118,16 @@ export function createStrip(root, page) {
     cells.last.show(lastSpectrum(picture, now_s));
     cells.window.show(accumulation(picture));
     cells.still.show(remaining(picture, now_s));
-    showAlarms();
+    showAlarms(picture);
     say(time, clock(now_s));
     const { name, role } = live.who ?? {};
     say(who, live.refused ? "not let in" : !role ? "connecting …" : name && name !== role ? `${name}, ${role}` : role);
     say(log, role && role !== "viewer" ? "Log out" : "Log in");
     safe.update();
     pause.update();
-    if (live.refused && live.refused !== refused) login.open(`The server lets nobody in like this: ${live.refused}`);
-    refused = live.refused;
   }
 
+  live.addEventListener("refused", () => login.open(`The server lets nobody in like this: ${live.refused}.`));
   setInterval(draw, 1000); // ages grow while nothing is heard
   return { update: draw };
 }

@@ -165,7 +165,7 @@ def test_numbers_texts_and_truths_are_told_as_such(lab, value, told):
     ("value", "why"),
     [
         (float("nan"), "oven.temperature_c has no value"),
-        (float("inf"), "oven.temperature_c has no value"),
+        (float("inf"), "oven.temperature_c is infinite"),
         (None, "oven.temperature_c has no value"),
         (FlowlabError("oven: no reply\nin 3 s"), "oven.temperature_c cannot be read: oven: no reply in 3 s"),
         (ZeroDivisionError("1 / 0"), "oven.temperature_c cannot be read: ZeroDivisionError('1 / 0')"),
@@ -246,7 +246,7 @@ def test_a_device_is_left_alone_for_some_times_as_long_as_it_was_read():
     gauges.start()
     assert enough.wait(LIMIT_S)
     gauges.close()
-    assert min(b - a for a, b in itertools.pairwise(begun)) >= 0.45
+    assert min(b - a for a, b in itertools.pairwise(begun)) >= 0.25
 
 
 def test_a_signal_that_its_device_does_not_have_is_refused():
@@ -333,7 +333,7 @@ def test_an_instrument_tells_what_its_devices_say_while_it_is_connected_and_no_l
             assert growth.value == pytest.approx(20.0, abs=5.0)
             assert (growth.units, growth.low, growth.high, growth.trips_above) == ("°C", 15.0, 360.0, 370.0)
             assert growth.setpoint is not None
-            assert (residence.value, residence.why) == (None, "reactor.residence_time_s has no value")
+            assert (residence.value, residence.why) == (None, "reactor.residence_time_s is infinite")
             assert (light.value, light.why) == (None, "spectrometer.light_level has no value")
             assert lamp.value is True
         while subscriber.receive(0.2) is not None:

@@ -1,21 +1,23 @@
 // Where an axis has its ticks and what it reaches: linear, and logarithmic with 1, 2, 5 where decades are few.
 
-// Ends such that they stay where they are while what is shown only trembles.
-export function around([low, high], log) {
+// Ends such that they stay where they are while what is shown only trembles; `least`: what they span, of their value.
+export function around([low, high], log, least = 0) {
   if (!(high >= low)) return log ? [0.1, 10] : [0, 1];
   if (log) {
-    const bottom = Math.max(low, high / 1e5);
+    const bottom = Math.max(low, high / 1e4);
     return [10 ** (Math.floor(5 * Math.log10(bottom * 0.9)) / 5), 10 ** (Math.ceil(5 * Math.log10(high * 1.1)) / 5)];
   }
+  const short = (least * Math.abs(high + low)) / 2 - (high - low);
+  if (short > 0) return around([low - short / 2, high + short / 2], false);
   if (high === low) return [low - 1, high + 1];
-  const step = 10 ** Math.floor(Math.log10(high - low)) / 4;
-  const room = 0.06 * (high - low);
+  const step = 10 ** Math.floor(Math.log10(high - low)) / 10;
+  const room = 0.05 * (high - low);
   return [Math.floor((low - room) / step) * step, Math.ceil((high + room) / step) * step];
 }
 
 export function logTicks(low, high) {
   const decades = Math.log10(high / low);
-  const steps = decades > 4 ? [1] : decades > 1.5 ? [1, 3] : [1, 2, 5];
+  const steps = decades > 4 ? [1] : decades > 2.5 ? [1, 3] : decades > 0.8 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
   const ticks = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
     for (const step of steps) {

@@ -56,8 +56,8 @@ export class Compared {
   layers() {
     const scale = scaleOf(this.#items.map((item) => item.coordinate));
     return this.#items.map((item) => ({
-      line: true, x: item.wavelength_nm, y: item.absorbance, err: null, width: 0.9,
-      colour: () => scale.colour(item.coordinate), sure: Infinity,
+      line: true, x: item.wavelength_nm, y: item.absorbance, err: item.absorbance_err, bare: true, width: 0.9,
+      colour: () => scale.colour(item.coordinate), sure: 0.03,
     })); // prettier-ignore
   }
 
@@ -82,7 +82,7 @@ export class Compared {
       say(this.#said, item ? "" : "That spectrum is not among those that the server still has.");
       // A copy: the message holds the whole panel, which need not stay in memory.
       const nm = found.wavelength_nm.slice();
-      if (item) this.#keep([...this.#items, { ...item, absorbance: item.absorbance.slice(), absorbance_err: null, wavelength_nm: nm }]);
+      if (item) this.#keep([...this.#items, { ...item, absorbance: item.absorbance.slice(), absorbance_err: item.absorbance_err?.slice(), wavelength_nm: nm }]);
     } catch (error) {
       say(this.#said, `Not drawn: ${error.message}.`);
     }

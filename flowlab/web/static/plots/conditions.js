@@ -1,6 +1,5 @@
 // Where in a scan something is, in words and as a colour.
 
-import { number } from "../words.js";
 import { ofCondition } from "./theme.js";
 
 // 280, 277.5: as many digits as are needed.
@@ -41,8 +40,8 @@ export function whereText(run, { panel, coordinate }) {
   return `${panelText(run, panel)}, ${coordinateText(run, coordinate)}`;
 }
 
-export function conditionsText(conditions) {
-  return (conditions ?? []).map(({ name, value, unit }) => `${name} ${number(value, 1)} ${unit}`.trim()).join(", ");
+export function conditionRows(conditions) {
+  return (conditions ?? []).map(({ name, value, unit }) => [name.replaceAll("_", " "), `${plain(value)} ${unit}`.trim()]);
 }
 
 // A scale of values: part(value) 0…1, colour(value) of the theme.

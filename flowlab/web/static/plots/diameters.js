@@ -35,6 +35,7 @@ export class Diameters {
       name: "Diameters by SAXS and by absorption",
       x: "",
       y: "diameter / nm",
+      yLeast: 0.02,
       readOut: (x, y) => {
         const point = this.#nearest(x, y);
         return point ? this.#words(point) : "";
@@ -94,7 +95,7 @@ export class Diameters {
       [
         twice === null ? "–" : withError(twice, 2 * point.radius_err_nm),
         optical.trim(),
-        apart === null ? "–" : `${number(apart, 1)} σ`,
+        apart === null ? "–" : `${number(apart, 1)}\u00a0σ`,
         point.usable ? point.finding || "–" : `not usable: ${point.why}`,
       ].forEach((text, k) => say(made.cells[k], text));
       if (point.point === this.#chosen) made.row.setAttribute("aria-current", "true");

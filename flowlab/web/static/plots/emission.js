@@ -14,17 +14,19 @@ export function createEmission(page) {
 
   function readOut(x) {
     const found = page.live.sections.emission;
+    if (!found?.wavelength_nm?.length || !found.counts) return "";
     const i = nearest(found.wavelength_nm, x);
     return `${found.wavelength_nm[i].toFixed(1)} nm; ${withError(found.counts[i], found.counts_err?.[i], "counts")}`;
   }
 
   return {
     node,
-    update() {
+    // whole: all wavelengths, with what the LED scatters; else the band and around.
+    update(whole) {
       const found = page.live.sections.emission;
       const { run } = page.live.sections;
       node.hidden = !found;
-      if (!found) return;
+      if (!found) return undefined;
       plot ??= new Plot(place, { name: "Emission against wavelength", x: "wavelength / nm", y: "emission / counts", readOut });
       const { band } = found;
       const of = `Emission, point ${found.index + 1}, ${whereText(run, found)}`;
@@ -37,7 +39,12 @@ export function createEmission(page) {
       const layers = [];
       if (found.counts) layers.push({ line: true, x: found.wavelength_nm, y: found.counts, err: found.counts_err, colour: () => colour("emission") });
       if (band) layers.push({ mark: band.wavelength_nm, text: `▼ ${band.wavelength_nm.toFixed(1)}`, colour: () => colour("emission") });
-      plot.show(layers, found.wavelength_nm?.length ? [found.wavelength_nm[0], found.wavelength_nm.at(-1)] : undefined);
+      const nm = found.wavelength_nm;
+      if (!nm?.length) return plot.show(layers, [400, 700]);
+      const ends = [nm[0], nm.at(-1)];
+      const wide = band?.fwhm_nm;
+      const near = wide > 0 && [Math.max(ends[0], band.wavelength_nm - 2.5 * wide), Math.min(ends[1], band.wavelength_nm + 4 * wide)];
+      return plot.show(layers, whole || !near ? ends : near.map(Math.round));
     },
   };
 }

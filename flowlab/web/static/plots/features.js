@@ -17,6 +17,11 @@ export function kindWords(track) {
   return `${sign} ${words}${order}`;
 }
 
+// Whether it is known what it is: what there is no room for is left out where all is small.
+export function isKnown(tracks, feature) {
+  return ["msc", "nc"].includes(trackOf(tracks, feature).kind);
+}
+
 export function markOf(tracks, feature) {
   const track = trackOf(tracks, feature);
   const { sign, words } = KINDS[track.kind] ?? KINDS.unknown;
@@ -34,7 +39,7 @@ export function featureRow(tracks, feature) {
   const track = trackOf(tracks, feature);
   const certain = track.probability === null || track.probability === undefined ? "–" : `${number(100 * track.probability, 0)} %`;
   return [
-    kindWords(track) + (track.final ? "" : " (so far)"),
+    kindWords(track),
     track.family || "–",
     certain,
     withError(feature.wavelength_nm, feature.wavelength_err_nm),

@@ -7,7 +7,8 @@
 //   {mark: x, text?, colour, dash?}                      a line across, with its name at the top
 //
 // x and y are arrays of numbers; what is nan or null is not drawn, nor is, on a logarithmic axis, what is not above zero.
-// A colour is a function, so that it follows the theme. `sure`: a value of a larger error does not stretch the axis.
+// A colour is a function, so that it follows the theme. `bare`: without its band; `sure`: a value of a larger error does
+// not stretch the axis.
 
 const TAU = 2 * Math.PI;
 
@@ -16,10 +17,8 @@ export function drawAll(ctx, layers, place) {
   ctx.beginPath();
   ctx.rect(place.left, place.top, place.width, place.height);
   ctx.clip();
-  ctx.lineJoin = "round";
-  for (const layer of layers) {
-    if (layer.span) drawSpan(ctx, layer, place);
-  }
+  ctx.lineJoin = "bevel"; // round ones cost most of the time of drawing
+  drawSpans(ctx, layers, place);
   for (const layer of layers) {
     ctx.globalAlpha = layer.alpha ?? 1;
     if (layer.line) drawLine(ctx, layer, place);
@@ -31,16 +30,31 @@ export function drawAll(ctx, layers, place) {
   ctx.restore();
 }
 
-function drawSpan(ctx, { span: [low, high], text }, place) {
-  const [from, to] = [place.x(low), place.x(high)];
-  ctx.fillStyle = place.faint;
-  ctx.fillRect(from, place.top, to - from, place.height);
-  if (!text) return;
-  ctx.fillStyle = place.ink;
+// Names stand at the bottom; where there is no room, one above the other.
+function drawSpans(ctx, layers, place) {
+  const spans = layers.filter((layer) => layer.span).sort((a, b) => a.span[0] - b.span[0]);
   ctx.font = place.font;
   ctx.textBaseline = "bottom";
   ctx.textAlign = "center";
-  ctx.fillText(text, (from + to) / 2, place.top + place.height - 3 * place.ratio);
+  const ends = [];
+  for (const { span: [low, high], text } of spans) {
+    const [from, to] = [place.x(low), place.x(high)];
+    ctx.fillStyle = place.faint;
+    ctx.fillRect(from, place.top, to - from, place.height);
+    if (!text) continue;
+    const half = ctx.measureText(text).width / 2 + 3 * place.ratio;
+    const row = freeRow(ends, (from + to) / 2 - half, (from + to) / 2 + half);
+    ctx.fillStyle = place.ink;
+    ctx.fillText(text, (from + to) / 2, place.top + place.height - (3 + 13 * row) * place.ratio);
+  }
+}
+
+// The first row whose texts end before `left`; this one then ends there at `right`.
+function freeRow(ends, left, right) {
+  let row = ends.findIndex((end) => end < left);
+  if (row < 0) row = ends.length;
+  ends[row] = right;
+  return row;
 }
 
 // Indices, first and behind the last, of what is seen of sorted x, and one more at either side.
@@ -58,14 +72,15 @@ function drawLine(ctx, layer, place) {
   const colour = layer.colour();
   // Of more than two points for each column of the screen some are left out: no eye sees them.
   const step = Math.max(1, Math.floor((to - from) / (2 * place.width)));
-  if (err || layer.low) {
+  if ((err && !layer.bare) || layer.low) {
     const edges = layer.low
       ? { low: (i) => layer.low[i], high: (i) => layer.high[i] }
       : { low: (i) => y[i] - err[i], high: (i) => y[i] + err[i] };
     const alpha = ctx.globalAlpha;
     ctx.globalAlpha = 0.22 * alpha;
     ctx.fillStyle = colour;
-    for (const [first, behind] of runs(edges, from, to)) fillBand(ctx, layer, edges, place, first, behind, 2 * step);
+    const coarse = to - from > place.width ? 2 * step : 1;
+    for (const [first, behind] of runs(edges, from, to)) fillBand(ctx, layer, edges, place, first, behind, coarse);
     ctx.globalAlpha = alpha;
   }
   ctx.beginPath();
@@ -183,20 +198,20 @@ function drawMarks(ctx, layers, place) {
   ctx.textBaseline = "top";
   const ends = [];
   const marks = layers.filter((layer) => "mark" in layer).sort((a, b) => a.mark - b.mark);
-  for (const layer of marks) {
+  const isSeen = ({ mark }) => mark >= place.low && mark <= place.high;
+  for (const layer of marks.filter(isSeen)) {
     const at = place.x(layer.mark);
-    if (!(at >= place.left && at <= place.left + place.width)) continue;
     ctx.beginPath();
     ctx.moveTo(at, place.top);
     ctx.lineTo(at, place.top + place.height);
     stroke(ctx, { width: 1, dash: layer.dash ?? [4, 3] }, place, layer.colour());
-    if (!layer.text) continue;
+  }
+  for (const layer of marks.filter((each) => isSeen(each) && each.text)) {
+    const at = place.x(layer.mark);
     const width = ctx.measureText(layer.text).width;
     const room = 4 * place.ratio;
     const left = at + room + width > place.left + place.width ? at - room - width : at + room;
-    let row = ends.findIndex((end) => end < left);
-    if (row < 0) row = ends.length;
-    ends[row] = left + width + room;
+    const row = freeRow(ends, left, left + width + room);
     const top = place.top + room + row * 15 * place.ratio;
     ctx.globalAlpha = 0.8;
     ctx.fillStyle = place.ground;
@@ -221,7 +236,7 @@ export function reach(layers, low, high, log) {
     if (!y) continue;
     const bars = layer.points && err;
     for (let i = 0; i < y.length; i += 1) {
-      if (y[i] === null || !(x[i] >= low && x[i] <= high) || (err && err[i] > sure)) continue;
+      if (y[i] === null || !(x[i] >= low && x[i] <= high) || (err && (err[i] > sure || (log && y[i] < err[i])))) continue;
       take(y[i] + lift);
       if (bars && err[i] > 0) {
         take(y[i] + err[i]);

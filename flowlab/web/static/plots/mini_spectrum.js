@@ -3,9 +3,10 @@
 import { element, say } from "../dom.js";
 import { duration } from "../words.js";
 import { whereText } from "./conditions.js";
-import { markOf } from "./features.js";
+import { gently } from "./controls.js";
+import { isKnown, markOf } from "./features.js";
 import { Plot } from "./plot.js";
-import { measurable } from "./range.js";
+import { usualRange } from "./range.js";
 import { colour } from "./theme.js";
 
 export function createMiniSpectrum(root, page) {
@@ -28,20 +29,23 @@ export function createMiniSpectrum(root, page) {
     if (place.clientWidth > 0) tell();
   }, 1000);
 
+  const draw = gently(() => {
+    const { axis, spectrum, points, tracks } = live.sections;
+    const nm = axis?.wavelength_nm;
+    const layers = [];
+    if (nm?.length && spectrum?.absorbance) {
+      layers.push({ line: true, x: nm, y: spectrum.absorbance, err: spectrum.absorbance_err, colour: () => colour("live"), sure: 0.03 });
+    }
+    const point = points.at(-1);
+    if (point && point.index === spectrum?.index) layers.push(...point.features.filter((feature) => isKnown(tracks, feature)).map((feature) => markOf(tracks, feature)));
+    plot.show(layers, usualRange(live.sections) ?? undefined);
+    tell();
+    plot.describe(words.textContent);
+  });
+
   return {
     update(changed) {
-      if (!["run", "spectrum", "points", "tracks", "axis"].some((name) => changed.has(name))) return;
-      const { run, axis, spectrum, points, tracks } = live.sections;
-      const nm = axis?.wavelength_nm;
-      const layers = [];
-      if (nm?.length && spectrum?.absorbance) {
-        layers.push({ line: true, x: nm, y: spectrum.absorbance, err: spectrum.absorbance_err, colour: () => colour("live"), sure: 0.1 });
-      }
-      const point = points.at(-1);
-      if (point && point.index === spectrum?.index) layers.push(...point.features.map((feature) => markOf(tracks, feature)));
-      plot.show(layers, measurable(run?.uid, nm, spectrum) ?? undefined);
-      tell();
-      plot.describe(words.textContent);
+      if (["run", "spectrum", "points", "tracks", "axis"].some((name) => changed.has(name))) draw();
     },
   };
 }

@@ -5,7 +5,7 @@ import { number, withError } from "../words.js";
 import { axesOf, coordinateText, panelText, panelsOf, plain, scaleOf } from "./conditions.js";
 import { button, choice, gently, offer, toggle } from "./controls.js";
 import { Plot, nearest } from "./plot.js";
-import { measurable } from "./range.js";
+import { usualRange } from "./range.js";
 import { ScaleBar } from "./scale_bar.js";
 import { Stored } from "./stored.js";
 
@@ -82,7 +82,7 @@ export class PanelSpectra {
     if (!this.#offset) return items.map((item) => ({ item, lift: 0 }));
     let top = 0;
     const nm = this.#stored.wavelength_nm;
-    const [low, high] = measurable(this.#page.live.sections.run?.uid, nm, null) ?? [0, Infinity];
+    const [low, high] = usualRange(this.#page.live.sections) ?? [0, Infinity];
     for (const { absorbance } of items) {
       for (let i = 0; i < nm.length; i += 4) if (nm[i] > low && nm[i] < high && absorbance[i] > top) top = absorbance[i];
     }
@@ -106,14 +106,13 @@ export class PanelSpectra {
       const chosen = item.index === this.#highlighted;
       layers.push({
         line: true, x: nm, y: item.absorbance, lift, width: chosen ? 2.6 : 1.2, alpha: known && !chosen ? 0.35 : 1,
-        colour: () => scale.colour(item.coordinate), err: null, chosen,
+        colour: () => scale.colour(item.coordinate), err: item.absorbance_err, bare: !chosen, sure: 0.03, chosen,
       }); // prettier-ignore
     }
     layers.sort((a, b) => Number(a.chosen ?? false) - Number(b.chosen ?? false));
     this.#plot.nameAxes("wavelength / nm", this.#offset ? "absorbance, each above the one before" : "absorbance");
     this.#plot.describe(`Absorption spectra of ${panelText(run, panel)}, ${items.length} of them, coloured by ${fast.name}.`);
-    const range = items.at(-1)?.absorbance_err ? measurable(run?.uid, nm, items.at(-1)) : [nm[0], nm.at(-1)];
-    return this.#plot.show(layers, range);
+    return this.#plot.show(layers, usualRange(this.#page.live.sections) ?? undefined);
   }
 
   // The curve that is nearest to the cursor.

@@ -22,7 +22,8 @@ export class Plot {
   #size = [0, 0];
 
   // name: what it shows, for who hears it. x, y: names of the axes. full: ends of x, or null: whatever layers reach;
-  // readOut(x, y): what is said at the cursor; logX, logY; yFrom: the least that the y axis begins with; small: no words.
+  // readOut(x, y): what is said at the cursor; logX, logY; yZero: y begins with 0; yLeast: the part of its value that y spans
+  // at least; small: no words.
   // onZoom(zoomed), onClick(x, y).
   constructor(root, options) {
     this.#options = options;
@@ -87,8 +88,7 @@ export class Plot {
   draw() {
     if (!this.#plot || this.#size[0] === 0) return;
     const [low, high] = this.#zoom ?? this.#full;
-    let [bottom, top] = around(reach(this.#layers, low, high, this.#logY), this.#logY);
-    if (this.#options.yFrom !== undefined && !this.#logY) bottom = Math.min(bottom, this.#options.yFrom);
+    let [bottom, top] = around(reach(this.#layers, low, high, this.#logY), this.#logY, this.#options.yLeast);
     if (this.#options.yZero && !this.#logY) bottom = 0;
     this.#plot.batch(() => {
       this.#plot.setScale("x", { min: low, max: high });
@@ -116,7 +116,7 @@ export class Plot {
     const axis = (label, log, side) => ({
       label: options.small ? undefined : label,
       labelFont: FONT, font: options.small ? FONT.replace("12", "11") : FONT, labelSize: 18, labelGap: 0, gap: 3,
-      size: side ? (options.small ? 34 : 46) : options.small ? 20 : 26,
+      size: side ? (_, texts) => Math.max(options.small ? 30 : 44, 10 + 7 * longest(texts)) : options.small ? 20 : 26,
       stroke: () => colour("ink"),
       grid: { stroke: () => colour("grid"), width: 1 },
       ticks: { stroke: () => colour("grid"), width: 1, size: 4 },
@@ -130,8 +130,8 @@ export class Plot {
         padding: [8, 12, 0, 0],
         legend: { show: false },
         scales: {
-          x: { time: false, auto: false, min: low, max: high, distr: options.logX ? 3 : 1 },
-          y: { auto: false, min: this.#logY ? 0.1 : 0, max: 1, distr: this.#logY ? 3 : 1 },
+          x: { time: false, auto: false, min: low, max: high, distr: options.logX ? 3 : 1, range: asAsked },
+          y: { auto: false, min: this.#logY ? 0.1 : 0, max: 1, distr: this.#logY ? 3 : 1, range: asAsked },
         },
         axes: [axis(options.x, options.logX, 0), axis(options.y, this.#logY, 1)],
         series: [{}, { show: true, paths: () => null, points: { show: false } }],
@@ -219,6 +219,15 @@ export class Plot {
     }
     event.preventDefault();
   }
+}
+
+function longest(texts) {
+  return Math.max(0, ...(texts ?? []).map((text) => (text ?? "").length));
+}
+
+// Ends of an axis are where they are set, and not at round numbers beyond.
+function asAsked(_plot, low, high) {
+  return [low, high];
 }
 
 function position(low, high, from, to, log) {

@@ -5,6 +5,8 @@ import { number, withError } from "../words.js";
 import { Plot } from "./plot.js";
 import { ofSeries } from "./theme.js";
 
+const LEAST_NM = 5e-4; // what a fit says beyond it is of no use
+
 const FORMS = { narrow: "one narrow size", spread: "spread sizes", several: "several sizes", unknown: "form of the distribution not known" };
 
 export function sizesText(sizes) {
@@ -14,7 +16,7 @@ export function sizesText(sizes) {
   const widths = [sizes.width ?? []].flat();
   const each = radii.map((radius, i) => {
     const width = widths[i] > 0 ? `, width ${number(100 * widths[i], 0)} %` : "";
-    return `R ${withError(radius, errs[i], "nm")}${width}`;
+    return `R ${withError(radius, Math.max(errs[i], LEAST_NM), "nm")}${width}`;
   });
   const form = FORMS[sizes.kind] ?? sizes.kind;
   return [form, ...each].join("; ") + (sizes.why ? `: ${sizes.why}` : "");

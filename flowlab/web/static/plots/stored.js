@@ -15,6 +15,7 @@ export class Stored {
   #changed;
   #fetching = false;
   #next = 0;
+  #later = null;
 
   // changed: called when there are others.
   constructor(page, changed) {
@@ -34,10 +35,14 @@ export class Stored {
       this.items = [];
       this.#next = 0;
     }
-    if (run === null || panel === null || this.#fetching || performance.now() < this.#next) return;
+    if (run === null || panel === null || this.#fetching) return;
     const have = new Set(this.items.map((item) => item.index));
     const wanted = this.#page.live.sections.points.filter((point) => point.panel === panel).slice(-MOST);
-    if (wanted.some((point) => !have.has(point.index))) this.#fetch(run, panel);
+    if (wanted.every((point) => have.has(point.index))) return;
+    clearTimeout(this.#later);
+    const wait = this.#next - performance.now();
+    if (wait > 0) this.#later = setTimeout(() => this.follow(this.panel), wait);
+    else this.#fetch(run, panel);
   }
 
   async #fetch(run, panel) {
@@ -57,6 +62,7 @@ export class Stored {
       this.#fetching = false;
     }
     this.#changed();
+    if (panel !== this.panel || run !== this.#run) this.follow(this.panel); // another was asked for meanwhile
   }
 
   #take(spectrum) {
@@ -66,5 +72,6 @@ export class Stored {
     if (this.items.some((item) => item.index === index)) return;
     this.wavelength_nm = this.#page.live.sections.axis?.wavelength_nm ?? this.wavelength_nm;
     this.items = [...this.items, { index, panel, coordinate, absorbance, absorbance_err }].slice(-MOST);
+    this.#changed();
   }
 }

@@ -15,8 +15,8 @@ export function createTrends(page) {
   const words = element("p", { class: "plot-note" });
   const node = element("div", { class: "plot-cell" }, words, element("div", { class: "plot-pair" }, left, right), legend);
   const readOut = (of, err) => (x, y) => said(x, y, of, err);
-  const exciton = new Plot(left, { name: "First exciton against the fast axis", x: "", y: "first exciton / nm", readOut: readOut("exciton_nm", "exciton_err_nm") });
-  const diameter = new Plot(right, { name: "Diameter against the fast axis", x: "", y: "diameter / nm", readOut: readOut("diameter_nm", "diameter_fit_err_nm") });
+  const exciton = new Plot(left, { name: "First exciton against the fast axis", x: "", y: "first exciton / nm", yLeast: 0.01, readOut: readOut("exciton_nm", "exciton_err_nm") });
+  const diameter = new Plot(right, { name: "Diameter against the fast axis", x: "", y: "diameter / nm", yLeast: 0.02, readOut: readOut("diameter_nm", "diameter_fit_err_nm") });
 
   function said(x, y, key, errKey) {
     let best = null;

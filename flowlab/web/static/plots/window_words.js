@@ -4,14 +4,13 @@ import { withError } from "../words.js";
 import { axesOf, plain } from "./conditions.js";
 
 function listed(values, unit) {
-  if (!values?.length) return "nowhere yet";
   return `${values.map(plain).join(", ")}${unit ? ` ${unit}` : ""}`;
 }
 
 export function windowSentences(run, window) {
   if (!window) return ["No window yet: it follows from several panels."];
   const { slow } = axesOf(run);
-  const lines = [`${window.family}: found at ${listed(window.found, slow.unit)}.`];
+  const lines = window.found?.length ? [`${window.family}: found at ${listed(window.found, slow.unit)}.`] : [];
   if (window.not_found?.length) lines.push(`Looked for and not found at ${listed(window.not_found, slow.unit)}.`);
   if (window.undecided?.length) lines.push(`Undecided at ${listed(window.undecided, slow.unit)}.`);
   const edges = [["begins", "lower"], ["ends", "upper"]]

@@ -9,7 +9,9 @@ export function createOutcome(page) {
   const node = element("p", { class: "q-outcome", hidden: true });
   let number = 0;
   let timer = null;
+  let said = "";
   function tell(kind, text) {
+    said = kind;
     clearTimeout(timer);
     if (kind === "good") timer = setTimeout(() => tell("", ""), KEPT_MS);
     node.hidden = !text;
@@ -20,6 +22,10 @@ export function createOutcome(page) {
   return {
     node,
     tell,
+    // What was asked for has come about, and is seen elsewhere.
+    settle() {
+      if (said === "good") tell("", "");
+    },
     // Returns what the server answered, or null where it refused.
     async act(what, ask, done) {
       const mine = ++number;
@@ -36,12 +42,18 @@ export function createOutcome(page) {
   };
 }
 
+// Why what is shown is not what is the case, or null.
+export function unheard(page) {
+  if (page.live.stale) return "the server is not heard";
+  return page.live.sections.status?.facts ? null : "the daemon does not answer";
+}
+
 // Whether it is the role that is missing: that is told once, above, and not beside each button.
 export function looksOn(page, role = "operator") {
   return page.live.who?.control && roleMissing(page, role) !== null;
 }
 
-// Why whoever looks may not do something, or null: the role that it needs, a server that is not heard.
+// Why whoever looks may not do something, or null.
 const ROLES = ["viewer", "operator", "admin"];
 export function roleMissing(page, role = "operator") {
   const who = page.live.who;

@@ -1,7 +1,16 @@
 // One parameter of a plan: its name, what it is for, what is allowed, what is given, and what is wrong with that.
 
 import { element, say } from "../dom.js";
-import { choiceInput, choicesInput, jsonInput, numberInput, numbersInput, textInput, textsInput, yesInput } from "./inputs.js";
+import {
+  choiceInput,
+  choicesInput,
+  jsonInput,
+  numberInput,
+  numbersInput,
+  textInput,
+  textsInput,
+  yesInput,
+} from "./inputs.js";
 import { allowed, kindOf, same, title, unfold } from "./schema.js";
 import { inWords } from "./told.js";
 
@@ -31,20 +40,32 @@ export function createField(name, found, root, required, edited) {
   const wrong = element("p", { class: "error", id: `${id}-wrong`, hidden: true });
   const about = element("p", { class: "hint", id: `${id}-about` }, schema.description ?? "");
   const range = allowed({ ...unfold(schema.items ?? {}, root), ...schema });
-  const bounds = [schema.units, range && `(${range})`, schema.type === "integer" ? "whole" : null].filter(Boolean).join(" ");
-  const heading = kind === "choices" ? element("strong", {}, title(name, schema)) : element("label", { for: id }, title(name, schema));
+  const bounds = [schema.units, range && `(${range})`, schema.type === "integer" ? "whole" : null]
+    .filter(Boolean)
+    .join(" ");
+  const heading =
+    kind === "choices"
+      ? element("strong", {}, title(name, schema))
+      : element("label", { for: id }, title(name, schema));
   const needed = required && kind !== "choice" && kind !== "yes" ? element("span", { class: "hint" }, " needed") : null;
   target.setAttribute("id", id);
   target.setAttribute("aria-describedby", `${id}-about ${id}-wrong`);
-  if (kind === "numbers" || kind === "choices" || kind === "group") target.setAttribute("aria-label", title(name, schema));
+  if (kind === "numbers" || kind === "choices" || kind === "group")
+    target.setAttribute("aria-label", title(name, schema));
   const unit = element("span", { class: "hint", hidden: kind === "group" }, bounds);
   const node = element(
     "div",
     { class: `q-field q-${kind}`, title: name },
     kind === "group" ? null : element("div", { class: "q-head" }, heading, needed, about),
-    element("div", { class: "q-given" }, input.node, unit, none ? element("label", { class: "q-none" }, none, " none") : null),
+    element(
+      "div",
+      { class: "q-given" },
+      input.node,
+      unit,
+      none ? element("label", { class: "q-none" }, none, " none") : null,
+    ),
     wrong,
-  ); // prettier-ignore
+  );
 
   function changed() {
     touched = true;
@@ -72,8 +93,13 @@ export function createField(name, found, root, required, edited) {
     const read = input.read();
     if (read.why || "value" in read) return read;
     if (!required && schema.default === undefined) return {};
-    const usual = schema.default === undefined || schema.default === null ? "" : `; as usual it is ${inWords(schema.default, schema, root)}`;
-    return { why: `${kind === "choice" ? "choose one" : "it is needed"}${usual || (range ? `; allowed: ${range}` : "")}` };
+    const usual =
+      schema.default === undefined || schema.default === null
+        ? ""
+        : `; as usual it is ${inWords(schema.default, schema, root)}`;
+    return {
+      why: `${kind === "choice" ? "choose one" : "it is needed"}${usual || (range ? `; allowed: ${range}` : "")}`,
+    };
   }
   function read(show = false) {
     const found = kind === "group" && !none?.checked ? input.read(show) : judged();
@@ -82,7 +108,9 @@ export function createField(name, found, root, required, edited) {
     say(wrong, shown ? found.why : "");
     if (shown) target.setAttribute("aria-invalid", "true");
     else target.removeAttribute("aria-invalid");
-    return found.why ? { why: found.inside ?? `${title(name, schema)}: ${found.why}`, node: found.node ?? target } : found;
+    return found.why
+      ? { why: found.inside ?? `${title(name, schema)}: ${found.why}`, node: found.node ?? target }
+      : found;
   }
   return { node, name, schema, write, read };
 }
@@ -91,9 +119,15 @@ export function createField(name, found, root, required, edited) {
 // the whole is asked for.
 export function createFields(schema, root, edited, whole = false) {
   const required = schema.required ?? [];
-  const fields = Object.entries(schema.properties ?? {}).map(([name, found]) => createField(name, found, root, required.includes(name), edited));
+  const fields = Object.entries(schema.properties ?? {}).map(([name, found]) =>
+    createField(name, found, root, required.includes(name), edited),
+  );
   return {
-    node: element("div", { class: "q-fields" }, fields.map((field) => field.node)),
+    node: element(
+      "div",
+      { class: "q-fields" },
+      fields.map((field) => field.node),
+    ),
     write(values) {
       for (const field of fields) field.write(field.name in values ? values[field.name] : field.schema.default);
     },
@@ -103,7 +137,11 @@ export function createFields(schema, root, edited, whole = false) {
       for (const field of fields) {
         const found = field.read(show);
         if (found.why) first ??= found;
-        else if ("value" in found && (whole || required.includes(field.name) || !same(found.value, field.schema.default))) value[field.name] = found.value;
+        else if (
+          "value" in found &&
+          (whole || required.includes(field.name) || !same(found.value, field.schema.default))
+        )
+          value[field.name] = found.value;
       }
       return first ?? { value };
     },

@@ -2,7 +2,7 @@
 
 import { post } from "../api.js";
 import { element, say } from "../dom.js";
-import { createOutcome, looksOn, roleMissing } from "./acting.js";
+import { createOutcome, looksOn, roleMissing, unheard } from "./acting.js";
 import { createButton } from "./button.js";
 import { createFields } from "./fields.js";
 import { counted } from "./numbers.js";
@@ -11,6 +11,12 @@ import { more, summary } from "./schema.js";
 
 const TWICE_MS = 1000; // the second click of a double one queues nothing
 
+// One parameter in each line.
+function jsonOf(value) {
+  const lines = Object.entries(value).map(([name, one]) => `  ${JSON.stringify(name)}: ${JSON.stringify(one)}`);
+  return lines.length > 0 ? `{\n${lines.join(",\n")}\n}` : "{}";
+}
+
 export function createForm(page, plans) {
   const outcome = createOutcome(page);
   const preflight = createPreflight(page);
@@ -18,14 +24,21 @@ export function createForm(page, plans) {
   const about = element("p");
   const rest = element("details", { class: "hint" }, element("summary", {}, "More about it"));
   const place = element("div");
-  const json = element("textarea", { class: "q-wide q-code", rows: 6, readonly: true, "aria-label": "The parameters as JSON" });
+  const json = element("textarea", {
+    class: "q-wide q-code",
+    rows: 5,
+    readonly: true,
+    "aria-label": "The parameters as JSON",
+  });
   const copy = createButton(page, "Copy", copyJson);
   const back = createButton(page, "Queue it", () => queue(null), { class: "main" });
-  const front = createButton(page, "Queue it first", () => queue({ index: 0 }), { title: "Before all others that are queued" });
+  const front = createButton(page, "Queue it first", () => queue({ index: 0 }), {
+    title: "Before all others that are queued",
+  });
   const usual = createButton(page, "As usual", () => open(choice.value), { title: "Put every field back" });
   const because = element("p", { class: "hint" });
   const missing = element("p", { class: "error", hidden: true });
-  const ask = createButton(page, "Ask again", () => (plans.again(), plans.want(page.live.who)));
+  const ask = createButton(page, "Ask again", () => plans.again());
   let fields = null;
   let schema = null;
   let shown = null;
@@ -35,7 +48,16 @@ export function createForm(page, plans) {
   const node = element(
     "section",
     { class: "card q-form", "aria-labelledby": "q-form-title" },
-    element("div", { class: "q-formbody" }, title, missing, element("p", { class: "q-choose" }, element("label", { for: "q-plan" }, "Plan"), " ", choice, " ", usual.node), about, rest, place),
+    element(
+      "div",
+      { class: "q-formbody" },
+      title,
+      missing,
+      element("p", { class: "q-choose" }, element("label", { for: "q-plan" }, "Plan"), " ", choice, " ", usual.node),
+      about,
+      rest,
+      place,
+    ),
     element(
       "div",
       { class: "q-submit" },
@@ -81,7 +103,7 @@ export function createForm(page, plans) {
     outcome.tell("", "");
     const { value, why } = fields.read();
     preflight.ask(choice.value, why ? null : value, why);
-    json.value = why ? "" : JSON.stringify(value, null, 1);
+    json.value = why ? "" : jsonOf(value);
     json.placeholder = why ? `not filled in: ${why}` : "";
     copy.allow(why ?? null);
     update();
@@ -132,7 +154,7 @@ export function createForm(page, plans) {
   }
 
   function update() {
-    const why = roleMissing(page) ?? (page.live.stale ? "the server is not heard" : fields === null ? "the plans are not known yet" : null);
+    const why = roleMissing(page) ?? unheard(page) ?? (fields === null ? "the plans are not known yet" : null);
     back.allow(why);
     front.allow(why);
     usual.allow(fields ? null : "the plans are not known yet");

@@ -8,7 +8,13 @@ import { unfold, wrongNumber } from "./schema.js";
 const MOST_SHOWN = 60;
 
 export function numberInput(schema, root, changed) {
-  const target = element("input", { type: "text", inputmode: "decimal", autocomplete: "off", size: 10, oninput: changed });
+  const target = element("input", {
+    type: "text",
+    inputmode: "decimal",
+    autocomplete: "off",
+    size: 10,
+    oninput: changed,
+  });
   return {
     node: target,
     target,
@@ -27,7 +33,14 @@ export function numberInput(schema, root, changed) {
 
 export function numbersInput(schema, root, changed) {
   const items = unfold(schema.items, root);
-  const target = element("input", { type: "text", class: "q-wide", autocomplete: "off", spellcheck: "false", placeholder: "250, 260, 270 or 250:320:10", oninput: changed });
+  const target = element("input", {
+    type: "text",
+    class: "q-wide",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "250, 260, 270 or 250:320:10",
+    oninput: changed,
+  });
   const parsed = element("output", { class: "hint q-parsed" });
   function read() {
     const { values, why } = parseNumbers(target.value);
@@ -93,7 +106,11 @@ export function choiceInput(schema, root, changed) {
 export function choicesInput(schema, root, changed) {
   const values = unfold(schema.items, root).enum;
   const boxes = values.map(() => element("input", { type: "checkbox", onchange: changed }));
-  const node = element("span", { class: "q-choices", role: "group" }, values.map((value, index) => element("label", {}, boxes[index], ` ${value}`)));
+  const node = element(
+    "span",
+    { class: "q-choices", role: "group" },
+    values.map((value, index) => element("label", {}, boxes[index], ` ${value}`)),
+  );
   return {
     node,
     target: node,
@@ -102,7 +119,9 @@ export function choicesInput(schema, root, changed) {
     },
     read() {
       const value = values.filter((_, index) => boxes[index].checked);
-      return value.length === 0 && schema.minItems ? { why: `none is ticked; allowed: at least ${schema.minItems} of ${values.join(", ")}` } : lengthOf(value, schema, "choice");
+      return value.length === 0 && schema.minItems
+        ? { why: `none is ticked; allowed: at least ${schema.minItems} of ${values.join(", ")}` }
+        : lengthOf(value, schema, "choice");
     },
   };
 }
@@ -119,8 +138,12 @@ export function textInput(schema, root, changed) {
     read() {
       const value = target.value;
       if (value === "" && schema.default !== "") return {};
-      if (value.length < minLength || value.length > maxLength) return { why: `asked ${counted(value.length, "character")}; allowed: ${minLength ?? 0} to ${maxLength ?? "any number"}` };
-      if (schema.pattern && !matches(schema.pattern, value)) return { why: `“${value}” is not of the form ${schema.pattern}` };
+      if (value.length < minLength || value.length > maxLength)
+        return {
+          why: `asked ${counted(value.length, "character")}; allowed: ${minLength ?? 0} to ${maxLength ?? "any number"}`,
+        };
+      if (schema.pattern && !matches(schema.pattern, value))
+        return { why: `“${value}” is not of the form ${schema.pattern}` };
       return { value };
     },
   };
@@ -136,7 +159,14 @@ function matches(pattern, value) {
 }
 
 export function textsInput(schema, root, changed) {
-  const target = element("input", { type: "text", class: "q-wide", autocomplete: "off", spellcheck: "false", placeholder: "names, with commas between", oninput: changed });
+  const target = element("input", {
+    type: "text",
+    class: "q-wide",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "names, with commas between",
+    oninput: changed,
+  });
   return {
     node: target,
     target,
@@ -144,7 +174,10 @@ export function textsInput(schema, root, changed) {
       target.value = (value ?? []).join(", ");
     },
     read() {
-      const value = target.value.split(",").map((word) => word.trim()).filter(Boolean); // prettier-ignore
+      const value = target.value
+        .split(",")
+        .map((word) => word.trim())
+        .filter(Boolean);
       return value.length === 0 && schema.minItems ? {} : lengthOf(value, schema, "name");
     },
   };
@@ -152,7 +185,13 @@ export function textsInput(schema, root, changed) {
 
 // What the page knows no better way for.
 export function jsonInput(schema, root, changed) {
-  const target = element("textarea", { class: "q-wide q-code", rows: 3, spellcheck: "false", placeholder: "JSON", oninput: changed });
+  const target = element("textarea", {
+    class: "q-wide q-code",
+    rows: 3,
+    spellcheck: "false",
+    placeholder: "JSON",
+    oninput: changed,
+  });
   return {
     node: target,
     target,

@@ -2,7 +2,7 @@
 
 import { post } from "../api.js";
 import { element, say } from "../dom.js";
-import { createOutcome, roleMissing } from "./acting.js";
+import { createOutcome, roleMissing, unheard } from "./acting.js";
 import { createButton } from "./button.js";
 
 // Which item it was, is told in the words of the status.
@@ -28,28 +28,48 @@ export function createInterrupted(page) {
     what,
     safe,
     element("p", { class: "q-buttons" }, seen.node, " ", rest.node),
-    element("p", { class: "q-small" }, "The item becomes history. It is never run again by itself; what is left of a scan can be queued, at the front, as another run."),
+    element(
+      "p",
+      { class: "q-small" },
+      "The item becomes history. It is never run again by itself; what is left of a scan can be queued, at the front, as another run.",
+    ),
   );
   const node = element("div", {}, box, outcome.node);
 
   function acknowledge() {
     const mine = uid;
-    return outcome.act("Acknowledge", () => post("ack", { uid: mine }), ({ item }) => `${item?.name ?? "the item"} is history now; the queue can be started`);
+    return outcome.act(
+      "Acknowledge",
+      () => post("ack", { uid: mine }),
+      ({ item }) => `${item?.name ?? "the item"} is history now; the queue can be started`,
+    );
   }
   async function goOn() {
     const mine = uid;
     if ((await acknowledge()) === null) return;
-    await outcome.act("Queue what is left", () => post(`history/${mine}/resume`), ({ item }) => `what is left of ${item?.name ?? "it"} is queued, at the front; start the queue when all is ready`);
+    await outcome.act(
+      "Queue what is left",
+      () => post(`history/${mine}/resume`),
+      ({ item }) => `what is left of ${item?.name ?? "it"} is queued, at the front; start the queue when all is ready`,
+    );
   }
 
   function update(facts) {
     const found = facts?.why?.match(ITEM) ?? null;
-    uid = found ? found[1] : null;
+    // Where its end could not even be recorded, it is still the one that runs.
+    const unrecorded = facts?.state === "interrupted" ? page.live.sections.queue?.running?.item_uid : null;
+    uid = found ? found[1] : (unrecorded ?? null);
     box.hidden = uid === null;
+    if (facts?.running) outcome.settle();
     if (uid === null) return;
-    say(what, facts.why.replace(new RegExp(`; ${ITEM.source}`), "").replaceAll("; ", ";\n"));
+    say(
+      what,
+      (facts.why ?? "Its end could not be recorded.")
+        .replace(new RegExp(`; ${ITEM.source}`), "")
+        .replaceAll("; ", ";\n"),
+    );
     say(safe, `${SAFE[facts.safe] ?? ""} Look at the reactor, and find out what stands in it; then:`);
-    const why = roleMissing(page) ?? (page.live.stale ? "the server is not heard" : null);
+    const why = roleMissing(page) ?? unheard(page);
     seen.allow(why);
     rest.allow(why);
   }

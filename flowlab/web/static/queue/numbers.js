@@ -33,9 +33,11 @@ export function parseNumbers(text) {
 
 function parseRange(word) {
   const parts = word.split(":").map(parseNumber);
-  if (parts.length !== 3 || parts.includes(null)) return { why: `“${word}” is no range; one is start:stop:step, as 250:320:10` };
+  if (parts.length !== 3 || parts.includes(null))
+    return { why: `“${word}” is no range; one is start:stop:step, as 250:320:10` };
   const [start, stop, step] = parts;
-  if (step === 0 || (stop - start) * step < 0) return { why: `“${word}”: steps of ${plain(step)} do not lead from ${plain(start)} to ${plain(stop)}` };
+  if (step === 0 || (stop - start) * step < 0)
+    return { why: `“${word}”: steps of ${plain(step)} do not lead from ${plain(start)} to ${plain(stop)}` };
   const count = Math.floor((stop - start) / step + 1e-9) + 1;
   if (count > MOST) return { why: `“${word}” would be ${count} values; at most ${MOST}` };
   return { range: Array.from({ length: count }, (_, index) => Number((start + index * step).toPrecision(12))) };
@@ -44,7 +46,10 @@ function parseRange(word) {
 // Many values in few words: “250 to 300 °C in steps of 10”, where they are such; else each.
 export function listed(values, unit = "") {
   const step = values[1] - values[0];
-  const even = values.length > 3 && step !== 0 && values.every((value, i) => Math.abs(value - values[0] - i * step) < 1e-9 * (1 + Math.abs(value)));
+  const even =
+    values.length > 3 &&
+    step !== 0 &&
+    values.every((value, i) => Math.abs(value - values[0] - i * step) < 1e-9 * (1 + Math.abs(value)));
   if (even) return `${plain(values[0])} to ${plain(values.at(-1))}${unit} in steps of ${plain(Math.abs(step))}`;
   return `${values.map(plain).join(", ")}${unit}`;
 }

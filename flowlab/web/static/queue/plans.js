@@ -2,6 +2,8 @@
 
 import { get } from "../api.js";
 
+const AGAIN_MS = 5000;
+
 export class Plans {
   #plans = {};
   #for = null; // the connection that they were asked on
@@ -30,6 +32,7 @@ export class Plans {
       this.why = null;
     } catch (error) {
       this.why = error.message;
+      setTimeout(() => this.again(), AGAIN_MS); // a daemon that has just begun finds out first which there are
     }
     this.#for = who;
     this.#asking = false;
@@ -38,5 +41,6 @@ export class Plans {
 
   again() {
     this.#for = null;
+    this.#changed();
   }
 }

@@ -47,9 +47,14 @@ export function createPreflight(page) {
   }
 
   function tell(found) {
-    const rows = preflightInWords(found, page.live.sections.readings?.speed).flatMap(([what, words]) => [element("dt", {}, what), element("dd", {}, words)]);
+    const rows = preflightInWords(found, page.live.sections.readings?.speed).flatMap(([what, words, long]) => [
+      element("dt", {}, what),
+      element("dd", { class: long ? "q-long" : null }, words),
+    ]);
     facts.replaceChildren(...rows);
-    const told = found.steps.map(({ does, seconds_at_most: seconds }) => element("li", {}, `${does || "before it begins"}: at most ${duration(seconds)}`));
+    const told = found.steps.map(({ does, seconds_at_most: seconds }) =>
+      element("li", {}, `${does || "before it begins"}: at most ${duration(seconds)}`),
+    );
     steps.replaceChildren(...told);
     show("good", "✓ It may be queued. What it would do:", found);
   }

@@ -11,14 +11,20 @@ export function unfold(schema, root) {
   else if (anyOf) {
     const others = anyOf.filter((one) => one.type !== "null");
     const nullable = others.length < anyOf.length;
-    found = others.length === 1 ? { ...unfold(others[0], root), ...own, nullable } : { ...own, several: true, nullable };
+    found =
+      others.length === 1 ? { ...unfold(others[0], root), ...own, nullable } : { ...own, several: true, nullable };
   }
   if ("const" in found) found = { ...found, enum: [found.const] };
   return found;
 }
 
 function at(reference, root) {
-  return reference.split("/").slice(1).reduce((inside, key) => inside?.[key], root) ?? {};
+  return (
+    reference
+      .split("/")
+      .slice(1)
+      .reduce((inside, key) => inside?.[key], root) ?? {}
+  );
 }
 
 // Of what kind of field it is: see fields.js.
@@ -65,8 +71,10 @@ export function wrongNumber(value, schema) {
   const outside = value < minimum || value > maximum || value <= exclusiveMinimum || value >= exclusiveMaximum;
   if (!Number.isFinite(value)) return "asked what is no finite number";
   if (outside) return `asked ${plain(value)}${unit}; allowed: ${allowed(schema)}${unit}`;
-  if (schema.type === "integer" && !Number.isInteger(value)) return `asked ${plain(value)}${unit}; allowed: whole numbers`;
-  if (multipleOf && Math.abs(value / multipleOf - Math.round(value / multipleOf)) > 1e-9) return `asked ${plain(value)}${unit}; allowed: multiples of ${plain(multipleOf)}`;
+  if (schema.type === "integer" && !Number.isInteger(value))
+    return `asked ${plain(value)}${unit}; allowed: whole numbers`;
+  if (multipleOf && Math.abs(value / multipleOf - Math.round(value / multipleOf)) > 1e-9)
+    return `asked ${plain(value)}${unit}; allowed: multiples of ${plain(multipleOf)}`;
   return null;
 }
 
@@ -74,7 +82,11 @@ export function same(one, other) {
   if (one === other) return true;
   if (one === null || other === null || typeof one !== "object" || typeof other !== "object") return false;
   const keys = Object.keys(one);
-  return Array.isArray(one) === Array.isArray(other) && keys.length === Object.keys(other).length && keys.every((key) => same(one[key], other[key]));
+  return (
+    Array.isArray(one) === Array.isArray(other) &&
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => same(one[key], other[key]))
+  );
 }
 
 // nucleation_c → nucleation: the unit is told beside the number.
@@ -92,5 +104,7 @@ export function summary(schema) {
 // The paragraphs behind it, without what it raises.
 export function more(schema) {
   const rest = (schema.description ?? "").split("\n\n").slice(1);
-  return rest.filter((paragraph) => !paragraph.startsWith("Raises:")).map((paragraph) => paragraph.replaceAll("\n", " ").replaceAll("``", ""));
+  return rest
+    .filter((paragraph) => !paragraph.startsWith("Raises:"))
+    .map((paragraph) => paragraph.replaceAll("\n", " ").replaceAll("``", ""));
 }

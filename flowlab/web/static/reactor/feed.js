@@ -14,10 +14,12 @@ export function createSyringe(x, y, wordsX, wordsY) {
   const plunger = svg("path", { class: "glass" });
   const words = svg("text", { class: "left", x: wordsX, y: wordsY });
   let most = 0;
+  const barrel = svg("path", { class: "glass", d: `M${left} ${top}H${x}V${top + BARREL.height}H${left}M${x} ${y}h8` });
+  const root = svg("g", {}, level, barrel, plunger, words);
   return {
-    root: svg("g", { class: "syringe" }, level,
-      svg("path", { class: "glass", d: `M${left} ${top}H${x}V${top + BARREL.height}H${left}M${x} ${y}h8` }), plunger, words), // prettier-ignore
-    show(gauge, speed) {
+    root,
+    show(gauge, speed, heard) {
+      root.classList.toggle("old", !heard);
       most = Math.max(most, gauge.left ?? 0); // the syringe's volume is not told: the fullest that was seen is full
       const known = gauge.left !== null && most > 0;
       const share = known ? Math.max(0, gauge.left / most) : 0.5;
@@ -27,7 +29,8 @@ export function createSyringe(x, y, wordsX, wordsY) {
       plunger.setAttribute("d", `M${at.toFixed(1)} ${top}v${BARREL.height}M${at.toFixed(1)} ${y}H${(at - 16).toFixed(1)}m0 -8v16`);
       const seconds = lasts_s(gauge, speed);
       const lasts = seconds === null ? "" : `, ${duration(seconds)} at the present rate`;
-      say(words, gauge.left === null ? "" : `${number(gauge.left, 1)} ${gauge.left_units ?? ""} left${lasts}`);
+      const digits = gauge.left >= 100 ? 0 : 1;
+      say(words, gauge.left === null ? "" : `${number(gauge.left, digits)} ${gauge.left_units ?? ""} in it${lasts}`);
     },
   };
 }

@@ -5,29 +5,40 @@ import { duration, number } from "../words.js";
 
 const NEAR = 0.9;
 const LEAST_SILENCE_S = 3;
+const USUAL_S = 5; // how seldom one may be read of which that is not known yet
+const COLD_C = 50; // what is colder cools by itself, or not at all
 const DIGITS = { "°C": 1, "mL/min": 3, mL: 1, bar: 1, mA: 1, "%": 1 };
 
-export function bare(value, units) {
-  if (value === null || value === undefined) return "–";
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "string") return value;
-  const digits = DIGITS[units] ?? (Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 ? 1 : 3);
-  return number(value, digits);
+const SMALLER = [[1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]]; // prettier-ignore
+
+// [text, units] of a value.
+export function inUnits(value, units) {
+  if (value === null || value === undefined) return ["–", ""];
+  if (typeof value === "boolean") return [value ? "yes" : "no", ""];
+  if (typeof value === "string") return [value, ""];
+  const size = Math.abs(value);
+  if (units === "A") {
+    const [factor, prefix] = SMALLER.find(([least]) => size >= least) ?? SMALLER[0];
+    return [number(value / factor, 2), `${prefix}A`];
+  }
+  if (size > 0 && size < 1e-3 && !(units in DIGITS)) return [value.toExponential(2).replaceAll("-", "−"), units ?? ""];
+  return [number(value, DIGITS[units] ?? (size >= 100 ? 0 : size >= 1 ? 1 : 3)), units ?? ""];
 }
 
 export function quantity(value, units) {
-  return units && typeof value === "number" ? `${bare(value, units)} ${units}` : bare(value, units);
+  return inUnits(value, units).filter(Boolean).join(" ");
 }
 
-// What it was set to, or where an interlock trips; as short as it can be: 280, not 280.0 °C.
-export function asked({ setpoint, units, trips_above: above, trips_below: below }) {
+// What it was set to, or where an interlock trips, or its limit; as short as it can be: 280, not 280.0 °C.
+export function asked({ setpoint, units, high, trips_above: above, trips_below: below }) {
   if (known(setpoint)) return `asked ${short(setpoint, units)}`;
   if (known(above)) return `trips above ${short(above, units)}`;
-  return known(below) ? `trips below ${short(below, units)}` : "";
+  if (known(below)) return `trips below ${short(below, units)}`;
+  return known(high) ? `up to ${short(high, units)}` : "";
 }
 
 function short(value, units) {
-  return bare(value, units).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  return inUnits(value, units)[0].replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
 // Which gauges have fallen silent: one that is asked seldom may be silent for longer.
@@ -35,13 +46,11 @@ export class Ages {
   #heard = new Map();
 
   // Seconds for which a gauge was not heard, or null when that is not longer than usual.
-  silent(gauge, now_s) {
-    const last = this.#heard.get(gauge.name) ?? { at: gauge.at, every_s: 0 };
-    if (gauge.at > last.at) this.#heard.set(gauge.name, { at: gauge.at, every_s: gauge.at - last.at });
-    else this.#heard.set(gauge.name, last);
-    const { every_s } = this.#heard.get(gauge.name);
-    const age_s = now_s - gauge.at;
-    return age_s > Math.max(LEAST_SILENCE_S, 2.5 * every_s) ? age_s : null;
+  silent({ name, at }, now_s) {
+    let last = this.#heard.get(name) ?? { at, every_s: USUAL_S };
+    if (at > last.at) last = { at, every_s: Math.max(at - last.at, last.every_s * 0.7) };
+    this.#heard.set(name, last);
+    return now_s - at > Math.max(LEAST_SILENCE_S, 2.5 * last.every_s) ? now_s - at : null;
   }
 }
 
@@ -50,14 +59,18 @@ export function judge(gauge, silent_s) {
   const { value, units } = gauge;
   const is = quantity(value, units);
   if (silent_s !== null) return told("unknown", `not heard for ${duration(silent_s)}`, gauge.why);
-  if (value === null || value === undefined) return told("unknown", "not known", gauge.why ?? "why is not told");
+  if (value === null || value === undefined) {
+    // The device answers, and there is none: no residence time without flow, no light level before the first spectrum.
+    if (gauge.why?.endsWith("has no value")) return told(null, "no value now", gauge.why);
+    return told("unknown", "not known", gauge.why ?? "why is not told");
+  }
   if (typeof value !== "number") return gauge.why ? told("unknown", "in part not known", gauge.why) : NOTHING;
   const { trips_above: above, trips_below: below, low, high } = gauge;
-  if (known(above) && value > above) return told("alarm", "beyond its interlock", `${is}, above ${quantity(above, units)}, where an interlock trips`);
-  if (known(below) && value < below) return told("alarm", "below its interlock", `${is}, below ${quantity(below, units)}, where an interlock trips`);
+  if (known(above) && value > above) return told("alarm", "above its trip", `${is}, above ${quantity(above, units)}, where an interlock trips`);
+  if (known(below) && value < below) return told("alarm", "below its trip", `${is}, below ${quantity(below, units)}, where an interlock trips`);
   if (known(high) && value > high * (1 + 1e-9)) return told("warning", "above its limit", `${is}, its limit is ${quantity(high, units)}`);
-  if (known(above) && value > NEAR * above) return told("warning", "near its interlock", `${is}; an interlock trips above ${quantity(above, units)}`);
-  if (known(below) && below > 0 && value < below / NEAR) return told("warning", "near its interlock", `${is}; an interlock trips below ${quantity(below, units)}`);
+  if (known(above) && value > NEAR * above) return told("warning", "near its trip", `${is}; an interlock trips above ${quantity(above, units)}`);
+  if (known(below) && below > 0 && value < below / NEAR) return told("warning", "near its trip", `${is}; an interlock trips below ${quantity(below, units)}`);
   if (known(low) && gauge.setpoint === null && value < low) return told("warning", "below its limit", `${is}, its lower limit is ${quantity(low, units)}`);
   const far = known(gauge.setpoint) ? apart(gauge) : null;
   if (far) return far;
@@ -69,7 +82,7 @@ export function judge(gauge, silent_s) {
 function apart({ value, setpoint, units }) {
   const far = value - setpoint;
   const within = units === "°C" ? 2 : Math.max(0.02 * Math.abs(setpoint), 1e-3);
-  if (Math.abs(far) <= within) return null;
+  if (Math.abs(far) <= within || (units === "°C" && far > 0 && value < COLD_C)) return null;
   const long = `${quantity(value, units)}, asked ${quantity(setpoint, units)}`;
   if (units === "°C") return told("notice", far < 0 ? "heating" : "cooling", long);
   return told("notice", far < 0 ? "below what was asked" : "above what was asked", long);

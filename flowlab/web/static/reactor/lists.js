@@ -25,8 +25,8 @@ function createRows(parent, make) {
 // What is the matter, the worst first.
 export function createTroubles() {
   const list = element("ul");
-  const none = element("p", { class: "muted" }, "Every reading is heard, near its set point and within its limits.");
-  const root = element("section", { class: "troubles card", "aria-label": "What is the matter" }, element("h2", {}, "What is the matter"), none, list);
+  const whole = element("p", { class: "muted" });
+  const root = element("section", { class: "troubles card", "aria-label": "What is the matter" }, element("h2", {}, "What is the matter"), whole, list);
   const show = createRows(list, () => {
     const row = element("li");
     return {
@@ -39,10 +39,11 @@ export function createTroubles() {
   });
   return {
     root,
-    show(judged, stale) {
-      const troubled = judged.filter(([, { level }]) => level);
+    // `hidden`: why nothing can be said of any of them.
+    show(judged, hidden) {
+      const troubled = hidden ? [] : judged.filter(([, { level }]) => level);
       troubled.sort(([, a], [, b]) => ORDER.indexOf(a.level) - ORDER.indexOf(b.level));
-      none.hidden = troubled.length > 0 || stale || judged.length === 0;
+      say(whole, hidden || (troubled.length ? "" : "Every reading is heard, near its set point and within its limits."));
       show(troubled);
     },
   };
@@ -51,20 +52,21 @@ export function createTroubles() {
 // Interlocks: what each watches, and whether it has tripped.
 export function createInterlocks() {
   const body = element("tbody");
-  const root = element("section", { class: "interlocks card", "aria-label": "Interlocks" },
-    element("h2", {}, "Interlocks"), element("table", {}, body)); // prettier-ignore
+  const title = element("h2");
+  const root = element("section", { class: "interlocks card", "aria-label": "Interlocks" }, title, element("table", {}, body));
   const show = createRows(body, () => {
     const sign = element("td", { class: "state" });
     const what = element("td");
     return {
       root: element("tr", {}, sign, what),
       show({ name, action, when, tripped }) {
-        say(sign, tripped ? "✕ TRIPPED" : "✓ watching");
-        sign.className = `state live ${tripped ? "alarm" : "ok"}`;
-        const does = action === "hold" ? "exposures wait" : "makes safe";
+        const holds = action === "hold";
+        say(sign, !tripped ? "✓ watching" : holds ? "▲ holds" : "✕ TRIPPED");
+        sign.className = `state live ${!tripped ? "ok" : holds ? "warning" : "alarm"}`;
+        const does = holds ? "exposures wait" : "makes safe";
         const text = `${name.replaceAll("_", " ")}: ${tripped ?? `${when}; ${does}`}`;
         say(what, text);
-        what.className = tripped ? "alarm" : "one-line";
+        what.className = !tripped ? "one-line" : holds ? "warning" : "alarm";
         if (what.title !== text) what.title = text;
       },
     };
@@ -73,6 +75,8 @@ export function createInterlocks() {
     root,
     show(interlocks) {
       root.hidden = interlocks.length === 0;
+      const tripped = interlocks.filter((one) => one.tripped).length;
+      say(title, tripped ? `Interlocks: ${tripped} of ${interlocks.length} tripped` : `Interlocks: ${interlocks.length} watch, none has tripped`);
       show([...interlocks].sort((a, b) => Boolean(b.tripped) - Boolean(a.tripped)));
     },
   };

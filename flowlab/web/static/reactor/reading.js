@@ -1,37 +1,67 @@
 // One gauge in the flow scheme: what it is called, its value, what it was set to, its limits, and what is the matter.
 
 import { say, svg } from "../dom.js";
-import { asked, bare, quantity } from "./judgement.js";
+import { asked, inUnits, quantity } from "./judgement.js";
 import { createLimits } from "./limits.js";
 
-export const ROW = 92;
 const SIGNS = { unknown: "?", notice: "●", warning: "▲", alarm: "✕" };
 
-// `wide` is where the words about it end; where that is left out they stand below it.
+// Whether there is a range that it can be shown in.
+export function hasRange({ high, setpoint, trips_above: above }) {
+  return high !== null || setpoint !== null || above !== null;
+}
+
+// How high it is in a column; drawn in one line it is LINE high.
+export function heightOf(gauge) {
+  return hasRange(gauge) ? 88 : 64;
+}
+export const LINE = 28;
+
+// One below the other: name, value, what was asked, the range, words. `wide` is where words end that have no room below.
 export function createReading(gauge, x, y, width, wide = null) {
-  const name = svg("text", { class: "label", x, y: y + 13 }, gauge.label);
+  const limits = createLimits(x, y + 60, width);
+  const ranged = hasRange(gauge);
+  const parts = {
+    name: { x, y: y + 13 },
+    value: { x, y: y + 36 },
+    asked: { x, y: y + 53 },
+    words: wide === null ? { x, y: y + (ranged ? 81 : 53) } : { x: wide, y: y + 13, "text-anchor": "end" },
+  };
+  return assemble(gauge, parts, limits, ranged);
+}
+
+// Beside one another: name and value, and words at the end.
+export function createLine(gauge, x, y, wide) {
+  const base = y + 19;
+  const parts = { name: { x, y: base }, value: { x: x + 104, y: base }, asked: null, words: { x: wide, y: base, "text-anchor": "end" } };
+  const line = assemble(gauge, parts, null, true);
+  line.root.classList.add("line");
+  return line;
+}
+
+function assemble(gauge, at, limits, room) {
   const value = svg("tspan");
   const units = svg("tspan", { class: "units", dx: 4 });
-  const set = svg("text", { class: "asked", x, y: y + 53 });
-  const limits = createLimits(x, y + 60, width);
-  const words = svg("text", wide === null ? { class: "words", x, y: y + 81 } : { class: "words", x: wide, y: y + 13, "text-anchor": "end" });
+  const set = at.asked && svg("text", { class: "asked", ...at.asked });
+  const words = svg("text", { class: "words", ...at.words });
   const title = svg("title");
-  const root = svg("g", { class: "reading live", role: "img" }, title, name, svg("text", { class: "value", x, y: y + 36 }, value, units), set, words, limits.root);
+  const root = svg("g", { class: "reading live", role: "img" }, title,
+    svg("text", { class: "label", ...at.name }, gauge.label),
+    svg("text", { class: "value", ...at.value }, value, units), set, words, limits?.root); // prettier-ignore
   return {
     root,
-    show(now, judgement) {
-      say(value, bare(now.value, now.units));
-      say(units, now.value === null ? "" : (now.units ?? ""));
-      say(set, asked(now));
-      say(words, judgement.level ? `${SIGNS[judgement.level]} ${judgement.short}` : "");
-      const level = judgement.level ?? "";
-      if (root.dataset.level !== level) root.dataset.level = level;
-      root.classList.toggle("old", judgement.old);
-      limits.show(now);
-      const all = [now.label, quantity(now.value, now.units), asked(now), judgement.short, judgement.long, within(now)];
-      const text = all.filter(Boolean).join(", ");
-      say(title, text);
-      if (root.getAttribute("aria-label") !== text) root.setAttribute("aria-label", text);
+    show(now, { level, short, long, old }) {
+      const [text, unit] = inUnits(now.value, now.units);
+      say(value, text);
+      say(units, unit);
+      say(words, level ? `${SIGNS[level]} ${short}` : short);
+      if (set) say(set, room || !short ? asked(now) : "");
+      limits?.show(now);
+      if (root.dataset.level !== (level ?? "")) root.dataset.level = level ?? "";
+      root.classList.toggle("old", old);
+      const whole = [now.label, quantity(now.value, now.units), asked(now), short, long, within(now)].filter(Boolean).join(", ");
+      say(title, whole);
+      if (root.getAttribute("aria-label") !== whole) root.setAttribute("aria-label", whole);
     },
   };
 }

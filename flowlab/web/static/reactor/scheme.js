@@ -5,11 +5,11 @@ import { svg } from "../dom.js";
 import { createSyringe } from "./feed.js";
 import { createPipe } from "./pipe.js";
 import { flowing, isPump, STAGES } from "./places.js";
-import { createReading, ROW } from "./reading.js";
+import { createLine, createReading, hasRange, heightOf, LINE } from "./reading.js";
 import { SYMBOLS } from "./symbols.js";
 
 const WIDTH = 1340;
-const FEED = { words: 196, tip: 286, pump: 90, other: 60 }; // where its parts are, and how high one is
+const FEED = { words: 196, tip: 286, pump: 90 }; // where its parts are, and how high one is
 const LANE_X = 302; // of the first feed's pipe; each of the others goes up one further to the right
 const LANE = 12;
 const STAGES_X = 366;
@@ -34,8 +34,8 @@ export function createScheme() {
     const low = drawFeeds(feeds, at("feed"), STAGES_X + step / 2);
     common = createPipe(`M${STAGES_X + step / 2} ${PIPE_Y}H${WIDTH - step / 2}`);
     const boxes = stages.map((place, i) => drawStage(place, STAGES_X + i * step, step, at(place)));
-    const most = Math.max(...stages.map((place) => at(place).length));
-    root.setAttribute("viewBox", `0 0 ${WIDTH} ${Math.max(low, BELOW_Y + most * ROW, BELOW_Y)}`);
+    const high = stages.map((place) => at(place).reduce((sum, gauge) => sum + heightOf(gauge), BELOW_Y));
+    root.setAttribute("viewBox", `0 0 ${WIDTH} ${Math.max(low, ...high)}`);
     root.replaceChildren(common.root, feeds, ...boxes);
   }
 
@@ -43,7 +43,7 @@ export function createScheme() {
     const count = gauges.filter(isPump).length;
     let y = 0;
     for (const gauge of gauges) {
-      const reading = createReading(gauge, 2, y, FEED.words, FEED.tip);
+      const reading = isPump(gauge) ? createReading(gauge, 2, y, FEED.words, FEED.tip) : createLine(gauge, 2, y, STAGES_X);
       readings.set(gauge.name, reading);
       if (isPump(gauge)) {
         const i = pumps.size;
@@ -56,7 +56,7 @@ export function createScheme() {
         group.append(syringe.root);
       }
       group.append(reading.root);
-      y += isPump(gauge) ? FEED.pump : FEED.other;
+      y += isPump(gauge) ? FEED.pump : LINE;
     }
     return y;
   }
@@ -67,11 +67,13 @@ export function createScheme() {
     heats[place] = symbol.filter((part) => part.classList.contains("heat"));
     group.append(svg("text", { class: "place", x: x + width / 2, y: 16, "text-anchor": "middle" }, STAGES[place]));
     group.append(svg("g", { transform: `translate(${x + width / 2} ${PIPE_Y})` }, symbol));
-    gauges.forEach((gauge, i) => {
-      const reading = createReading(gauge, x + 10, BELOW_Y + i * ROW, width - 20);
+    let y = BELOW_Y;
+    for (const gauge of gauges) {
+      const reading = createReading(gauge, x + 10, y, width - 20);
       readings.set(gauge.name, reading);
       group.append(reading.root);
-    });
+      y += heightOf(gauge);
+    }
     return group;
   }
 
@@ -79,7 +81,7 @@ export function createScheme() {
     root,
     // `heard` are those of the gauges that tell what is the case now.
     update(gauges, kinds, speed, judged, heard) {
-      const key = JSON.stringify([gauges.map((g) => [g.name, g.place, g.label, isPump(g)]), kinds]);
+      const key = JSON.stringify([gauges.map((g) => [g.name, g.place, g.label, isPump(g), hasRange(g)]), kinds]);
       if (key !== drawn) {
         drawn = key;
         draw(gauges, kinds);
@@ -89,7 +91,7 @@ export function createScheme() {
         if (!pumps.has(gauge.name)) continue;
         const { pipe, syringe } = pumps.get(gauge.name);
         pipe.show(heard.includes(gauge) && gauge.value !== null ? gauge.value > 0 : null);
-        syringe.show(gauge, speed);
+        syringe.show(gauge, speed, heard.includes(gauge));
       }
       const known = gauges.filter(isPump).every((gauge) => heard.includes(gauge) && gauge.value !== null);
       common.show(flowing(heard) || (known ? false : null));

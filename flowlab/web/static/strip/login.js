@@ -1,5 +1,6 @@
 // Logging in: the dialog that takes an operator's token.
 
+import { token } from "../api.js";
 import { element, say } from "../dom.js";
 
 export function createLogin(page) {
@@ -18,7 +19,7 @@ export function createLogin(page) {
     element("p", { class: "hint" }, "It is kept until this tab is closed, or you log out."),
     element("button", { type: "submit", class: "main" }, "Log in"),
     " ",
-    element("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
+    element("button", { type: "button", onclick: look }, "Only look on"),
   ); // prettier-ignore
   const dialog = element("dialog", { class: "login", "aria-label": "Log in" }, form);
 
@@ -26,6 +27,11 @@ export function createLogin(page) {
     const text = field.value.trim();
     field.value = "";
     if (text) page.useToken(text);
+  }
+
+  function look() {
+    dialog.close();
+    if (page.live.refused && token()) page.useToken(""); // the one it has is worth nothing
   }
 
   return {

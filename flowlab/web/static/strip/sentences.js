@@ -4,29 +4,25 @@
 import { flowing, hottest, named } from "../reactor/places.js";
 import { clock, duration, number, withError } from "../words.js";
 
-const MOST_SILENT_S = 1e9;
-
 // Is it safe? What is old, or was not heard, is not known to be safe, whatever it was before.
-export function safety({ who, stale, silence_s, status, readings }) {
-  if (stale) {
-    const since = silence_s < MOST_SILENT_S ? `no news for ${duration(silence_s)}: what is shown is old` : "";
-    return say("alarm", "Not known", since || "not connected to the server yet");
-  }
+export function safety({ who, stale, silence_s, refused, status, readings }) {
+  if (refused) return say("unknown", "Not known", `the server lets nobody in like this: ${refused}`);
+  if (silence_s === Infinity) return say("unknown", "Not known", "connecting to the server …");
+  if (stale) return say("alarm", "Not known", `no news for ${duration(silence_s)}: what is shown is old`);
   if (who?.control === false) return say("unknown", "No daemon here", "this page only shows what was recorded");
   if (status?.lost) return say("alarm", "Not known", `the daemon does not answer: ${status.lost}`);
   const facts = status?.facts;
   if (!facts) return say("unknown", "Not known yet", "the daemon has not been heard yet");
-  if (facts.safe === false || facts.state === "unsafe") return say("alarm", "NOT SAFE", bare(facts.why));
-  const why = facts.why ? [facts.why] : [];
+  if (facts.safe === false || facts.state === "unsafe") return say("alarm", "NOT SAFE", ...unsafe(facts.why));
   switch (facts.state) {
     case "running":
-      return say("notice", hotAndFlowing(readings), "normal while a plan runs", ...why);
+      return say("notice", hotAndFlowing(readings), "normal while a plan runs");
     case "paused":
-      return say("warning", hotAndFlowing(readings), "though paused: heaters and flow stay as they are", ...why);
+      return say("warning", hotAndFlowing(readings), "though paused: heaters and flow stay as they are");
     case "starting":
-      return say("notice", "Starting", "the instrument is made safe, then connected", ...why);
+      return say("notice", "Starting", "the instrument is made safe, then connected");
     case "stopping":
-      return say("notice", "Stopping", "the instrument is made safe", ...why);
+      return say("notice", "Stopping", "the instrument is made safe");
     case "interrupted":
       if (facts.safe) return say("warning", "Safe", "but a plan was interrupted: look at the reactor");
       return say("alarm", "Not known", "a plan was interrupted: look at the reactor");
@@ -34,9 +30,9 @@ export function safety({ who, stale, silence_s, status, readings }) {
   if (facts.safe) {
     const hot = hottest(readings?.gauges ?? []);
     const still = hot && `still hot: ${named(hot).toLowerCase()} ${number(hot.value, 0)} °C`;
-    return say("ok", "Safe", "each device was made safe and read back", still, ...why);
+    return say("ok", "Safe", "each device was made safe and read back", still);
   }
-  return say("warning", "Not known", "it has not been made safe since it was last used", ...why);
+  return say("warning", "Not known", "it has not been made safe since it was last used");
 }
 
 // While a plan has it: as the readings say, or, where they do not, as it has to be taken to be.
@@ -50,12 +46,13 @@ function hotAndFlowing(readings) {
 // What does it do?
 export function activity({ status, queue, run, points, spectrum }, pausedSince) {
   const facts = status?.facts;
+  if (status?.lost) return say("unknown", "Not known", run && `${words(run.plan)} was what was heard of last`);
   if (!facts) return run ? say("plain", words(run.plan), ending(run)) : say("unknown", "–", "nothing is known of a plan");
-  const waiting = `${queue?.items?.length ?? facts.queue} ${(queue?.items?.length ?? facts.queue) === 1 ? "plan waits" : "plans wait"} in the queue`;
+  const waiting = inQueue(queue?.items?.length ?? facts.queue);
   const running = facts.running;
   if (!running) {
     const title = { idle: "Idle", unsafe: "Nothing runs", interrupted: "Interrupted" }[facts.state] ?? capital(facts.state);
-    return say("plain", title, facts.state === "running" ? "the next plan is about to begin" : "no plan runs", waiting);
+    return say("plain", title, facts.state === "running" ? "the next plan is about to begin" : "no plan runs", waiting, facts.safe === false ? null : facts.why);
   }
   const shown = run && run.uid === running.run_uid ? run : null;
   const done = shown?.points_done ?? running.done;
@@ -63,10 +60,15 @@ export function activity({ status, queue, run, points, spectrum }, pausedSince) 
   const lines = [of ? `${done} of ${of} points` : `${done} points so far`];
   if (shown) lines.push(place(shown, spectrum?.uid === run.uid ? spectrum : points.at(-1)));
   if (facts.state === "paused") {
-    const since = pausedSince ? ` since ${clock(pausedSince)}` : "";
+    const since = pausedSince ? ` since ${clock(pausedSince).slice(0, 5)}` : "";
     return { ...say("warning", `Paused${since}`, `${words(running.plan)}, ${lines[0]}`, lines[1]), share: of ? done / of : null };
   }
   return { ...say("plain", words(running.plan), ...lines), share: of ? done / of : null };
+}
+
+function inQueue(count) {
+  if (!count) return "the queue is empty";
+  return count === 1 ? "1 plan waits in the queue" : `${count} plans wait in the queue`;
 }
 
 // What was in the last spectrum?
@@ -82,17 +84,22 @@ export function lastSpectrum({ points, run }, now_s) {
     const err = Math.hypot(point.diameter_fit_err_nm ?? 0, point.diameter_curve_err_nm ?? 0);
     values.push(`diameter ${withError(point.diameter_nm, err, "nm")}`);
   }
-  const seen = (point.verdict || "nothing decided yet").split("; ").map((part) => part.replace(/ \((\d+) %\)/, ", $1 % sure"));
-  const title = values.length ? seen.filter((part) => !part.startsWith("exciton")).join("; ") || "Crystals" : seen.join("; ");
-  return { ...say(kind(point), capital(title), values.join(", "), where), aside };
+  const seen = (point.verdict || "nothing decided yet").split("; ").filter((part) => !part.startsWith("exciton "));
+  const clusters = seen.map((part) => /^(.+) at (.+)$/.exec(part));
+  if (seen.length === 0 || clusters.some((found) => found === null)) {
+    return { ...say(kind(point), capital(seen.join("; ")) || "Crystals, no cluster", ...values, where), aside };
+  }
+  const names = clusters.map(([, name]) => name).join(", ");
+  const positions = clusters.map(([, , position]) => position).join(", ");
+  return { ...say("cluster", names, `at ${positions}`, ...values, where), aside };
 }
 
 // Where does the family accumulate?
 export function accumulation({ window, run }) {
   if (!window) return say("unknown", "Not known yet", run ? "it is told when a panel is done" : "no run yet");
-  const unit = run?.axes?.[0]?.unit ? ` ${run.axes[0].unit}` : "";
-  const panels = `${window.panels_done} ${window.panels_done === 1 ? "panel" : "panels"} done`;
-  const aside = window.final ? "final" : `so far, ${panels}`;
+  const unit = run?.axes?.[0]?.unit ? `\u00a0${run.axes[0].unit}` : "";
+  const panels = known(window.panels_done) ? `, ${window.panels_done} ${window.panels_done === 1 ? "panel" : "panels"} done` : "";
+  const aside = window.final ? "final" : `so far${panels}`;
   const open = window.undecided?.length ? `undecided at ${listed(window.undecided)}${unit}` : "";
   if (!window.found?.length) {
     const sought = window.not_found?.length ? `sought at ${listed(window.not_found)}${unit}` : "";
@@ -100,7 +107,7 @@ export function accumulation({ window, run }) {
     if (!sought) return { ...say("unknown", `${window.family}: not known yet`, open), aside };
     return { ...say("plain", `${window.family} not found${soFar}`, sought, open), aside };
   }
-  const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)} … ${trim(window.high)}`;
+  const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)}…${trim(window.high)}`;
   const edges = [["begins", "lower"], ["ends", "upper"]]
     .filter(([, side]) => known(window[`${side}_edge`]))
     .map(([verb, side]) => `${verb} ${withError(window[`${side}_edge`], window[`${side}_edge_err`])}`)
@@ -111,20 +118,25 @@ export function accumulation({ window, run }) {
 // How long still?
 export function remaining({ status, run }, now_s) {
   const running = status?.facts?.running;
+  if (status?.lost) return say("unknown", "Not known");
   if (!running) return say("plain", "Nothing runs", run ? ending(run) : null);
   const eta = run?.uid === running.run_uid ? run.eta : null;
   if (!known(eta?.seconds)) return say("unknown", "Not known yet", eta?.why ?? "the run has just begun");
-  const until = `until ${clock(now_s + eta.seconds).slice(0, 5)}`;
-  const about = known(eta.err_seconds) ? `${until}, ± ${duration(eta.err_seconds)}` : until;
   if (status.facts.state === "paused") return say("warning", `About ${duration(eta.seconds)}`, "once it goes on");
-  return say("plain", `About ${duration(eta.seconds)}`, about, eta.why);
+  const end_s = (eta.as_of ?? now_s) + eta.seconds;
+  const until = `until ${clock(end_s).slice(0, 5)}`;
+  const about = known(eta.err_seconds) ? `${until}, ± ${duration(eta.err_seconds)}` : until;
+  return say("plain", `About ${duration(Math.max(0, end_s - now_s))}`, about, eta.why);
 }
 
 // What has to be seen whatever else is looked at: lines of [level, text].
-export function alarms({ status, readings }) {
+export function alarms({ stale, silence_s, status, readings }) {
+  if (silence_s === Infinity) return [];
+  if (stale) return [["alarm", "Nothing comes from the server: what is shown is old, and whether the instrument is safe is not known."]];
   const lines = [];
+  if (status?.lost) lines.push(["alarm", `The daemon does not answer: ${status.lost}. Whether the instrument is safe is not known.`]);
   const facts = status?.facts;
-  if (facts?.safe === false) lines.push(["alarm", `NOT SAFE: ${bare(facts.why)}. Go to the instrument.`]);
+  if (facts?.safe === false) lines.push(["alarm", `NOT SAFE, go to the instrument: ${unsafe(facts.why).join(": ")}`]);
   if (facts?.state === "interrupted") lines.push(["alarm", `To be acknowledged: ${facts.why ?? "a plan was interrupted"}`]);
   for (const lock of readings?.interlocks ?? []) {
     if (!lock.tripped) continue;
@@ -139,7 +151,7 @@ export function place(run, at) {
   if (!run?.axes || !at) return "";
   const values = run.axes.length > 1 ? [at.panel, at.coordinate] : [at.coordinate];
   return run.axes
-    .map((axis, i) => (known(values[i]) ? `${axis.name} ${trim(values[i])} ${axis.unit ?? ""}`.trim() : ""))
+    .map((axis, i) => (known(values[i]) ? `${axis.name.replace(/ temperature$/, "")} ${trim(values[i])}${axis.unit ? `\u00a0${axis.unit}` : ""}` : ""))
     .filter(Boolean)
     .join(", ");
 }
@@ -161,12 +173,16 @@ function say(level, title, ...lines) {
 }
 
 function kind(point) {
-  if (known(point.cluster_height)) return "cluster";
   return known(point.exciton_nm) ? "exciton" : "plain";
 }
 
-function bare(why) {
-  return (why ?? "why is not known").replace(/^NOT SAFE: /, "");
+// Which devices are not safe, and why the first is not: "NOT SAFE: growth_heater: no answer; NOT SAFE: …".
+function unsafe(why) {
+  const parts = (why ?? "").split("NOT SAFE: ").filter(Boolean);
+  const devices = parts.map((part) => part.split(": ")[0]);
+  if (!devices.length) return ["why is not known"];
+  const reason = parts[0].replaceAll(`${devices[0]}: `, "").replace(/; $/, "");
+  return [[...new Set(devices)].map(words).join(", "), reason];
 }
 
 function known(value) {

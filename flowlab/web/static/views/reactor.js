@@ -33,7 +33,7 @@ export function createReactor(root, page) {
     scheme.root.toggleAttribute("hidden", !readings);
     if (!readings) {
       say(absent, whyAbsent(live));
-      troubles.show([], "");
+      troubles.show([], "Not known: there are no readings.");
       interlocks.show([]);
       others.show([], new Map());
       return;
@@ -46,7 +46,8 @@ export function createReactor(root, page) {
     }
     const heard = live.stale ? [] : readings.gauges.filter((gauge) => !judged.get(gauge.name).old);
     scheme.update(readings.gauges, run?.kinds ?? [], readings.speed, judged, heard);
-    troubles.show(readings.gauges.map((gauge) => [gauge, judged.get(gauge.name)]), live.stale);
+    const old = live.stale ? "Not known: nothing comes from the server, and all readings are old." : "";
+    troubles.show(readings.gauges.map((gauge) => [gauge, judged.get(gauge.name)]), old);
     interlocks.show(readings.interlocks);
     others.show(elsewhere(readings.gauges), judged);
   }

@@ -123,7 +123,7 @@ export function createScan(root, page) {
         picked = null;
         spectra.highlight(null);
       }
-      if (["run", "points", "spectrum"].some((name) => changed.has(name))) spectra.update();
+      if (["run", "points"].some((name) => changed.has(name))) spectra.update();
       if (["run", "points", "tracks", "window"].some((name) => changed.has(name))) draw();
       if (changed.has("run") || changed.has("points")) trends.update();
       if (changed.has("run") || changed.has("window")) tellWindow();

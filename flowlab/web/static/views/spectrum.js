@@ -3,12 +3,12 @@
 import { element, say } from "../dom.js";
 import { clock, duration, number, withError } from "../words.js";
 import { Compared } from "../plots/compared.js";
-import { conditionsText, whereText } from "../plots/conditions.js";
-import { button, fillRows, table, toggle } from "../plots/controls.js";
+import { conditionRows, whereText } from "../plots/conditions.js";
+import { button, fillRows, gently, table, toggle } from "../plots/controls.js";
 import { createEmission } from "../plots/emission.js";
-import { FEATURE_HEADS, featureRow, markOf } from "../plots/features.js";
+import { FEATURE_HEADS, featureRow, markOf, trackOf } from "../plots/features.js";
 import { Plot, nearest } from "../plots/plot.js";
-import { measurable } from "../plots/range.js";
+import { usualRange } from "../plots/range.js";
 import { colour } from "../plots/theme.js";
 
 const OLD_BASELINE_S = 2 * 3600;
@@ -24,19 +24,22 @@ export function createSpectrum(root, page) {
   const why = element("p", { class: "plot-notice", role: "status" });
   const baseline = element("p", { class: "plot-note" });
   const saturated = element("p", { class: "plot-notice" });
-  const conditions = element("p", { class: "plot-note" });
-  const features = table("Peaks of this point", FEATURE_HEADS);
+  const conditions = table("", ["condition", "value"]);
+  const more = element("details", { ontoggle: () => tell() }, element("summary", {}, "All conditions of this spectrum"), conditions.node);
+  const features = table("Peaks", FEATURE_HEADS);
   const none = element("p", { class: "plot-note" });
   const place = element("div", { class: "plot-fill" });
 
   const hold = toggle("Hold", (on) => {
     held = on ? { spectrum: live.sections.spectrum, point: pointOf(live.sections.spectrum), since: live.now_s() } : null;
+    page.say(on ? "Held: what is shown stays." : "Live again.");
     draw();
   });
   const log = toggle("Logarithmic", (on) => plot.setLogY(on));
   const all = toggle("All wavelengths", (on) => {
     whole = on;
     plot.reset();
+    emission.update(whole);
     draw();
   });
   const reset = button("Reset zoom", () => plot.reset(), { disabled: true });
@@ -58,12 +61,13 @@ export function createSpectrum(root, page) {
       element("div", { class: "plot-bar" }, hold, log, all, reset),
       why, saturated, place, emission.node),
     element("aside", { class: "plot-side", "aria-label": "What is known of this spectrum" },
-      features.node, none, conditions, baseline, compared.node),
+      features.node, none, baseline, compared.node, more),
   ); // prettier-ignore
 
+  // The point of a spectrum; of one on the way to a point the newest that there is.
   function pointOf(spectrum) {
-    if (!spectrum || spectrum.index === null) return null;
     const { points } = live.sections;
+    if (!spectrum || spectrum.index === null) return points.at(-1) ?? null;
     for (let i = points.length - 1; i >= 0; i -= 1) if (points[i].index === spectrum.index) return points[i];
     return null;
   }
@@ -84,19 +88,21 @@ export function createSpectrum(root, page) {
     return [`${number(nm[i], 1)} nm`, `A = ${text}`, ...compared.at(i)].join("; ");
   }
 
-  // The plot: cheap, for each spectrum that comes.
-  function draw() {
+  const draw = gently(() => {
     const { spectrum, point } = shown();
     const nm = live.sections.axis?.wavelength_nm;
     const layers = compared.layers();
     if (nm?.length && spectrum?.absorbance) {
       const { absorbance: y, absorbance_err: err } = spectrum;
-      layers.push({ line: true, x: nm, y, err, colour: () => colour("live"), width: 1.6, sure: 0.1 });
+      layers.push({ line: true, x: nm, y, err, colour: () => colour("live"), width: 1.6, sure: 0.03 });
     }
-    for (const feature of point?.features ?? []) layers.push(markOf(live.sections.tracks, feature));
-    const usual = measurable(live.sections.run?.uid, nm, spectrum);
-    plot.show(layers, nm?.length ? (whole ? [nm[0], nm.at(-1)] : usual) : undefined);
-  }
+    for (const feature of point?.features ?? []) {
+      const mark = markOf(live.sections.tracks, feature);
+      layers.push(point.index === spectrum?.index ? mark : { ...mark, text: `${mark.text}, point ${point.index + 1}`, colour: () => colour("muted") });
+    }
+    plot.show(layers, nm?.length ? (whole ? [nm[0], nm.at(-1)] : usualRange(live.sections)) : undefined);
+    tell();
+  });
 
   function tell() {
     const { spectrum, point } = shown();
@@ -104,19 +110,23 @@ export function createSpectrum(root, page) {
     say(what, !spectrum ? "No spectrum yet" : spectrum.index === null ? `On the way to ${whereText(run, spectrum)}` : `Point ${spectrum.index + 1}: ${whereText(run, spectrum)}`);
     say(why, spectrum && !spectrum.absorbance ? `No absorbance: ${spectrum.why || "the reason is not known"}.` : "");
     say(saturated, saturatedText(spectrum));
-    say(conditions, conditionsText(spectrum?.conditions));
+    more.hidden = !spectrum?.conditions?.length;
+    if (more.open) fillRows(conditions.body, conditionRows(spectrum?.conditions));
     say(baseline, baselineText());
     fillRows(features.body, (point?.features ?? []).map((feature) => featureRow(tracks, feature)));
     features.node.hidden = !point?.features?.length;
+    const final = point?.features?.every((feature) => trackOf(tracks, feature).final);
+    say(features.caption, point ? `Peaks of point ${point.index + 1}, ${whereText(run, point)}${final ? "" : "; so far"}` : "Peaks");
     say(none, noneText(spectrum, point));
+    tellAge();
     plot.describe(`Absorbance against wavelength. ${what.textContent}. ${features.body.rows.length} peaks; see the table.`);
   }
 
   function noneText(spectrum, point) {
     if (!spectrum) return "";
-    if (spectrum.index === null) return `${spectrum.steady ? "Steady" : "Not steady yet"}: peaks are sought at the point itself.`;
+    if (spectrum.index === null) return `${spectrum.steady ? "Steady" : "Not steady yet"}: peaks are sought at the next point.`;
     if (!point) return "Not analysed yet.";
-    if (!point.usable) return `Not usable: ${point.why || "the reason is not known"}.`;
+    if (!point.usable) return `Point ${point.index + 1} is not usable: ${point.why || "the reason is not known"}.`;
     return point.features.length ? "" : "No peaks found.";
   }
 
@@ -161,11 +171,10 @@ export function createSpectrum(root, page) {
       if (changed.has("points")) compared.offer();
       if (["spectrum", "axis", "points", "tracks", "run"].some((name) => changed.has(name))) {
         draw();
-        tell();
       }
       if (changed.has("baseline")) say(baseline, baselineText());
-      if (changed.has("emission") || changed.has("run")) emission.update();
-      if (changed.has("spectrum") || changed.has("stale")) tellAge();
+      if (changed.has("emission") || changed.has("run")) emission.update(whole);
+      if (changed.has("stale")) tellAge();
     },
   };
 }
