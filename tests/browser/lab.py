@@ -9,6 +9,15 @@ from flowlab.daemon.state_folder import StateFolder
 from flowlab.daemon.tokens import Role, Tokens
 from flowlab.stream import RunStore, StoredRun, read_journal
 from tests.daemons import Daemon, daemon
+from tests.instruments import UV_VIS
+
+_GAUGES = """
+[gauges]
+cadmium = { place = "feed", label = "cadmium", device = "cadmium_pump", signal = "rate_ml_min" }
+selenium = { place = "feed", label = "selenium", device = "selenium_pump", signal = "rate_ml_min" }
+nucleation = { place = "nucleation", label = "nucleation", device = "nucleation_heater", signal = "temperature_c" }
+growth = { place = "growth", label = "growth", device = "growth_heater", signal = "temperature_c" }
+"""
 
 
 class Lab:
@@ -60,6 +69,12 @@ def _data(journal: Path, stream: str) -> list[dict[str, Any]]:
     messages = list(read_journal(journal))
     described = {m.doc["uid"] for m in messages if m.name == "descriptor" and m.doc["name"] == stream}
     return [m.doc["data"] for m in messages if m.name == "event" and m.doc["descriptor"] in described]
+
+
+def with_gauges(file: Path) -> Path:
+    """Write the file of the UV-vis lab, with gauges for what is hot and what flows."""
+    file.write_text(Path(UV_VIS).read_text("utf-8") + _GAUGES, "utf-8")
+    return file
 
 
 @contextlib.contextmanager

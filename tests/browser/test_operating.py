@@ -10,10 +10,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from flowlab.errors import FlowlabError
-from tests.browser.lab import Lab, lab
+from tests.browser.lab import Lab, lab, with_gauges
 from tests.browser.looking import answer, eventually, log_in, look_at, section, strip
 from tests.browser.watched import WatchedPage
-from tests.instruments import UV_VIS
 from tests.support import is_safe
 
 #: So slow that no plan ends by itself while somebody looks.
@@ -30,7 +29,8 @@ VIEWER = re.compile(r"\bviewer$")
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with lab(tmp_path_factory.mktemp("lab"), "-c", UV_VIS, "--speed", str(SPEED)) as one:
+    folder = tmp_path_factory.mktemp("lab")
+    with lab(folder, "-c", str(with_gauges(folder / "lab.toml")), "--speed", str(SPEED)) as one:
         yield one
 
 

@@ -85,7 +85,6 @@ def show(page: WatchedPage, one: Lab) -> Page:
 def test_a_scan_is_followed_as_it_runs_without_anybody_touching_the_page(page, begun):
     looked = look_at(page, begun, "scan")
     expect(answer(looked, "What it does")).to_contain_text(re.compile("[1-7] of 8 points"))
-    expect(answer(looked, "Is it safe?")).to_contain_text("Hot and flowing")
     expect(answer(looked, "The last spectrum")).to_contain_text("nucleation 270 °C")
     expect(looked.get_by_role("application", name=re.compile(r"of [1-7] points"))).to_be_visible()
     expect(answer(looked, "How long still")).to_contain_text("temperature scan came to its end")
