@@ -17,7 +17,7 @@ LOOKS = ("light", "dark")
 #: What shows at its best during which of the two runs.
 OF_THE_MAP, OF_THE_JOINT_RUN = ("spectrum", "scan"), ("reactor", "saxs", "queue", "log")
 #: Plant seconds per second: fast, yet the reagents last.
-SPEED = 100
+SPEED = 80
 MAP = {
     "nucleation_c": [260.0, 270.0, 280.0, 290.0, 300.0],
     "growth_offsets_c": [0.0, -15.0, -30.0, -45.0],
@@ -40,19 +40,31 @@ def main() -> str | None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
             pages = {look: _open(browser, one, look) for look in LOOKS}
-            one.begin("temperature_scan", **MAP)
-            one.daemon.until(lambda facts: facts["running"]["done"] >= facts["running"]["of"] - 2)
+            _queue(one, "temperature_scan", MAP)
+            _begin(one, points_left=7)
             _take(pages, OF_THE_MAP)
             one.daemon.until_state("idle")
-            one.begin("nucleation_scan", **JOINT)
+            _queue(one, "nucleation_scan", JOINT)
             for residence_time_s in (14.0, 7.0):
-                one.daemon.add("temperature_scan", **{**MAP, "residence_time_s": residence_time_s})
-            one.daemon.until(lambda facts: facts["running"]["done"] >= len(JOINT["nucleation_c"]) - 3)
+                _queue(one, "temperature_scan", {**MAP, "residence_time_s": residence_time_s})
+            _begin(one, points_left=4)
             _take(pages, OF_THE_JOINT_RUN)
             browser.close()
         one.daemon.ask("re_abort")
         one.daemon.until_state("idle")
     return None
+
+
+def _queue(one: Lab, plan: str, parameters: dict[str, object]) -> None:
+    item = {"item_type": "plan", "name": plan, "kwargs": parameters}
+    one.daemon.ask("queue_item_add", {"item": item, "user": "anna", "user_group": "primary"})
+
+
+def _begin(one: Lab, points_left: int) -> None:
+    """Have the first of the queue run, until it has only so many points to go."""
+    one.daemon.ask("queue_start")
+    one.daemon.until(lambda facts: facts["running"] and facts["running"]["of"])
+    one.daemon.until(lambda facts: facts["running"]["done"] >= facts["running"]["of"] - points_left)
 
 
 def _open(browser: Browser, one: Lab, look: str) -> Page:
