@@ -17,7 +17,7 @@ import psutil
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from benchmarks.own_daemon import OwnDaemon
-from benchmarks.spectra_plan import instrument
+from benchmarks.spectra_plan import RUN_S, instrument
 from benchmarks.table import Row, quantile, show
 from flowlab.errors import FlowlabError
 from flowlab.stream import RAW, Subscriber
@@ -27,6 +27,8 @@ MINUTES, VIEWERS = 2.0, 50
 _LOOK_S, _FIRST_VIEWS = 20.0, 5
 _VIEWS = ("spectrum", "scan", "reactor")
 _WARM_S = 30.0
+#: What all that is not the heap takes at most; what is left of the spectra then is aborted.
+_BESIDE_S = 600.0
 #: What is there at first: something of the run in the strip, and it is live.
 _SHOWN = "document.getElementById('strip').innerText.includes('spectra') && !document.body.classList.contains('stale')"
 
@@ -48,7 +50,7 @@ def rows(minutes: float = MINUTES) -> list[Row]:
         file = instrument(daemon.folder / "spectra.toml", f"spectra-{os.getpid()}")
         daemon.up("-c", str(file), "--no-simulate")
         daemon.until_open()
-        daemon.add("spectra", {"runs": 10_000})
+        daemon.add("spectra", {"runs": round((60 * minutes + _BESIDE_S) / RUN_S)})
         daemon.ask("queue_start")
         facts = daemon.until(lambda facts: facts["running"] and facts["running"]["done"], 60.0)
         url = facts["addresses"]["http"]
@@ -67,6 +69,15 @@ def _session(browser: Browser) -> tuple[Page, CDPSession]:
     return page, context.new_cdp_session(page)
 
 
+def _until(page: Page, expression: str) -> None:
+    """Wait until something is so; the page itself may evaluate nothing."""
+    end = time.monotonic() + _WARM_S
+    while not page.evaluate(expression):
+        if time.monotonic() > end:
+            raise FlowlabError(f"the page does not come to show anything within {_WARM_S:g} s: {expression}")
+        page.wait_for_timeout(20.0)
+
+
 def _first_view(browser: Browser, url: str) -> list[Row]:
     """Seconds until something live is shown, and bytes until then, in a browser that knows nothing yet."""
     took, carried = [], []
@@ -79,7 +90,7 @@ def _first_view(browser: Browser, url: str) -> list[Row]:
         session.on("Network.webSocketFrameReceived", lambda event, note=note: note(_frame_bytes(event["response"])))
         page.add_init_script(_LOOK)
         page.goto(url)
-        page.wait_for_function("window.shown_ms !== undefined")
+        _until(page, "window.shown_ms !== undefined")
         took.append(page.evaluate("window.shown_ms") / 1e3)
         carried.append(sum(received) / 1e3)
         page.context.close()
@@ -102,7 +113,7 @@ def _browser(browser: Browser, url: str, minutes: float) -> list[Row]:
     found = []
     for view in _VIEWS:
         page.goto(f"{url}/#{view}")
-        page.wait_for_function(_SHOWN)
+        _until(page, _SHOWN)
         page.wait_for_timeout(3000.0)
         processes = _family()
         before, cpu_s, begin = _tasks_s(session), _cpu_s(processes), time.perf_counter()

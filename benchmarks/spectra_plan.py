@@ -16,7 +16,9 @@ from benchmarks import ticks
 from plans.spectra import record
 from tests.flowlab.analysis.spectra import band, counts, crystal
 
-PIXELS, PANELS, IN_PANEL = 2048, 20, 20
+PIXELS, PANELS, IN_PANEL, PER_S = 2048, 20, 20, 20.0
+#: Seconds that a run takes.
+RUN_S = PANELS * IN_PANEL / PER_S
 _PLAN = """
 [plans.spectra]
 function = "benchmarks.spectra_plan:spectra"
@@ -76,9 +78,7 @@ class _Spectrometer:
 
 
 def spectra(
-    *,
-    runs: Annotated[int, Field(ge=1, description="one after the other, of 400 points each")] = 1,
-    per_s: Annotated[float, Field(gt=0, description="how many spectra in a second")] = 20.0,
+    *, runs: Annotated[int, Field(ge=1, description="one after the other, of 400 points each")] = 1
 ) -> MsgGenerator[None]:
     """Scans of made-up spectra."""
     spectrometer = _Spectrometer()
@@ -92,7 +92,7 @@ def spectra(
         for stream in ("dark", "reference"):
             spectrometer.show(stream)
             yield from record([spectrometer], stream)
-        for point, due_s in zip(range(points), _every(1 / per_s), strict=False):
+        for point, due_s in zip(range(points), _every(1 / PER_S), strict=False):
             panel, place = divmod(point, IN_PANEL)
             spectrometer.show(str(point), 250.0 + 5 * panel, 250.0 - 10 * place)
             yield from bps.sleep(max(0.0, due_s - time.monotonic()))
