@@ -44,16 +44,19 @@ class PageNews:
         return new
 
 
-def open_page(address: str) -> None:
-    """Open an address in the user's browser, if there is one that can be seen; nobody waits for it."""
+def open_page(address: str) -> threading.Thread | None:
+    """Open an address in the user's browser, if there is one that can be seen; returns the thread that does it."""
     if not _somebody_sees():
-        return
+        return None
     try:
         browser = webbrowser.get()
     except webbrowser.Error:
-        return
-    if PurePath(getattr(browser, "name", "")).name not in _OF_TEXT:
-        threading.Thread(target=browser.open, args=(address,), name="browser", daemon=True).start()
+        return None
+    if PurePath(getattr(browser, "name", "")).name in _OF_TEXT:
+        return None
+    opening = threading.Thread(target=browser.open, args=(address,), name="browser", daemon=True)
+    opening.start()
+    return opening
 
 
 def _somebody_sees() -> bool:

@@ -33,7 +33,8 @@ def watch(
     with Watched(control, facts, frames=as_json) as watched:
         if as_json:
             watched.settle()
-            sys.stdout.write(json.dumps(as_plain(watched.sections), allow_nan=False) + "\n")
+            sections = as_plain({**watched.sections, "queue": watched.queue()})
+            sys.stdout.write(json.dumps(sections, allow_nan=False) + "\n")
         elif once or not console.is_terminal or console.is_dumb_terminal:
             watched.settle()
             print_once(watched, console)

@@ -76,7 +76,9 @@ def spectrum(sections: dict[str, Any], width: int, rows: int) -> list[Text]:
         if 0 <= column < width:
             sign, _, _, style = KINDS[sections["tracks"].get(str(feature["track"]), {"kind": "unknown"})["kind"]]
             signs = Text.assemble(signs[:column], (sign, style), signs[column + 1 :])
-    scale = f"{first:.0f} nm{f'absorbance {_tidy(low)}…{_tidy(high)}':^{max(0, width - 12)}}{last:.0f} nm"
+    ends, between = (f"{first:.0f} nm", f"{last:.0f} nm"), f"absorbance {_tidy(low)}…{_tidy(high)}"
+    room = width - sum(map(len, ends))
+    scale = f"{ends[0]}{between if len(between) + 2 <= room else '':^{max(0, room)}}{ends[1]}"
     return [*map(Text, lines), signs, fitted(Text(scale, "dim"), width)]
 
 

@@ -100,7 +100,8 @@ def wrapped(text: str, width: int, lines: int, style: str = "") -> list[Text]:
 def beside(parts: list[tuple[list[Text], int]], rows: int) -> list[Text]:
     """Parts beside each other, each in its width, with a rule between."""
     lines: list[Text] = []
+    rule = Text.assemble((" │ ", "dim"))  # a style of its own would be that of what is joined by it
     for row in range(rows):
         cells = [fitted(part[row] if row < len(part) else Text(), width) for part, width in parts]
-        lines.append(Text(" │ ", "dim").join(cells))
+        lines.append(rule.join(cells))
     return lines

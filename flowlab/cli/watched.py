@@ -16,7 +16,8 @@ _ASK_EVERY_S, _ANSWER_WITHIN_S = 0.5, 1.5
 #: Who asks for one picture waits so long for what the journals and the gauges have to say.
 _SETTLED_WITHIN_S, _GAUGES_WITHIN_S = 10.0, 2.0
 _STEP_S = 0.2
-_NOTHING: dict[str, Any] = {
+_HISTORY = 50
+NOTHING: dict[str, Any] = {
     **dict.fromkeys(("queue", "readings", "run", "axis", "spectrum", "window", "emission", "saxs", "frame")),
     **{name: {"from": 0, "items": []} for name in ("points", "saxs_points", "log")},
     "baseline": {"dark": None, "reference": None},
@@ -40,7 +41,7 @@ class Watched:
         self._control = control
         self._facts, self._lost, self._heard = facts, None, time.monotonic()
         self._with_frames = frames
-        self._sections = _NOTHING
+        self._sections = NOTHING
         self._over, self._settled = threading.Event(), threading.Event()
         self._failed: Exception | None = None
         self._threads = [
@@ -63,6 +64,16 @@ class Watched:
         if self._failed is not None:
             raise self._failed
         return {**self._sections, "status": {"facts": self._facts, "lost": self._lost}}
+
+    def queue(self) -> dict[str, Any]:
+        """The section of that name, asked for now.
+
+        Raises:
+            FlowlabError: the daemon does not answer.
+        """
+        queue, history = (ask(self._control, method) for method in ("queue_get", "history_get"))
+        newest = history["items"][-_HISTORY:]
+        return {"items": queue["items"], "running": queue["running_item"] or None, "history": newest}
 
     @property
     def silence_s(self) -> float:
@@ -106,12 +117,13 @@ class Watched:
                 self._over.wait(_STEP_S)  # it has just begun
                 continue
             frames = Path(self._facts["data"]) if self._with_frames else None
+            self._sections = NOTHING  # of another daemon nothing is kept
             with Feed(addresses["documents"], addresses["replay"], frames) as feed:
                 while not self._over.is_set() and self._facts["pids"]["supervisor"] == pid:
                     came = feed.take()
                     feed.picture.take_status(self._facts, self._lost)
                     if feed.picture.sections.take_changes():
-                        self._sections = {**_NOTHING, **feed.picture.sections.all()}
+                        self._sections = {**NOTHING, **feed.picture.sections.all()}
                     if not came:
                         self._settled.set()
                         feed.wait(_STEP_S)

@@ -45,6 +45,11 @@ class SessionPage:
         else:
             self.address = self.address if ready is None else str(ready["http"])
 
+    @property
+    def pid(self) -> int | None:
+        """Process id; None where there is no process."""
+        return None if self._child is None else self._child.pid
+
     def close(self) -> None:
         """End it; closing twice is harmless."""
         if self._child is not None:

@@ -110,8 +110,19 @@ class Supervisor(Overseer):
             "queue_uid": self.queue.uid,
             "history_uid": self.queue.history_uid,
             "running": running,
+            "stop_pending": self._stop_pending,
+            "pause_pending": self._pause_pending,
+            "pause_limit_s": self._config.daemon.pause_s,
+            "interrupted": self._interrupted(),
             "safe": self._safe,
         }
+
+    def _interrupted(self) -> dict[str, str] | None:
+        """The item that somebody has to acknowledge."""
+        running = self.queue.running
+        if running is None or running.interrupted is None:
+            return None
+        return {"item": running.item["item_uid"], "plan": running.item["name"], "why": running.interrupted}
 
     async def plans(self) -> Mapping[str, dict[str, Any]]:
         """JSON Schemas of the plans."""

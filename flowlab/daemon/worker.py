@@ -136,10 +136,11 @@ class Worker:
             self._lifeline.tell({"rested": {"unsafe": self._instrument.make_safe()}})
 
     def _run(self, order: Order) -> None:
-        instrument = self._instrument
-        if instrument is None:
-            raise FlowlabError("the devices are not connected")
-        instrument.check()
+        self._connected().check()
+        if self._connected().tripped:  # while no plan ran; it was acknowledged, and has to be looked at again
+            self._close()
+            self._open()
+        instrument = self._connected()
         plan = self._plans[order["plan"]]
         try:
             uids = instrument.run(plan, order["parameters"], order["metadata"], order.get("first_point", 0))
@@ -151,6 +152,11 @@ class Worker:
                 self._open()
         else:
             self._lifeline.done({"run_uids": uids})
+
+    def _connected(self) -> Instrument:
+        if self._instrument is None:
+            raise FlowlabError("the devices are not connected")
+        return self._instrument
 
     def _fail(self, error: FlowlabError, unsafe: dict[str, str]) -> None:
         """Tell what went wrong, in the plan or in making the instrument safe."""

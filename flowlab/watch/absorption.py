@@ -40,7 +40,7 @@ class Absorption:
         self._sections = sections
         self._special: dict[tuple[str, str], Counts] = {}
         self._baselines: dict[str, Baseline] = {}
-        self._count = 0
+        self._first = int(start.get("first_point", 0))
         #: By the uid of their events: absorbance and its error, nan where not known.
         self.spectra: dict[str, Spectrum] = {}
         self._conditions: dict[str, dict[str, float]] = {}
@@ -126,8 +126,7 @@ class Absorption:
             ],
         }
         if name == "primary":
-            told["index"] = int(doc["seq_num"]) - 1
-            self._count = int(doc["seq_num"])
+            told["index"] = self._first + int(doc["seq_num"]) - 1
         self._sections.set("spectrum", told)
 
     def take_spectrum_result(self, index: int, doc: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Where a picture comes from: documents, results and readings over ZeroMQ, and what was missed from the journals."""
 
+import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,10 +12,11 @@ import msgspec
 from flowlab.config import Material, load_material
 from flowlab.errors import FlowlabError
 from flowlab.live.frames import FrameReader
-from flowlab.stream import RAW, RESULTS, GapError, RunStore, Subscriber
+from flowlab.stream import RAW, RESULTS, GapError, Message, RunStore, Subscriber
 from flowlab.stream.readings import ReadingsSubscriber
 from flowlab.watch.picture import Picture
 
+_LOG = logging.getLogger(__name__)
 #: Readings are told once a second. Who looks sees how old they are; then they are no use to anybody.
 _OLD_S = 30.0
 #: Of documents that wait, so many are taken at a time: whoever looks sees the picture grow.
@@ -39,7 +42,8 @@ class Feed:
         self._readings = ReadingsSubscriber(documents)
         self._heard = 0.0
         self._before: list[str] = []
-        self._followed: set[str] = set()
+        self._followed: set[tuple[str | None, str]] = set()
+        self._analyses: dict[str, str] = {}
         self._begun = False
         self._complaint = ""
 
@@ -66,7 +70,7 @@ class Feed:
                 self._begin()
             return self._take()
         except GapError as error:
-            self._complain(str(error))
+            self._complain(f"documents are missing here; they are recorded: {error}")
             return False
 
     def wait(self, wait_s: float) -> None:
@@ -89,10 +93,10 @@ class Feed:
         """Until there is a run to be shown, look at the one before; and at those that the one shown resumes."""
         if self._before and self.picture.run_uid is None:
             self._raw.follow(self._before.pop())
-        for uid in self.picture.runs_before():
-            if uid not in self._followed:
-                self._followed = {uid}
-                self._raw.follow(uid)
+        wanted = {(self.picture.run_uid, uid) for uid in self.picture.runs_before()}
+        for _, uid in sorted(wanted - self._followed):
+            self._raw.follow(uid)
+        self._followed = wanted
 
     def _take(self) -> bool:
         """Documents first, then what follows from them: an analysis is never shown before its run."""
@@ -100,9 +104,11 @@ class Feed:
             message = self._raw.receive(0.0)
             if message is None:
                 break
-            self.picture.take_document(message)
+            self._show(self.picture.take_document, message)
             if message.name == "start":
                 self._follow_earlier()
+                if message.run_uid in self._analyses:  # which was heard of first, and not shown
+                    self._results.follow(self._analyses[message.run_uid])
         else:
             return True
         came = False
@@ -110,7 +116,10 @@ class Feed:
             result = self._results.receive(0.0)
             if result is None:
                 break
-            self.picture.take_result(result)
+            if result.name == "start":
+                recent = list(self._analyses.items())[-_MOST_LOOKED_AT:]
+                self._analyses = {**dict(recent), str(result.doc.get("parent_run")): result.run_uid}
+            self._show(self.picture.take_result, result)
             came = True
         came |= self._take_readings()
         if not came and self._frames is not None:  # behind all that is quicker to show
@@ -128,10 +137,19 @@ class Feed:
             self.picture.take_readings(None)
         return newest is not None
 
+    def _show(self, take: Callable[[Message], None], message: Message) -> None:
+        """Have the picture take a document; one that makes no sense is left out, and the others are shown."""
+        try:
+            take(message)
+        except Exception as error:  # noqa: BLE001  documents come from outside: none may end the picture
+            where = f"{message.name} of run {message.run_uid[:8]}"
+            _LOG.warning("a %s cannot be shown", where, exc_info=True)
+            self._complain(f"a {where} cannot be shown: {type(error).__name__}: {error}")
+
     def _complain(self, text: str) -> None:
         if text != self._complaint:
             self._complaint = text
-            self.picture.note("warning", f"documents are missing here; they are recorded: {text}")
+            self.picture.note("warning", text)
 
 
 def _material(name: str) -> Material | None:

@@ -38,6 +38,7 @@ class Picture:
         self._find_material = find_material
         self._news = News(self.sections)
         self._start: dict[str, Any] | None = None
+        self._before: list[str] = []
         self._parts(_NO_RUN)
         for name in ("status", "queue", "readings", "run"):
             self.sections.set(name, None)
@@ -62,19 +63,21 @@ class Picture:
         return None if self._start is None else self._start["uid"]
 
     def runs_before(self) -> list[str]:
-        """The run that the one shown resumes, if any: its documents belong to the picture, too."""
-        return [str(self._start["resumes"])] if self._start and "resumes" in self._start else []
+        """Runs that the one shown resumes, as far as is known: their documents belong to the picture, too."""
+        return self._before
 
     def take_document(self, message: Message) -> None:
         """A document of a run."""
         name, doc, run = message.name, message.doc, message.run_uid
-        ours = run == self.run_uid
+        ours, before = run == self.run_uid, run in self._before
         match name:
-            case "start" if "analysis" in doc and run not in self.runs_before():
+            case "start" if before:
+                self._goes_on_with(doc)
+            case "start" if "analysis" in doc:
                 self._begin(doc)
-            case "start" if run not in self.runs_before():
+            case "start":
                 self._news.run_began(doc)
-            case "descriptor" if ours or run in self.runs_before():
+            case "descriptor" if ours or before:
                 self._streams[doc["uid"]] = doc
                 self._spectra.take_descriptor(doc)
                 self._frames.take_descriptor(doc)
@@ -88,16 +91,22 @@ class Picture:
                 self._course.stop(doc)
                 self.sections.set("run", self._course.facts())
                 self._news.run_ended(doc)
-            case "stop" if run not in self.runs_before():
+            case "stop" if not before:
                 self._news.run_ended(doc)
             case _:
                 pass
 
     def _begin(self, start: dict[str, Any]) -> None:
-        self._start = start
         self._parts(start)
+        self._start, self._before = start, []
+        self._goes_on_with(start)
         self.sections.set("run", self._course.facts())
         self._news.run_began(start)
+
+    def _goes_on_with(self, start: dict[str, Any]) -> None:
+        """Of the run that is shown, or one that it resumes: whether that resumes another."""
+        if "resumes" in start and start["resumes"] not in (self.run_uid, *self._before):
+            self._before = [*self._before, str(start["resumes"])]
 
     def _take_event(self, run: str, doc: dict[str, Any]) -> None:
         stream = self._streams.get(doc["descriptor"])

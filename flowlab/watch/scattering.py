@@ -27,7 +27,8 @@ class Scattering:
         self._uid = start["uid"]
         self._sections = sections
         self._files: dict[str, FrameFile] = {}
-        self._streams: dict[str, str] = {}
+        self._frames_key: dict[str, str] = {}
+        self._streams: dict[str, dict[str, Any]] = {}
         self._newest: tuple[str, FrameReference, float] | None = None
         #: By the number of the point: the section ``saxs`` of it.
         self.points: dict[int, dict[str, Any]] = {}
@@ -37,21 +38,23 @@ class Scattering:
 
     def take_descriptor(self, doc: dict[str, Any]) -> None:
         """A stream of the run."""
-        self._streams[doc["uid"]] = doc["name"]
+        self._streams[doc["uid"]] = doc
 
     def take_resource(self, doc: dict[str, Any]) -> None:
         """A file of frames; one that makes no sense is the analyzer's to complain of."""
         try:
             self._files[doc["uid"]] = read_resource(doc)
+            self._frames_key[doc["uid"]] = str(doc["data_key"])
         except FrameError:
             return
 
     def take_datum(self, doc: dict[str, Any], now_s: float) -> None:
         """Frames in a file."""
-        file = self._files.get(doc["stream_resource"])
-        if file is not None:
-            stream = self._streams.get(doc["descriptor"], "")
-            self._newest = stream, FrameReference(file, int(doc["indices"]["stop"]) - 1), now_s
+        file, stream = self._files.get(doc["stream_resource"]), self._streams.get(doc["descriptor"])
+        if file is not None and stream is not None:
+            frames_each = int(stream["data_keys"][self._frames_key[file.uid]]["shape"][0])
+            newest = int(doc["indices"]["stop"]) * frames_each - 1
+            self._newest = stream["name"], FrameReference(file, newest), now_s
 
     def read_newest(self, read: ReadFrame) -> bool:
         """Show the newest frame, if it was not shown; it is read here."""
@@ -126,12 +129,16 @@ def reduced(frame: NDArray[np.integer]) -> tuple[NDArray[np.uint8], int]:
         Shape (rows, columns), at most 128 each: 1 … 255, 0 where masked; and the counts that 255 stands for.
     """
     step = max(1, -(-max(frame.shape) // _ACROSS))
-    rows, columns = (size // step for size in frame.shape)
-    blocks = frame[: rows * step, : columns * step].reshape(rows, step, columns, step)
-    masked = (blocks < 0) | (blocks == np.iinfo(frame.dtype).max)
-    seen = (~masked).sum((1, 3))
-    total = np.where(masked, 0, blocks).sum((1, 3), dtype=float)
+    masked = (frame < 0) | (frame == np.iinfo(frame.dtype).max)
+    seen = _blocks(~masked, step)
+    total = _blocks(np.where(masked, 0, frame), step)
     mean = np.divide(total, seen, out=np.zeros(seen.shape), where=seen > 0)
     most = max(float(mean.max(initial=0.0)), 1.0)
     bright = 1 + 254 * np.log1p(mean) / np.log1p(most)
-    return np.where(seen > 0, bright, 0).astype(np.uint8), round(most)
+    return np.where(seen > 0, bright.round(), 0).astype(np.uint8), round(most)
+
+
+def _blocks(frame: NDArray[Any], step: int) -> NDArray[np.float64]:
+    """Sums over blocks of so many rows and columns; those at the far edges may be smaller."""
+    rows, columns = (np.arange(0, size, step) for size in frame.shape)
+    return np.add.reduceat(np.add.reduceat(frame, rows, 0, dtype=float), columns, 1)

@@ -29,6 +29,7 @@ class Sections:
 
     def put(self, name: str, index: int, item: dict[str, Any]) -> None:
         """Put an item into a list, at its end or in the place of another."""
+        index = min(index, len(self._lists[name]))
         self._lists[name][index : index + 1] = [item]
         self._from[name] = min(self._from.get(name, index), index)
 

@@ -28,6 +28,8 @@ from flowlab.web.viewers import Viewers
 
 #: Seconds that answers under way may take when it ends; connections at once.
 _GRACE_S, _CONNECTIONS = 2, 500
+#: Milliseconds that what was sent may wait for somebody who takes nothing.
+_UNREAD_MS = 20_000
 #: Of what a viewer says: who it is, and nothing more.
 _LONGEST_MESSAGE = 8192
 
@@ -73,10 +75,13 @@ def listen(settings: Settings) -> socket.socket:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
+        listening = socket.create_server(address[:2], family=family)
     except OSError as error:
         why = error.strerror or error
         raise FlowlabError(f"HTTP cannot be served at {settings.host}:{settings.port}: {why}") from None
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # what nobody takes for so long is kept for nobody; connections inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
+    return listening
 
 
 @contextlib.asynccontextmanager

@@ -37,6 +37,11 @@ class Gallery:
         self._thread = threading.Thread(target=self._run, name="picture", daemon=True)
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the picture is kept; when it is not, the log says why."""
+        return self._thread.is_alive()
+
     def on_news(self, call: Callable[[], None]) -> None:
         """Have it called, in the running event loop, whenever the picture may have changed."""
         self._news = asyncio.get_running_loop(), call

@@ -26,6 +26,10 @@ _LOG = logging.getLogger(__name__)
 _MOST, _MOST_WAITING, _HELLO_WITHIN_S = 200, 50, 5.0
 #: Seconds between two messages: at least, and at most, for who listens to know that somebody is there.
 _AT_LEAST_S, _AT_MOST_S = 0.05, 1.0
+#: Seconds: how long one message may take to leave; how long the picture may be busy and what is shown still stand.
+_SENT_WITHIN_S, _BUSY_AT_MOST_S = 10.0, 15.0
+#: Seconds until a daemon that did not tell its queue is asked again.
+_ASK_AGAIN_S = 0.5
 _LONGEST_HELLO = 4096
 _GOING_AWAY, _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1001, 1008, 1013
 _NEWEST_ENDED = 50
@@ -51,12 +55,11 @@ class Viewers:
         self._waiting: set[Waiting] = set()
         self._new: list[Waiting] = []
         self._news = asyncio.Event()
-        self._telling: asyncio.Task[None] | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         #: Status and queue; what of them has changed.
         self._now: dict[str, Any] = {}
         self._changed: dict[str, Any] = {}
-        self._queue_known: tuple[Any, ...] | None = None
+        self._status_came = asyncio.Event()
         self._closed = False
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -71,22 +74,22 @@ class Viewers:
                 await websocket.send_bytes(encode({"type": "refused", "why": str(error)}))
                 await websocket.close(error.code)
             return
-        except (WebSocketDisconnect, KeyError):
+        except WebSocketDisconnect:
             return
         waiting: Waiting = asyncio.Queue(_MOST_WAITING)
+        self._join(waiting)
+        reading = asyncio.create_task(_until_gone(websocket, waiting), name="viewer")
         hello = {"name": viewer.name, "role": viewer.role, "version": flowlab.__version__}
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it is gone
-            await websocket.send_bytes(encode({"type": "hello", **hello, "control": self._control is not None}))
-            self._join(waiting)
-            reading = asyncio.create_task(_until_gone(websocket, waiting), name="viewer")
-            try:
+        try:
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):  # it is gone, or as good as that
+                await _send(websocket, encode({"type": "hello", **hello, "control": self._control is not None}))
                 while (data := await waiting.get()) is not None:
-                    await websocket.send_bytes(data)
+                    await _send(websocket, data)
                 if not reading.done():
                     await websocket.close(_GOING_AWAY if self._closed else _TRY_AGAIN_LATER)
-            finally:
-                reading.cancel()
-                self._leave(waiting)
+        finally:
+            reading.cancel()
+            self._leave(waiting)
 
     async def _let_in(self, websocket: WebSocket) -> Viewer:
         """Who looks, when they may.
@@ -94,13 +97,14 @@ class Viewers:
         Raises:
             RefusedViewerError: they may not, or do not say who they are.
         """
-        if self._closed or len(self._waiting) + len(self._new) >= _MOST:
-            raise RefusedViewerError(f"{_MOST} look already; close a page that nobody looks at", _TRY_AGAIN_LATER)
         try:
             async with asyncio.timeout(_HELLO_WITHIN_S):
-                text = await websocket.receive_text()
+                message = await websocket.receive()
         except TimeoutError:
             raise RefusedViewerError("nothing was said", _POLICY_VIOLATION) from None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect
+        text = message.get("text") or ""
         try:
             said = json.loads(text) if len(text) <= _LONGEST_HELLO else None
         except (ValueError, RecursionError):
@@ -108,46 +112,60 @@ class Viewers:
         token = said.get("token") if isinstance(said, dict) else 0
         if not (token is None or isinstance(token, str)):
             raise RefusedViewerError('the first message is {"token": null}, or a token', _POLICY_VIOLATION)
-        return self._guard.viewer(websocket, token)
+        viewer = self._guard.viewer(websocket, token)
+        # Only now: those who may not look keep nobody out.
+        if self._closed:
+            raise RefusedViewerError("flowlab is stopping", _GOING_AWAY)
+        if len(self._waiting) + len(self._new) >= _MOST:
+            raise RefusedViewerError(f"{_MOST} look already; close a page that nobody looks at", _TRY_AGAIN_LATER)
+        return viewer
 
     def _join(self, waiting: Waiting) -> None:
         self._new.append(waiting)
         self._news.set()
-        if self._telling is None:
-            self._gallery.on_news(self._news.set)
-            self._telling = asyncio.create_task(self._tell_all(), name="tell viewers")
-            if self._status is not None:
-                self._asking = asyncio.create_task(self._ask_for_all(), name="ask for viewers")
+        if self._tasks:
+            return
+        self._gallery.on_news(self._news.set)
+        ways = [self._tell_all()]
+        if self._status is not None:  # what was known when somebody looked last may be long past
+            self._now = {"status": {"facts": None, "lost": None}, "queue": None}
+            ways += [self._follow_status(self._status), self._follow_queue()]
+        self._tasks = [asyncio.create_task(way, name="for viewers") for way in ways]
 
     def _leave(self, waiting: Waiting) -> None:
         self._waiting.discard(waiting)
         if waiting in self._new:
             self._new.remove(waiting)
         if not self._waiting and not self._new:
-            for task in (self._telling, self._asking):
-                if task is not None:
-                    task.cancel()
-            self._telling = self._asking = None
+            for task in self._tasks:
+                task.cancel()
+            self._tasks = []
 
     async def _tell_all(self) -> None:
         """Messages for all, until nobody looks any more."""
+        looked = time.monotonic()
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), _AT_MOST_S)
             self._news.clear()
-            new, self._new = self._new, []
+            new = list(self._new)
             found = await asyncio.to_thread(self._gallery.look, whole=bool(new))
             mine, self._changed = self._changed, {}
             if found is None:  # it is busy: who looks is told that somebody is there, and the rest next time
-                self._new = new + self._new
-                self._give(self._waiting, encode(_picture(mine)))
+                if mine or (self._gallery.alive and time.monotonic() - looked < _BUSY_AT_MOST_S):
+                    self._give(self._waiting, encode(_picture(mine)))
+                await asyncio.sleep(_AT_LEAST_S)
                 continue
+            looked = time.monotonic()
             changes, whole = found
             if self._waiting:
                 self._give(self._waiting, await asyncio.to_thread(encode, _picture({**changes, **mine})))
             if new:
-                self._give(new, await asyncio.to_thread(encode, _picture({**whole, **self._now})))
+                data = await asyncio.to_thread(encode, _picture({**whole, **self._now}))
+                new = [waiting for waiting in new if waiting in self._new]  # and has not gone meanwhile
+                self._new = [waiting for waiting in self._new if waiting not in new]
                 self._waiting |= set(new)
+                self._give(new, data)
             await asyncio.sleep(_AT_LEAST_S)
 
     def _give(self, to: "set[Waiting] | list[Waiting]", data: bytes) -> None:
@@ -160,26 +178,34 @@ class Viewers:
             else:
                 waiting.put_nowait(data)
 
-    async def _ask_for_all(self) -> None:
-        """Keep status and queue up to date, while somebody looks."""
-        assert self._status is not None  # noqa: S101  it is only called then
-        async for told in self._status.follow():
+    async def _follow_status(self, status: Status) -> None:
+        """Keep the status up to date, while somebody looks."""
+        async for told in status.follow():
             lost = None if told.error is None else str(told.error)
             self._set("status", {"facts": told.facts, "lost": lost})
             self._gallery.do(lambda picture, facts=told.facts, lost=lost: picture.take_status(facts, lost))
-            with contextlib.suppress(FlowlabError):  # the status tells that it does not answer
-                await self._ask_for_queue(told.facts)
+            self._status_came.set()
 
-    async def _ask_for_queue(self, facts: dict[str, Any] | None) -> None:
+    async def _follow_queue(self) -> None:
+        """Likewise the queue: it is asked for when the status tells that it is another."""
+        known: tuple[Any, ...] | None = None
+        while True:
+            facts = self._now["status"]["facts"] or {}
+            now = (facts.get("queue_uid"), facts.get("history_uid"), (facts.get("running") or {}).get("item"))
+            if not facts or now == known:
+                await self._status_came.wait()
+                self._status_came.clear()
+                continue
+            try:
+                await self._ask_for_queue()
+                known = now
+            except FlowlabError:  # the status tells that it does not answer
+                await asyncio.sleep(_ASK_AGAIN_S)
+
+    async def _ask_for_queue(self) -> None:
         assert self._control is not None  # noqa: S101  where there is a status, there is who tells it
-        if facts is None:
-            return
-        known = (facts.get("queue_uid"), facts.get("history_uid"), (facts.get("running") or {}).get("item"))
-        if known == self._queue_known:
-            return
         queue = await self._control.ask("queue_get")
         history = await self._control.ask("history_get")
-        self._queue_known = known
         section = {
             "items": queue.get("items", []),
             "running": queue.get("running_item") or None,
@@ -198,14 +224,19 @@ class Viewers:
         for waiting in [*self._waiting, *self._new]:
             with contextlib.suppress(asyncio.QueueFull):
                 waiting.put_nowait(None)
-        for task in (self._telling, self._asking):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _picture(sections: dict[str, Any]) -> dict[str, Any]:
     return {"type": "picture", "time": time.time(), "sections": sections}
+
+
+async def _send(websocket: WebSocket, data: bytes) -> None:
+    async with asyncio.timeout(_SENT_WITHIN_S):
+        await websocket.send_bytes(data)
 
 
 async def _until_gone(websocket: WebSocket, waiting: Waiting) -> None:

@@ -13,16 +13,16 @@ _ALIGN = 4
 def encode(message: dict[str, Any]) -> bytes:
     """A message: a header of JSON, and behind it the arrays that are in it.
 
-    Numbers that are not finite are null in the header; in arrays, which are float32 or uint8, they stay.
-
-    Raises:
-        TypeError: it holds what cannot be sent.
+    Numbers that are not finite are null in the header; in arrays, which are float32 or uint8, they stay. What JSON has
+    no word for is told as text: what a document holds is not for the wire to refuse.
     """
     arrays: list[bytes] = []
     length = 0
 
     def plain(value: Any) -> Any:
         nonlocal length
+        if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.dtype.kind not in "biuf"):
+            return plain(value.tolist())
         if isinstance(value, np.ndarray):
             name, dtype = ("u8", "|u1") if value.dtype == np.uint8 else ("f32", "<f4")
             data = np.ascontiguousarray(value, dtype).tobytes()
@@ -38,6 +38,6 @@ def encode(message: dict[str, Any]) -> bytes:
             return [plain(one) for one in value]
         return value
 
-    header = json.dumps(plain(message), separators=(",", ":"), allow_nan=False).encode()
+    header = json.dumps(plain(message), separators=(",", ":"), allow_nan=False, default=str).encode()
     header += b" " * (-len(header) % _ALIGN)
     return b"".join([struct.pack("<I", len(header)), header, *arrays])

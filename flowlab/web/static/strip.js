@@ -104,8 +104,11 @@ export function createStrip(root, page) {
     alarmed.dataset.shows = key;
     if (lines.length) page.say(lines.map(([, text]) => text).join(" "));
     alarmed.replaceChildren(
-      ...lines.map(([level, text]) => element("p", { "data-level": level }, element("span", { title: text }, `${SIGNS[level]} ${text}`), element("a", { href: "#queue" }, "See to it"))),
-    );
+      ...lines.map(([level, text, act]) =>
+        element("p", { "data-level": level },
+          element("span", { title: text }, `${SIGNS[level]} ${text}`),
+          act ? element("a", { href: "#queue" }, "See to it") : null)),
+    ); // prettier-ignore
   }
 
   function draw() {

@@ -15,9 +15,17 @@ export function around([low, high], log, least = 0) {
   return [Math.floor((low - room) / step) * step, Math.ceil((high + room) / step) * step];
 }
 
+// More than so many decades: steps within one.
+const STEPS = [
+  [4, [1]],
+  [2.5, [1, 3]],
+  [0.8, [1, 2, 5]],
+  [-Infinity, [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]],
+];
+
 export function logTicks(low, high) {
   const decades = Math.log10(high / low);
-  const steps = decades > 4 ? [1] : decades > 2.5 ? [1, 3] : decades > 0.8 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
+  const [, steps] = STEPS.find(([from]) => decades > from);
   const ticks = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
     for (const step of steps) {

@@ -46,10 +46,16 @@ export class Compared {
   offer() {
     const { run, points } = this.#page.live.sections;
     const panels = panelsOf(points);
-    offer(this.#panel.select, panels.map((panel) => [String(panel), panelText(run, panel)]));
+    offer(
+      this.#panel.select,
+      panels.map((panel) => [String(panel), panelText(run, panel)]),
+    );
     const panel = Number(this.#panel.select.value);
     const within = points.filter((point) => point.panel === panel);
-    offer(this.#point.select, within.map((point) => [String(point.index), coordinateText(run, point.coordinate)]));
+    offer(
+      this.#point.select,
+      within.map((point) => [String(point.index), coordinateText(run, point.coordinate)]),
+    );
     this.node.hidden = points.length === 0;
   }
 
@@ -82,7 +88,16 @@ export class Compared {
       say(this.#said, item ? "" : "That spectrum is not among those that the server still has.");
       // A copy: the message holds the whole panel, which need not stay in memory.
       const nm = found.wavelength_nm.slice();
-      if (item) this.#keep([...this.#items, { ...item, absorbance: item.absorbance.slice(), absorbance_err: item.absorbance_err?.slice(), wavelength_nm: nm }]);
+      if (item)
+        this.#keep([
+          ...this.#items,
+          {
+            ...item,
+            absorbance: item.absorbance.slice(),
+            absorbance_err: item.absorbance_err?.slice(),
+            wavelength_nm: nm,
+          },
+        ]);
     } catch (error) {
       say(this.#said, `Not drawn: ${error.message}.`);
     }
@@ -94,7 +109,9 @@ export class Compared {
     this.#list.replaceChildren(
       ...items.map((item) => {
         const name = `point ${item.index + 1}: ${whereText(run, item)}`;
-        const drop = button("×", () => this.#keep(this.#items.filter((each) => each !== item)), { "aria-label": `Remove ${name}` });
+        const drop = button("×", () => this.#keep(this.#items.filter((each) => each !== item)), {
+          "aria-label": `Remove ${name}`,
+        });
         return element("li", {}, `${name} `, drop);
       }),
     );

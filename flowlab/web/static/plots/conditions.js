@@ -40,8 +40,18 @@ export function whereText(run, { panel, coordinate }) {
   return `${panelText(run, panel)}, ${coordinateText(run, coordinate)}`;
 }
 
+// Which spectrum this is: Point 12: T_nuc 280 °C, T_growth 240 °C.
+export function spectrumText(run, spectrum) {
+  if (!spectrum) return "No spectrum yet";
+  const where = whereText(run, spectrum);
+  return spectrum.index === null ? `On the way to ${where}` : `Point ${spectrum.index + 1}: ${where}`;
+}
+
 export function conditionRows(conditions) {
-  return (conditions ?? []).map(({ name, value, unit }) => [name.replaceAll("_", " "), `${plain(value)} ${unit}`.trim()]);
+  return (conditions ?? []).map(({ name, value, unit }) => [
+    name.replaceAll("_", " "),
+    `${plain(value)} ${unit}`.trim(),
+  ]);
 }
 
 // A scale of values: part(value) 0…1, colour(value) of the theme.

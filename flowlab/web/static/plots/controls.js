@@ -48,19 +48,27 @@ export function fillRows(body, rows) {
 export function table(caption, heads) {
   const body = element("tbody");
   const named = element("caption", {}, caption);
-  const head = element("tr", {}, heads.map((text) => element("th", { scope: "col" }, text)));
-  return { node: element("table", { class: "plot-table" }, named, element("thead", {}, head), body), body, caption: named };
+  const head = element(
+    "tr",
+    {},
+    heads.map((text) => element("th", { scope: "col" }, text)),
+  );
+  return {
+    node: element("table", { class: "plot-table" }, named, element("thead", {}, head), body),
+    body,
+    caption: named,
+  };
 }
 
-// Calls draw as often as it is wanted, but so seldom that it takes no more than a fifth of the time: some ten times a
-// second, which is what an eye follows, or less. What a canvas costs is known only when the next frame begins.
+// Calls draw as often as it is wanted, but so seldom that it takes no more than a seventh of the time: some eight times
+// a second, which is what an eye follows, or less. What a canvas costs is known only when the next frame begins.
 export function gently(draw) {
   let [free, due] = [0, false];
   function run() {
     due = false;
     const begun = performance.now();
     draw();
-    requestAnimationFrame(() => (free = performance.now() + 4 * (performance.now() - begun)));
+    requestAnimationFrame(() => (free = performance.now() + 6 * (performance.now() - begun)));
   }
   return () => {
     if (due) return;

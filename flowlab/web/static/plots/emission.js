@@ -27,23 +27,44 @@ export function createEmission(page) {
       const { run } = page.live.sections;
       node.hidden = !found;
       if (!found) return undefined;
-      plot ??= new Plot(place, { name: "Emission against wavelength", x: "wavelength / nm", y: "emission / counts", readOut });
+      plot ??= new Plot(place, {
+        name: "Emission against wavelength",
+        x: "wavelength / nm",
+        y: "emission / counts",
+        readOut,
+      });
       const { band } = found;
       const of = `Emission, point ${found.index + 1}, ${whereText(run, found)}`;
       let text = `${of}: ${found.emission || ""}`;
-      if (band) text = `${of}: band at ${withError(band.wavelength_nm, band.wavelength_err_nm, "nm")}, FWHM ${withError(band.fwhm_nm, band.fwhm_err_nm, "nm")}`;
+      if (band)
+        text = `${of}: band at ${withError(band.wavelength_nm, band.wavelength_err_nm, "nm")}, FWHM ${withError(band.fwhm_nm, band.fwhm_err_nm, "nm")}`;
       if (!found.usable) text = `${of}: not usable: ${found.why}`;
       else if (!band && found.why) text = `${of}: no band: ${found.why}`;
       say(words, text);
       plot.describe(text);
       const layers = [];
-      if (found.counts) layers.push({ line: true, x: found.wavelength_nm, y: found.counts, err: found.counts_err, colour: () => colour("emission") });
-      if (band) layers.push({ mark: band.wavelength_nm, text: `▼ ${band.wavelength_nm.toFixed(1)}`, colour: () => colour("emission") });
+      if (found.counts)
+        layers.push({
+          line: true,
+          x: found.wavelength_nm,
+          y: found.counts,
+          err: found.counts_err,
+          colour: () => colour("emission"),
+        });
+      if (band)
+        layers.push({
+          mark: band.wavelength_nm,
+          text: `▼ ${band.wavelength_nm.toFixed(1)}`,
+          colour: () => colour("emission"),
+        });
       const nm = found.wavelength_nm;
       if (!nm?.length) return plot.show(layers, [400, 700]);
       const ends = [nm[0], nm.at(-1)];
       const wide = band?.fwhm_nm;
-      const near = wide > 0 && [Math.max(ends[0], band.wavelength_nm - 2.5 * wide), Math.min(ends[1], band.wavelength_nm + 4 * wide)];
+      const near = wide > 0 && [
+        Math.max(ends[0], band.wavelength_nm - 2.5 * wide),
+        Math.min(ends[1], band.wavelength_nm + 4 * wide),
+      ];
       return plot.show(layers, whole || !near ? ends : near.map(Math.round));
     },
   };

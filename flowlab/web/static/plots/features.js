@@ -37,7 +37,8 @@ export const FEATURE_HEADS = ["what it is", "family", "certain", "position / nm"
 
 export function featureRow(tracks, feature) {
   const track = trackOf(tracks, feature);
-  const certain = track.probability === null || track.probability === undefined ? "–" : `${number(100 * track.probability, 0)} %`;
+  const certain =
+    track.probability === null || track.probability === undefined ? "–" : `${number(100 * track.probability, 0)} %`;
   return [
     kindWords(track),
     track.family || "–",

@@ -15,7 +15,13 @@ export class Frame {
     const [red, green, blue] = i === 0 ? MASKED : mixed(HEIGHT, (i - 1) / 254);
     return (255 << 24) | (blue << 16) | (green << 8) | red; // as bytes of RGBA lie in memory
   });
-  node = element("div", { class: "plot-cell" }, element("h2", { class: "plot-title" }, "Detector"), this.#words, this.#canvas);
+  node = element(
+    "div",
+    { class: "plot-cell" },
+    element("h2", { class: "plot-title" }, "Detector"),
+    this.#words,
+    this.#canvas,
+  );
 
   show(frame) {
     this.#frame = frame;
@@ -36,7 +42,9 @@ export class Frame {
   tell(now_s) {
     const frame = this.#frame;
     if (!frame) return;
-    const scale = frame.counts_at_255 ? `brightest ${tickText(Number(frame.counts_at_255.toPrecision(3)))} counts, logarithmic; grey: masked` : "";
+    const scale = frame.counts_at_255
+      ? `brightest ${tickText(Number(frame.counts_at_255.toPrecision(3)))} counts, logarithmic; grey: masked`
+      : "";
     const why = frame.why ? `${frame.why}; ` : "";
     say(this.#words, `${why}${scale}; ${frame.stream}, ${duration(now_s - frame.time)} ago`);
   }

@@ -49,7 +49,11 @@ export class HeightMap {
     this.#root = root;
     this.#picked = picked;
     this.#small = small;
-    const box = element("div", { class: "plot-box", role: picked ? "application" : "img", tabindex: picked ? "0" : null }, this.#canvas);
+    const box = element(
+      "div",
+      { class: "plot-box", role: picked ? "application" : "img", tabindex: picked ? "0" : null },
+      this.#canvas,
+    );
     this.box = box;
     root.classList.add("plot");
     root.append(box);
@@ -94,9 +98,10 @@ export class HeightMap {
     const wide = (right - left) / Math.max(1, this.#panels.length);
     const tall = Math.min(44, Math.max(3, step * scale));
     return {
-      left, top, right, bottom, low, high, wide, tall, step,
+      left, top, right, bottom, wide, tall,
       x: (column) => left + (column + 0.5) * wide,
       y: (value) => bottom - (value - low + step / 2) * scale,
+      coordinate: (y) => low - step / 2 + (bottom - y) / scale,
     }; // prettier-ignore
   }
 
@@ -186,7 +191,7 @@ export class HeightMap {
     if (this.#cells.length === 0) return;
     const place = this.#place();
     const column = Math.floor((event.offsetX - place.left) / place.wide);
-    this.#goTo(this.#nearest(column, place.low - place.step / 2 + (place.bottom - event.offsetY) / ((place.bottom - place.top) / (place.high - place.low + place.step))), true);
+    this.#goTo(this.#nearest(column, place.coordinate(event.offsetY)), true);
   }
 
   // The cell of a column that is nearest to a coordinate; of points at the same place the newest.

@@ -37,7 +37,10 @@ function drawSpans(ctx, layers, place) {
   ctx.textBaseline = "bottom";
   ctx.textAlign = "center";
   const ends = [];
-  for (const { span: [low, high], text } of spans) {
+  for (const {
+    span: [low, high],
+    text,
+  } of spans) {
     const [from, to] = [place.x(low), place.x(high)];
     ctx.fillStyle = place.faint;
     ctx.fillRect(from, place.top, to - from, place.height);
@@ -236,7 +239,8 @@ export function reach(layers, low, high, log) {
     if (!y) continue;
     const bars = layer.points && err;
     for (let i = 0; i < y.length; i += 1) {
-      if (y[i] === null || !(x[i] >= low && x[i] <= high) || (err && (err[i] > sure || (log && y[i] < err[i])))) continue;
+      if (y[i] === null || !(x[i] >= low && x[i] <= high) || (err && (err[i] > sure || (log && y[i] < err[i]))))
+        continue;
       take(y[i] + lift);
       if (bars && err[i] > 0) {
         take(y[i] + err[i]);

@@ -21,8 +21,10 @@ export function createMiniMap(root, page) {
     const { run, points, tracks, window } = page.live.sections;
     const family = window?.family || familiesOf(run, tracks)[0] || null;
     const { slow, fast, several } = axesOf(run);
-    const over = several ? `${slow.symbol || slow.name} across, ${fast.symbol || fast.name} up, ${fast.unit}` : `${fast.name}, ${fast.unit}`;
-    say(words, points.length ? `${family ?? "no family"} over ${over}; ${SIGNS.absent} not found, ${SIGNS.undecided} undecided, ${SIGNS.unusable} not usable` : "No points yet.");
+    const across = several ? `${slow.symbol || slow.name} across, ` : "";
+    const over = `${across}${fast.symbol || fast.name} up, ${fast.unit}`;
+    const signs = `${SIGNS.absent} not found, ${SIGNS.undecided} undecided, ${SIGNS.unusable} not usable`;
+    say(words, points.length ? `${family ?? "no family"} over ${over}; ${signs}` : "No points yet.");
     map.show(run, points, tracks, family);
     bar.node.hidden = !(map.highest > 0);
     bar.show("height", "0", number(map.highest, 3));

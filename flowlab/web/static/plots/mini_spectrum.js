@@ -2,7 +2,7 @@
 
 import { element, say } from "../dom.js";
 import { duration } from "../words.js";
-import { whereText } from "./conditions.js";
+import { spectrumText } from "./conditions.js";
 import { gently } from "./controls.js";
 import { isKnown, markOf } from "./features.js";
 import { Plot } from "./plot.js";
@@ -20,9 +20,8 @@ export function createMiniSpectrum(root, page) {
   function tell() {
     const { run, spectrum } = live.sections;
     if (!spectrum) return say(words, "No spectrum yet.");
-    const where = spectrum.index === null ? `on the way to ${whereText(run, spectrum)}` : `point ${spectrum.index + 1}, ${whereText(run, spectrum)}`;
-    const what = spectrum.absorbance ? "Absorbance over nm" : `No absorbance (${spectrum.why || "reason not known"})`;
-    return say(words, `${what}: ${where}, ${duration(live.now_s() - spectrum.time)} ago`);
+    const what = spectrum.absorbance ? "absorbance over nm" : `no absorbance (${spectrum.why || "reason not known"})`;
+    return say(words, `${spectrumText(run, spectrum)}; ${what}, ${duration(live.now_s() - spectrum.time)} ago`);
   }
 
   setInterval(() => {
@@ -34,10 +33,18 @@ export function createMiniSpectrum(root, page) {
     const nm = axis?.wavelength_nm;
     const layers = [];
     if (nm?.length && spectrum?.absorbance) {
-      layers.push({ line: true, x: nm, y: spectrum.absorbance, err: spectrum.absorbance_err, colour: () => colour("live"), sure: 0.03 });
+      layers.push({
+        line: true,
+        x: nm,
+        y: spectrum.absorbance,
+        err: spectrum.absorbance_err,
+        colour: () => colour("live"),
+        sure: 0.03,
+      });
     }
     const point = points.at(-1);
-    if (point && point.index === spectrum?.index) layers.push(...point.features.filter((feature) => isKnown(tracks, feature)).map((feature) => markOf(tracks, feature)));
+    const seen = point && point.index === spectrum?.index ? point.features : [];
+    for (const feature of seen) if (isKnown(tracks, feature)) layers.push(markOf(tracks, feature));
     plot.show(layers, usualRange(live.sections) ?? undefined);
     tell();
     plot.describe(words.textContent);

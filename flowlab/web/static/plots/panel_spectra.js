@@ -71,7 +71,11 @@ export class PanelSpectra {
     const panels = panelsOf(points);
     if (this.#chosen !== null && !panels.includes(this.#chosen)) this.#chosen = null;
     const current = points.length ? `the current one (${panelText(run, points.at(-1).panel)})` : "the current one";
-    offer(this.#panel.select, [["", current], ...panels.map((panel) => [String(panel), panelText(run, panel)])], this.#chosen ?? "");
+    offer(
+      this.#panel.select,
+      [["", current], ...panels.map((panel) => [String(panel), panelText(run, panel)])],
+      this.#chosen ?? "",
+    );
     this.#stored.follow(this.#shown());
     this.#draw();
   }
@@ -84,7 +88,8 @@ export class PanelSpectra {
     const nm = this.#stored.wavelength_nm;
     const [low, high] = usualRange(this.#page.live.sections) ?? [0, Infinity];
     for (const { absorbance } of items) {
-      for (let i = 0; i < nm.length; i += 4) if (nm[i] > low && nm[i] < high && absorbance[i] > top) top = absorbance[i];
+      for (let i = 0; i < nm.length; i += 4)
+        if (nm[i] > low && nm[i] < high && absorbance[i] > top) top = absorbance[i];
     }
     return items.map((item, i) => ({ item, lift: 0.22 * top * i }));
   }
@@ -95,12 +100,15 @@ export class PanelSpectra {
     const { items, wavelength_nm: nm, why } = this.#stored;
     const scale = scaleOf(items.map((item) => item.coordinate));
     const { fast } = axesOf(run);
-    say(this.#said, why ? `Stored spectra cannot be had: ${why}.` : items.length ? "" : "No spectra in this panel yet.");
+    say(this.#said, why ? `Stored spectra cannot be had: ${why}.` : this.#none());
     this.#bar.node.hidden = items.length === 0;
     this.#bar.show(fast.name, plain(scale.low), `${plain(scale.high)} ${fast.unit}`);
     if (!nm) return this.#plot.show([], [350, 700]);
     const known = items.some((item) => item.index === this.#highlighted);
-    const layers = (run?.families ?? []).map(({ name, wavelength_nm: at }) => ({ span: [at - NEAR_NM, at + NEAR_NM], text: name }));
+    const layers = (run?.families ?? []).map(({ name, wavelength_nm: at }) => ({
+      span: [at - NEAR_NM, at + NEAR_NM],
+      text: name,
+    }));
     const curves = this.#curves();
     for (const { item, lift } of curves) {
       const chosen = item.index === this.#highlighted;
@@ -110,9 +118,16 @@ export class PanelSpectra {
       }); // prettier-ignore
     }
     layers.sort((a, b) => Number(a.chosen ?? false) - Number(b.chosen ?? false));
-    this.#plot.nameAxes("wavelength / nm", this.#offset ? "absorbance, each above the one before" : "absorbance");
-    this.#plot.describe(`Absorption spectra of ${panelText(run, panel)}, ${items.length} of them, coloured by ${fast.name}.`);
+    this.#plot.nameAxes("wavelength / nm", this.#offset ? "absorbance, lifted" : "absorbance");
+    this.#plot.describe(
+      `Absorption spectra of ${panelText(run, panel)}, ${items.length} of them, coloured by ${fast.name}.`,
+    );
     return this.#plot.show(layers, usualRange(this.#page.live.sections) ?? undefined);
+  }
+
+  #none() {
+    if (this.#stored.items.length > 0) return "";
+    return this.#stored.fetching ? "Fetching its spectra …" : "No spectra in this panel yet.";
   }
 
   // The curve that is nearest to the cursor.
@@ -127,6 +142,7 @@ export class PanelSpectra {
     }
     if (!best) return `${number(nm[i], 1)} nm`;
     const { run } = this.#page.live.sections;
-    return `${number(nm[i], 1)} nm; nearest: ${coordinateText(run, best.item.coordinate)}, A = ${withError(best.item.absorbance[i], best.item.absorbance_err?.[i])}`;
+    const { coordinate, absorbance, absorbance_err: err } = best.item;
+    return `${number(nm[i], 1)} nm; nearest: ${coordinateText(run, coordinate)}, A = ${withError(absorbance[i], err?.[i])}`;
   }
 }

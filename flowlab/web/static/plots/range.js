@@ -12,7 +12,8 @@ export function usualRange({ run, axis, points }) {
     known = { run: run?.uid, points: 0, ends: null };
     for (const family of run?.families ?? []) widen(family.wavelength_nm);
   }
-  for (const point of points.slice(known.points)) for (const feature of point.features ?? []) widen(feature.wavelength_nm);
+  for (const point of points.slice(known.points))
+    for (const feature of point.features ?? []) widen(feature.wavelength_nm);
   known.points = points.length;
   if (!known.ends) return [nm[0], nm.at(-1)];
   return [Math.max(nm[0], known.ends[0] - BELOW_NM), Math.min(nm.at(-1), known.ends[1] + BEYOND_NM)];

@@ -37,6 +37,8 @@ export class ScaleBar {
   }
 
   #paint() {
-    this.#stops.forEach((stop, i) => stop.setAttribute("stop-color", this.#points ? css(mixed(this.#points, i / 16)) : ofCondition(i / 16)));
+    this.#stops.forEach((stop, i) =>
+      stop.setAttribute("stop-color", this.#points ? css(mixed(this.#points, i / 16)) : ofCondition(i / 16)),
+    );
   }
 }

@@ -7,7 +7,12 @@ import { ofSeries } from "./theme.js";
 
 const LEAST_NM = 5e-4; // what a fit says beyond it is of no use
 
-const FORMS = { narrow: "one narrow size", spread: "spread sizes", several: "several sizes", unknown: "form of the distribution not known" };
+const FORMS = {
+  narrow: "one narrow size",
+  spread: "spread sizes",
+  several: "several sizes",
+  unknown: "form of the distribution not known",
+};
 
 export function sizesText(sizes) {
   if (!sizes) return "";
@@ -26,10 +31,22 @@ export class SizePlot {
   #words = element("p", { class: "plot-note" });
   #place = element("div", { class: "plot-fill" });
   #plot;
-  node = element("div", { class: "plot-cell" }, element("h2", { class: "plot-title" }, "Sizes"), this.#words, this.#place);
+  node = element(
+    "div",
+    { class: "plot-cell" },
+    element("h2", { class: "plot-title" }, "Sizes"),
+    this.#words,
+    this.#place,
+  );
 
   constructor() {
-    this.#plot = new Plot(this.#place, { name: "Distribution of sizes", x: "radius / nm", y: "volume per ln R", logX: true, yZero: true });
+    this.#plot = new Plot(this.#place, {
+      name: "Distribution of sizes",
+      x: "radius / nm",
+      y: "volume per ln R",
+      logX: true,
+      yZero: true,
+    });
   }
 
   show(point) {
@@ -50,7 +67,8 @@ export class SizePlot {
     if (bars) layers.push({ steps: true, edges, y: bars, colour: () => ofSeries("saxs"), alpha: 0.35 });
     const smooth = density(point.smooth);
     const [low, high] = [density(point.smooth_low), density(point.smooth_high)];
-    if (smooth) layers.push({ line: true, x: middle, y: smooth, low, high, colour: () => ofSeries("saxs"), width: 1.8 });
+    if (smooth)
+      layers.push({ line: true, x: middle, y: smooth, low, high, colour: () => ofSeries("saxs"), width: 1.8 });
     this.#plot.describe(`Distribution of sizes: ${text}. Bars: without smoothing; line: smooth, with its band.`);
     this.#plot.show(layers, seen(edges, [bars, smooth, high]));
   }

@@ -4,6 +4,7 @@ import { arrays } from "../api.js";
 
 const MOST = 200; // of a panel, the newest
 const AGAIN_MS = 3000;
+const ENOUGH = 5;
 
 export class Stored {
   wavelength_nm = null;
@@ -16,6 +17,7 @@ export class Stored {
   #fetching = false;
   #next = 0;
   #later = null;
+  #absent = new Map(); // how often an index was asked for that the server has no spectrum of, or no longer
 
   // changed: called when there are others.
   constructor(page, changed) {
@@ -26,6 +28,10 @@ export class Stored {
     });
   }
 
+  get fetching() {
+    return this.#fetching;
+  }
+
   // Those of a panel, from now on; fetches what is missing. Called as often as points change.
   follow(panel) {
     const run = this.#page.live.sections.run?.uid ?? null;
@@ -33,19 +39,20 @@ export class Stored {
       this.#run = run;
       this.panel = panel;
       this.items = [];
+      this.#absent.clear();
       this.#next = 0;
     }
     if (run === null || panel === null || this.#fetching) return;
     const have = new Set(this.items.map((item) => item.index));
     const wanted = this.#page.live.sections.points.filter((point) => point.panel === panel).slice(-MOST);
-    if (wanted.every((point) => have.has(point.index))) return;
+    if (wanted.every(({ index }) => have.has(index) || this.#absent.get(index) >= ENOUGH)) return;
     clearTimeout(this.#later);
     const wait = this.#next - performance.now();
     if (wait > 0) this.#later = setTimeout(() => this.follow(this.panel), wait);
-    else this.#fetch(run, panel);
+    else this.#fetch(run, panel, wanted);
   }
 
-  async #fetch(run, panel) {
+  async #fetch(run, panel, wanted) {
     this.#fetching = true;
     this.#next = performance.now() + AGAIN_MS;
     try {
@@ -55,6 +62,9 @@ export class Stored {
         this.wavelength_nm = found.wavelength_nm;
         const newer = this.items.filter((item) => !found.items.some(({ index }) => index === item.index));
         this.items = [...found.items, ...newer].sort((a, b) => a.index - b.index).slice(-MOST);
+        const have = new Set(this.items.map(({ index }) => index));
+        for (const { index } of wanted)
+          if (!have.has(index)) this.#absent.set(index, (this.#absent.get(index) ?? 0) + 1);
       }
     } catch (error) {
       this.why = error.message;

@@ -17,9 +17,11 @@ export function windowSentences(run, window) {
     .filter(([, side]) => typeof window[`${side}_edge`] === "number")
     .map(([verb, side]) => `${verb} at ${withError(window[`${side}_edge`], window[`${side}_edge_err`], slow.unit)}`); // prettier-ignore
   if (edges.length) lines.push(`Over ${slow.name} it ${edges.join(" and ")}.`);
-  if (window.why) lines.push(`${window.why[0].toUpperCase()}${window.why.slice(1)}${/[.!?]$/.test(window.why) ? "" : "."}`);
+  if (window.why)
+    lines.push(`${window.why[0].toUpperCase()}${window.why.slice(1)}${/[.!?]$/.test(window.why) ? "" : "."}`);
   const done = window.panels_done ?? null;
   const count = Array.isArray(done) ? done.length : done;
-  lines.push(window.final ? "This is final." : `So far${count === null ? "" : `, with ${count} ${count === 1 ? "panel" : "panels"} done`}: it may change.`);
+  const after = count === null ? "" : `, with ${count} ${count === 1 ? "panel" : "panels"} done`;
+  lines.push(window.final ? "This is final." : `So far${after}: it may change.`);
   return lines;
 }

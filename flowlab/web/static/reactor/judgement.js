@@ -60,21 +60,23 @@ export function judge(gauge, silent_s) {
   const is = quantity(value, units);
   if (silent_s !== null) return told("unknown", `not heard for ${duration(silent_s)}`, gauge.why);
   if (value === null || value === undefined) {
-    // The device answers, and there is none: no residence time without flow, no light level before the first spectrum.
+    // The device answers, and there is none: no light level before the first spectrum, no end of the residence without flow.
     if (gauge.why?.endsWith("has no value")) return told(null, "no value now", gauge.why);
+    if (gauge.why?.endsWith("is infinite")) return told(null, "infinite", gauge.why);
     return told("unknown", "not known", gauge.why ?? "why is not told");
   }
   if (typeof value !== "number") return gauge.why ? told("unknown", "in part not known", gauge.why) : NOTHING;
-  const { trips_above: above, trips_below: below, low, high } = gauge;
-  if (known(above) && value > above) return told("alarm", "above its trip", `${is}, above ${quantity(above, units)}, where an interlock trips`);
-  if (known(below) && value < below) return told("alarm", "below its trip", `${is}, below ${quantity(below, units)}, where an interlock trips`);
-  if (known(high) && value > high * (1 + 1e-9)) return told("warning", "above its limit", `${is}, its limit is ${quantity(high, units)}`);
-  if (known(above) && value > NEAR * above) return told("warning", "near its trip", `${is}; an interlock trips above ${quantity(above, units)}`);
-  if (known(below) && below > 0 && value < below / NEAR) return told("warning", "near its trip", `${is}; an interlock trips below ${quantity(below, units)}`);
-  if (known(low) && gauge.setpoint === null && value < low) return told("warning", "below its limit", `${is}, its lower limit is ${quantity(low, units)}`);
-  const far = known(gauge.setpoint) ? apart(gauge) : null;
+  const { trips_above: above, trips_below: below, low, high, setpoint } = gauge;
+  const at = (limit) => quantity(limit, units);
+  if (known(above) && value > above) return told("alarm", "above its trip", `${is}; an interlock trips above ${at(above)}`);
+  if (known(below) && value < below) return told("alarm", "below its trip", `${is}; an interlock trips below ${at(below)}`);
+  if (known(high) && value > high * (1 + 1e-9)) return told("warning", "above its limit", `${is}; its limit is ${at(high)}`);
+  if (known(above) && value > NEAR * above) return told("warning", "near its trip", `${is}; an interlock trips above ${at(above)}`);
+  if (below > 0 && value < below / NEAR) return told("warning", "near its trip", `${is}; an interlock trips below ${at(below)}`);
+  if (known(low) && !known(setpoint) && value < low) return told("warning", "below its limit", `${is}; its limit is ${at(low)}`);
+  const far = known(setpoint) ? apart(gauge) : null;
   if (far) return far;
-  if (known(high) && high > 0 && value > NEAR * high) return told("notice", "near its limit", `${is}; its limit is ${quantity(high, units)}`);
+  if (high > 0 && value > NEAR * high) return told("notice", "near its limit", `${is}; its limit is ${at(high)}`);
   return gauge.why ? told("unknown", "in part not known", gauge.why) : NOTHING;
 }
 

@@ -6,6 +6,7 @@ import { named } from "./places.js";
 
 const SIGNS = { unknown: "?", notice: "●", warning: "▲", alarm: "✕" };
 const ORDER = ["alarm", "warning", "unknown", "notice"];
+const MOST_SILENT = 3; // that are told one by one
 
 // Rows that are made once and told what they show: what does not change is not drawn anew.
 function createRows(parent, make) {
@@ -31,9 +32,9 @@ export function createTroubles() {
     const row = element("li");
     return {
       root: row,
-      show([gauge, { level, short, long }]) {
+      show([level, text]) {
         row.className = `live ${level}`;
-        say(row, `${SIGNS[level]} ${named(gauge)}: ${short}${long ? `: ${long}` : ""}`);
+        say(row, `${SIGNS[level]} ${text}`);
       },
     };
   });
@@ -41,8 +42,14 @@ export function createTroubles() {
     root,
     // `hidden`: why nothing can be said of any of them.
     show(judged, hidden) {
-      const troubled = hidden ? [] : judged.filter(([, { level }]) => level);
-      troubled.sort(([, a], [, b]) => ORDER.indexOf(a.level) - ORDER.indexOf(b.level));
+      const silent = judged.filter(([, { old }]) => old);
+      const many = silent.length > MOST_SILENT;
+      const troubled = judged
+        .filter(([, { level, old }]) => level && !(many && old))
+        .map(([gauge, { level, short, long }]) => [level, [named(gauge), short, long].filter(Boolean).join(": ")]);
+      if (many) troubled.push(["unknown", `${silent.length} of ${judged.length} readings are old: their devices are not heard`]);
+      if (hidden) troubled.length = 0;
+      troubled.sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b));
       say(whole, hidden || (troubled.length ? "" : "Every reading is heard, near its set point and within its limits."));
       show(troubled);
     },

@@ -88,11 +88,12 @@ export function createPauseButton(page, tell, ask) {
       ask(why);
       return;
     }
+    const goOn = paused;
     try {
-      await post(paused ? "resume" : "pause");
-      tell("notice", paused ? "It goes on from the last checkpoint." : "It pauses at its next checkpoint; heaters and flow stay as they are.");
+      await post(goOn ? "resume" : "pause");
+      tell("notice", goOn ? "It goes on from the last checkpoint." : "It pauses at its next checkpoint, as hot as it is.");
     } catch (error) {
-      tell("alarm", `${paused ? "Resume" : "Pause"}: ${error.message}`);
+      tell("alarm", `${goOn ? "Resume" : "Pause"}: ${error.message}`);
     }
   }
 
@@ -103,7 +104,7 @@ export function createPauseButton(page, tell, ask) {
       paused = state === "paused";
       button.hidden = !paused && !(state === "running" && page.live.sections.status.facts.running);
       say(button, paused ? "Resume" : "Pause");
-      forbid(button, whyNot(page), paused ? "Go on from the last checkpoint" : "Wait at the next checkpoint, as hot as it is");
+      forbid(button, whyNot(page), paused ? "Go on from the last checkpoint" : "Wait at the next checkpoint, hot as it is");
     },
   };
 }

@@ -1,6 +1,8 @@
 // What the strip says: from what the server has told to words. Each answer is {level, title, lines}, the level one of
-// ok, notice, warning, alarm, unknown, plain, cluster, exciton; with aside, said beside the question, and share, of what is done. Nothing here touches the page.
+// ok, notice, warning, alarm, unknown, plain, cluster, exciton; some with `aside`, said beside the question, and
+// `share`, of what is done. Nothing here touches the page.
 
+import { quantity } from "../reactor/judgement.js";
 import { flowing, hottest, named } from "../reactor/places.js";
 import { clock, duration, number, withError } from "../words.js";
 
@@ -14,6 +16,9 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
   const facts = status?.facts;
   if (!facts) return say("unknown", "Not known yet", "the daemon has not been heard yet");
   if (facts.safe === false || facts.state === "unsafe") return say("alarm", "NOT SAFE", ...unsafe(facts.why));
+  if (facts.running && readings?.interlocks.some(({ action, tripped }) => tripped && action !== "hold")) {
+    return say("alarm", hotAndFlowing(readings), "an interlock has tripped: the plan is aborted, then all is made safe");
+  }
   switch (facts.state) {
     case "running":
       return say("notice", hotAndFlowing(readings), "normal while a plan runs");
@@ -28,7 +33,13 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
       return say("alarm", "Not known", "a plan was interrupted: look at the reactor");
   }
   if (facts.safe) {
-    const hot = hottest(readings?.gauges ?? []);
+    const gauges = readings?.gauges ?? [];
+    const beyond = gauges.find(({ value, trips_above: limit }) => known(limit) && value > limit);
+    if (beyond) {
+      const is = `${named(beyond)} ${quantity(beyond.value, beyond.units)}`;
+      return say("alarm", "Look there", `${is}: beyond where its interlock trips, though it was made safe. Does it obey?`);
+    }
+    const hot = hottest(gauges);
     const still = hot && `still hot: ${named(hot).toLowerCase()} ${number(hot.value, 0)} °C`;
     return say("ok", "Safe", "each device was made safe and read back", still);
   }
@@ -37,8 +48,9 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
 
 // While a plan has it: as the readings say, or, where they do not, as it has to be taken to be.
 function hotAndFlowing(readings) {
-  const gauges = readings?.gauges;
-  if (!gauges || gauges.some(({ units, value }) => value === null && ["°C", "mL/min"].includes(units))) return "Hot and flowing";
+  const gauges = readings?.gauges ?? [];
+  const telling = gauges.filter(({ units }) => units === "°C" || units === "mL/min");
+  if (!telling.length || telling.some(({ value }) => value === null)) return "Hot and flowing";
   if (hottest(gauges)) return flowing(gauges) ? "Hot and flowing" : "Hot, no flow";
   return flowing(gauges) ? "Flowing, not hot" : "Not hot, no flow";
 }
@@ -51,19 +63,19 @@ export function activity({ status, queue, run, points, spectrum }, pausedSince) 
   const waiting = inQueue(queue?.items?.length ?? facts.queue);
   const running = facts.running;
   if (!running) {
-    const title = { idle: "Idle", unsafe: "Nothing runs", interrupted: "Interrupted" }[facts.state] ?? capital(facts.state);
-    return say("plain", title, facts.state === "running" ? "the next plan is about to begin" : "no plan runs", waiting, facts.safe === false ? null : facts.why);
+    const title = facts.state === "unsafe" ? "Nothing runs" : capital(facts.state);
+    const next = facts.state === "running" ? "the next plan is about to begin" : "no plan runs";
+    return say("plain", title, next, waiting, facts.safe === false ? null : facts.why);
   }
   const shown = run && run.uid === running.run_uid ? run : null;
   const done = shown?.points_done ?? running.done;
   const of = shown?.points_total ?? running.of;
-  const lines = [of ? `${done} of ${of} points` : `${done} points so far`];
-  if (shown) lines.push(place(shown, spectrum?.uid === run.uid ? spectrum : points.at(-1)));
-  if (facts.state === "paused") {
-    const since = pausedSince ? ` since ${clock(pausedSince).slice(0, 5)}` : "";
-    return { ...say("warning", `Paused${since}`, `${words(running.plan)}, ${lines[0]}`, lines[1]), share: of ? done / of : null };
-  }
-  return { ...say("plain", words(running.plan), ...lines), share: of ? done / of : null };
+  const share = of ? done / of : null;
+  const count = of ? `${done} of ${of} points` : `${done} points so far`;
+  const where = shown && (place(shown, spectrum) || place(shown, points.at(-1)));
+  if (facts.state !== "paused") return { ...say("plain", words(running.plan), count, where), share };
+  const since = pausedSince ? ` since ${clock(pausedSince).slice(0, 5)}` : "";
+  return { ...say("warning", `Paused${since}`, `${words(running.plan)}, ${count}`, where), share };
 }
 
 function inQueue(count) {
@@ -98,8 +110,8 @@ export function lastSpectrum({ points, run }, now_s) {
 export function accumulation({ window, run }) {
   if (!window) return say("unknown", "Not known yet", run ? "it is told when a panel is done" : "no run yet");
   const unit = run?.axes?.[0]?.unit ? `\u00a0${run.axes[0].unit}` : "";
-  const panels = known(window.panels_done) ? `, ${window.panels_done} ${window.panels_done === 1 ? "panel" : "panels"} done` : "";
-  const aside = window.final ? "final" : `so far${panels}`;
+  const panels = window.panels_done === 1 ? "1 panel" : `${window.panels_done} panels`;
+  const aside = window.final ? "final" : known(window.panels_done) ? `so far, ${panels} done` : "so far";
   const open = window.undecided?.length ? `undecided at ${listed(window.undecided)}${unit}` : "";
   if (!window.found?.length) {
     const sought = window.not_found?.length ? `sought at ${listed(window.not_found)}${unit}` : "";
@@ -107,7 +119,7 @@ export function accumulation({ window, run }) {
     if (!sought) return { ...say("unknown", `${window.family}: not known yet`, open), aside };
     return { ...say("plain", `${window.family} not found${soFar}`, sought, open), aside };
   }
-  const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)}…${trim(window.high)}`;
+  const range = window.low === window.high ? `at ${trim(window.low)}` : `at ${trim(window.low)}…\u2060${trim(window.high)}`;
   const edges = [["begins", "lower"], ["ends", "upper"]]
     .filter(([, side]) => known(window[`${side}_edge`]))
     .map(([verb, side]) => `${verb} ${withError(window[`${side}_edge`], window[`${side}_edge_err`])}`)
@@ -120,7 +132,9 @@ export function remaining({ status, run }, now_s) {
   const running = status?.facts?.running;
   if (status?.lost) return say("unknown", "Not known");
   if (!running) return say("plain", "Nothing runs", run ? ending(run) : null);
-  const eta = run?.uid === running.run_uid ? run.eta : null;
+  const shown = run?.uid === running.run_uid ? run : null;
+  if (shown?.stopped) return say("plain", "Ending", "its run has ended");
+  const eta = shown?.eta;
   if (!known(eta?.seconds)) return say("unknown", "Not known yet", eta?.why ?? "the run has just begun");
   if (status.facts.state === "paused") return say("warning", `About ${duration(eta.seconds)}`, "once it goes on");
   const end_s = (eta.as_of ?? now_s) + eta.seconds;
@@ -129,42 +143,46 @@ export function remaining({ status, run }, now_s) {
   return say("plain", `About ${duration(Math.max(0, end_s - now_s))}`, about, eta.why);
 }
 
-// What has to be seen whatever else is looked at: lines of [level, text].
+// What has to be seen whatever else is looked at: lines of [level, text, whether something is to be done about it].
 export function alarms({ stale, silence_s, status, readings }) {
   if (silence_s === Infinity) return [];
-  if (stale) return [["alarm", "Nothing comes from the server: what is shown is old, and whether the instrument is safe is not known."]];
+  const unknown = "Whether the instrument is safe is not known.";
+  if (stale) return [["alarm", `Nothing comes from the server, and what is shown is old. ${unknown}`, false]];
   const lines = [];
-  if (status?.lost) lines.push(["alarm", `The daemon does not answer: ${status.lost}. Whether the instrument is safe is not known.`]);
-  const facts = status?.facts;
-  if (facts?.safe === false) lines.push(["alarm", `NOT SAFE, go to the instrument: ${unsafe(facts.why).join(": ")}`]);
-  if (facts?.state === "interrupted") lines.push(["alarm", `To be acknowledged: ${facts.why ?? "a plan was interrupted"}`]);
-  for (const lock of readings?.interlocks ?? []) {
-    if (!lock.tripped) continue;
-    if (lock.action === "hold") lines.push(["warning", `Hold: ${words(lock.name)}: ${lock.tripped}. Exposures wait.`]);
-    else lines.push(["alarm", `Interlock tripped: ${words(lock.name)}: ${lock.tripped}. Nothing begins until it is acknowledged.`]);
+  const { safe, state, why } = status?.facts ?? {};
+  if (status?.lost) lines.push(["alarm", `The daemon does not answer: ${status.lost}. ${unknown}`, false]);
+  if (safe === false) lines.push(["alarm", `NOT SAFE, go to the instrument: ${unsafe(why).join(": ")}`, true]);
+  if (state === "interrupted") lines.push(["alarm", `To be acknowledged: ${why ?? "a plan was interrupted"}`, true]);
+  for (const { name, action, tripped } of readings?.interlocks ?? []) {
+    if (!tripped) continue;
+    const ack = `Until it is acknowledged nothing begins: flowlab interlocks --ack ${name}`;
+    if (action === "hold") lines.push(["warning", `Hold: ${words(name)}: ${tripped}. Exposures wait.`, false]);
+    else lines.push(["alarm", `Interlock tripped: ${words(name)}: ${tripped}. ${ack}`, true]);
   }
   return lines;
 }
 
 // Where in the scan: nucleation 280 °C, growth offset −20 °C.
-export function place(run, at) {
+function place(run, at) {
   if (!run?.axes || !at) return "";
   const values = run.axes.length > 1 ? [at.panel, at.coordinate] : [at.coordinate];
-  return run.axes
-    .map((axis, i) => (known(values[i]) ? `${axis.name.replace(/ temperature$/, "")} ${trim(values[i])}${axis.unit ? `\u00a0${axis.unit}` : ""}` : ""))
-    .filter(Boolean)
-    .join(", ");
+  const words = run.axes.map(({ name, unit }, i) => {
+    if (!known(values[i])) return "";
+    return `${name.replace(/ temperature$/, "")} ${trim(values[i])}${unit ? `\u00a0${unit}` : ""}`;
+  });
+  return words.filter(Boolean).join(", ");
 }
 
-export function ending(run) {
-  if (!run.stopped) return "";
-  const how = { success: "came to its end", abort: "was aborted", fail: "failed" }[run.stopped.exit_status] ?? run.stopped.exit_status;
-  const why = run.stopped.reason ? `: ${run.stopped.reason}` : "";
-  return `${words(run.plan)} ${how} at ${clock(run.stopped.time).slice(0, 5)}${why}`;
+const ENDS = { success: "came to its end", abort: "was aborted", fail: "failed" };
+
+function ending({ plan, stopped }) {
+  if (!stopped) return "";
+  const { time, exit_status: how, reason } = stopped;
+  return `${words(plan)} ${ENDS[how] ?? how} at ${clock(time).slice(0, 5)}${reason ? `: ${reason}` : ""}`;
 }
 
 // A name of the program's, temperature_scan, as words.
-export function words(name) {
+function words(name) {
   return (name ?? "").replaceAll("_", " ");
 }
 

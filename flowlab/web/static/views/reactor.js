@@ -66,5 +66,8 @@ function whyAbsent({ who, sections, stale }) {
   if (stale && !who) return "Not connected to the server yet.";
   if (who?.control === false) return "There is no daemon here: nothing is read from any device.";
   if (sections.status?.lost) return `The daemon does not answer: ${sections.status.lost}`;
-  return "The devices are not connected: nothing is read from them. They are connected when a plan begins, and by “Connect” under Queue and control.";
+  const { state, environment, why } = sections.status?.facts ?? {};
+  if (environment === "opening" || state === "starting") return "The devices are being connected; a moment.";
+  if (environment === "open") return "No readings have come from the devices yet.";
+  return `The devices are not connected: nothing is read from them.${why ? ` ${why}` : ""}`;
 }

@@ -52,7 +52,9 @@ export function createSaxs(root, page) {
     const point = shown();
     if (!point?.q_per_nm?.length) return "";
     const i = nearest(point.q_per_nm, x);
-    return `q ${number(point.q_per_nm[i], 3)} nm⁻¹ (d ${number((2 * Math.PI) / point.q_per_nm[i], 2)} nm); I = ${withError(point.intensity[i], point.intensity_err?.[i])} ${point.unit ?? ""}`;
+    const q = point.q_per_nm[i];
+    const intensity = withError(point.intensity[i], point.intensity_err?.[i], point.unit ?? "");
+    return `q ${number(q, 3)} nm⁻¹ (d ${number((2 * Math.PI) / q, 2)} nm); I = ${intensity}`;
   }
 
   async function choose(number) {
@@ -90,11 +92,17 @@ export function createSaxs(root, page) {
     const layers = [];
     if (q?.length) layers.push({ line: true, x: q, y, err, colour: () => ofSeries("saxs"), width: 1.5 });
     for (const peak of point.bragg ?? []) {
-      layers.push({ mark: peak.q_per_nm, text: `▼ d ${number((2 * Math.PI) / peak.q_per_nm, 2)} nm`, colour: () => colour("muted") });
+      layers.push({
+        mark: peak.q_per_nm,
+        text: `▼ d ${number((2 * Math.PI) / peak.q_per_nm, 2)} nm`,
+        colour: () => colour("muted"),
+      });
     }
     plot.nameAxes("q / nm⁻¹", point.unit ? `I(q) / (${point.unit})` : "I(q)");
     const peaks = point.bragg?.length ?? 0;
-    plot.describe(`Intensity against q. ${what.textContent}. ${finding.textContent}. ${peaks} Bragg ${peaks === 1 ? "peak" : "peaks"}.`);
+    plot.describe(
+      `Intensity against q. ${what.textContent}. ${finding.textContent}. ${peaks} Bragg ${peaks === 1 ? "peak" : "peaks"}.`,
+    );
     plot.show(layers);
     sizes.show(point);
   }

@@ -65,7 +65,11 @@ export function createScan(root, page) {
     const { run, points, tracks } = live.sections;
     const names = familiesOf(run, tracks);
     const name = shownFamily();
-    offer(family.select, names.map((each) => [each, each]), name ?? "");
+    offer(
+      family.select,
+      names.map((each) => [each, each]),
+      name ?? "",
+    );
     map.show(run, points, tracks, name, picked);
     bar.node.hidden = !(map.highest > 0);
     bar.show("", "0", `${number(map.highest, 3)} absorbance`);
@@ -81,9 +85,12 @@ export function createScan(root, page) {
     if (name) said.push(`${name}: ${heightText(heightAt(run, tracks, point, name), point)}`);
     for (const feature of point.features ?? []) {
       const track = trackOf(tracks, feature);
-      said.push(`${kindWords(track)}${track.family ? ` (${track.family})` : ""}, ${withError(feature.wavelength_nm, feature.wavelength_err_nm, "nm")}, height ${withError(feature.height, feature.height_err)}`);
+      const what = track.family ? `${kindWords(track)} (${track.family})` : kindWords(track);
+      const at = withError(feature.wavelength_nm, feature.wavelength_err_nm, "nm");
+      said.push(`${what}, ${at}, height ${withError(feature.height, feature.height_err)}`);
     }
-    if (point.diameter_nm !== null) said.push(`diameter ${withError(point.diameter_nm, point.diameter_fit_err_nm, "nm")} (fit)`);
+    if (point.diameter_nm !== null)
+      said.push(`diameter ${withError(point.diameter_nm, point.diameter_fit_err_nm, "nm")} (fit)`);
     return say(cell, `${said.join("; ")}.`);
   }
 
@@ -94,14 +101,18 @@ export function createScan(root, page) {
     const name = shownFamily();
     const panels = panelsOf(points);
     const { slow, fast } = axesOf(run);
-    const heads = [`${fast.symbol || fast.name} \\ ${slow.symbol || slow.name}`, ...panels.map((panel) => `${plain(panel)} ${slow.unit}`)];
+    const heads = [
+      `${fast.symbol || fast.name} \\ ${slow.symbol || slow.name}`,
+      ...panels.map((panel) => `${plain(panel)} ${slow.unit}`),
+    ];
     while (head.cells.length > heads.length) head.lastChild.remove();
     heads.forEach((text, i) => {
       if (!head.cells[i]) head.append(element("th", { scope: "col" }));
       say(head.cells[i], text);
     });
     const texts = new Map();
-    for (const point of points) texts.set(`${point.panel} ${point.coordinate}`, heightText(heightAt(run, tracks, point, name), point));
+    for (const point of points)
+      texts.set(`${point.panel} ${point.coordinate}`, heightText(heightAt(run, tracks, point, name), point));
     const coordinates = [...new Set(points.map((point) => point.coordinate))].sort((a, b) => b - a);
     fillRows(body, coordinates.map((at) => [`${plain(at)} ${fast.unit}`, ...panels.map((panel) => texts.get(`${panel} ${at}`) ?? "not measured")])); // prettier-ignore
   }

@@ -3,7 +3,7 @@
 import { element, say } from "../dom.js";
 import { clock, duration, number, withError } from "../words.js";
 import { Compared } from "../plots/compared.js";
-import { conditionRows, whereText } from "../plots/conditions.js";
+import { conditionRows, spectrumText, whereText } from "../plots/conditions.js";
 import { button, fillRows, gently, table, toggle } from "../plots/controls.js";
 import { createEmission } from "../plots/emission.js";
 import { FEATURE_HEADS, featureRow, markOf, trackOf } from "../plots/features.js";
@@ -25,13 +25,20 @@ export function createSpectrum(root, page) {
   const baseline = element("p", { class: "plot-note" });
   const saturated = element("p", { class: "plot-notice" });
   const conditions = table("", ["condition", "value"]);
-  const more = element("details", { ontoggle: () => tell() }, element("summary", {}, "All conditions of this spectrum"), conditions.node);
+  const more = element(
+    "details",
+    { ontoggle: () => tell() },
+    element("summary", {}, "All conditions of this spectrum"),
+    conditions.node,
+  );
   const features = table("Peaks", FEATURE_HEADS);
   const none = element("p", { class: "plot-note" });
   const place = element("div", { class: "plot-fill" });
 
   const hold = toggle("Hold", (on) => {
-    held = on ? { spectrum: live.sections.spectrum, point: pointOf(live.sections.spectrum), since: live.now_s() } : null;
+    held = on
+      ? { spectrum: live.sections.spectrum, point: pointOf(live.sections.spectrum), since: live.now_s() }
+      : null;
     page.say(on ? "Held: what is shown stays." : "Live again.");
     draw();
   });
@@ -98,7 +105,11 @@ export function createSpectrum(root, page) {
     }
     for (const feature of point?.features ?? []) {
       const mark = markOf(live.sections.tracks, feature);
-      layers.push(point.index === spectrum?.index ? mark : { ...mark, text: `${mark.text}, point ${point.index + 1}`, colour: () => colour("muted") });
+      if (point.index !== spectrum?.index) {
+        mark.text += `, point ${point.index + 1}`;
+        mark.colour = () => colour("muted");
+      }
+      layers.push(mark);
     }
     plot.show(layers, nm?.length ? (whole ? [nm[0], nm.at(-1)] : usualRange(live.sections)) : undefined);
     tell();
@@ -107,24 +118,34 @@ export function createSpectrum(root, page) {
   function tell() {
     const { spectrum, point } = shown();
     const { run, tracks } = live.sections;
-    say(what, !spectrum ? "No spectrum yet" : spectrum.index === null ? `On the way to ${whereText(run, spectrum)}` : `Point ${spectrum.index + 1}: ${whereText(run, spectrum)}`);
+    say(what, spectrumText(run, spectrum));
     say(why, spectrum && !spectrum.absorbance ? `No absorbance: ${spectrum.why || "the reason is not known"}.` : "");
     say(saturated, saturatedText(spectrum));
     more.hidden = !spectrum?.conditions?.length;
     if (more.open) fillRows(conditions.body, conditionRows(spectrum?.conditions));
     say(baseline, baselineText());
-    fillRows(features.body, (point?.features ?? []).map((feature) => featureRow(tracks, feature)));
+    fillRows(
+      features.body,
+      (point?.features ?? []).map((feature) => featureRow(tracks, feature)),
+    );
     features.node.hidden = !point?.features?.length;
-    const final = point?.features?.every((feature) => trackOf(tracks, feature).final);
-    say(features.caption, point ? `Peaks of point ${point.index + 1}, ${whereText(run, point)}${final ? "" : "; so far"}` : "Peaks");
+    say(features.caption, point ? `Peaks of ${peaksOf(run, tracks, point)}` : "Peaks");
     say(none, noneText(spectrum, point));
     tellAge();
-    plot.describe(`Absorbance against wavelength. ${what.textContent}. ${features.body.rows.length} peaks; see the table.`);
+    plot.describe(
+      `Absorbance against wavelength. ${what.textContent}. ${features.body.rows.length} peaks; see the table.`,
+    );
+  }
+
+  function peaksOf(run, tracks, point) {
+    const final = point.features.every((feature) => trackOf(tracks, feature).final);
+    return `point ${point.index + 1}, ${whereText(run, point)}${final ? "" : "; so far"}`;
   }
 
   function noneText(spectrum, point) {
     if (!spectrum) return "";
-    if (spectrum.index === null) return `${spectrum.steady ? "Steady" : "Not steady yet"}: peaks are sought at the next point.`;
+    if (spectrum.index === null)
+      return `${spectrum.steady ? "Steady" : "Not steady yet"}: peaks are sought at the next point.`;
     if (!point) return "Not analysed yet.";
     if (!point.usable) return `Point ${point.index + 1} is not usable: ${point.why || "the reason is not known"}.`;
     return point.features.length ? "" : "No peaks found.";
