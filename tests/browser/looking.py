@@ -51,9 +51,9 @@ def log_in(page: Page, token: str) -> None:
     asked.get_by_role("button", name="Log in").click()
 
 
-def eventually(page: Page, holds: Callable[[], Any], what: str) -> Any:
+def eventually(page: Page, holds: Callable[[], Any], what: str, limit_ms: int = LIMIT_MS) -> Any:
     """What holds, once it does; the page goes on meanwhile."""
-    for _ in range(LIMIT_MS // _LOOK_EVERY_MS):
+    for _ in range(limit_ms // _LOOK_EVERY_MS):
         if found := holds():
             return found
         page.wait_for_timeout(_LOOK_EVERY_MS)

@@ -29,7 +29,7 @@ SCAN = {
     "blank_c": None,
 }
 #: Plant seconds per second: so many that instruments are asked in time on a machine that is busy.
-SPEED = 40
+SPEED = 25
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -37,6 +37,9 @@ POLICY = {
     "connect-src": "'self'",
     "img-src": "'self' data:",
 }
+
+#: The scan is the simulated lab's whole, and takes its time.
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,9 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def scanned(begun: Lab) -> Lab:
     """The same when it has ended."""
-    begun.daemon.until_state("idle")
+    begun.daemon.until_state("idle", limit_s=180)
+    (ended,) = begun.daemon.ask("history_get")["items"]
+    assert ended["result"]["exit_status"] == "completed", ended["result"]["msg"]
     return begun
 
 
@@ -101,7 +106,7 @@ def test_gauges_say_what_is_the_case_while_the_reactor_is_hot(page, begun):
             and near(gauge(looked, "pressure"), truth["pressure_bar"], 0.5)
         )
 
-    eventually(looked, told_truly, "the page and the plant agree")
+    eventually(looked, told_truly, "the page and the plant agree", 120_000)
 
 
 def test_saxs_is_what_the_documents_say(page, scanned):

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Request
 #: As on the screens that the page is made for.
 SIZE = {"width": 1366, "height": 768}
 #: Milliseconds. Generous: what is waited for comes much sooner, but on a machine that does a great deal else.
-LIMIT_MS = 20_000
+LIMIT_MS = 30_000
 
 
 class WatchedPage:
