@@ -46,7 +46,7 @@ class Clerk:
                 "readable": hasattr(device, "read"),
                 "movable": hasattr(device, "set"),
                 "flyable": hasattr(device, "kickoff"),
-                "safe_state": (device.make_safe.__doc__ or "").strip().splitlines()[0].rstrip("."),
+                "safe_state": (device.make_safe.__doc__ or "its safe state").strip().splitlines()[0].rstrip("."),
             }
             for name, device in self._bench.devices.items()
         }

@@ -1,6 +1,7 @@
 """Where a picture comes from: documents, results and readings over ZeroMQ, and what was missed from the journals."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,10 +33,15 @@ class Feed:
         documents: where the proxy gives documents out.
         replay: address of the replay service.
         data: folder of the runs, for frames of detectors; None: frames are not shown.
+
+    Attributes:
+        picture: what is kept.
+        changing: held while the picture is changed, and never while something is waited for.
     """
 
     def __init__(self, documents: str, replay: str, data: Path | None):
         self.picture = Picture(_material)
+        self.changing = threading.Lock()
         self._raw = Subscriber(documents, replay, prefix=RAW)
         self._results = Subscriber(documents, replay, prefix=RESULTS)
         self._frames = None if data is None else FrameReader(RunStore(data).frames, within_s=0.0)
@@ -123,7 +129,8 @@ class Feed:
             came = True
         came |= self._take_readings()
         if not came and self._frames is not None:  # behind all that is quicker to show
-            came = self.picture.read_newest_frame(self._frames)
+            with self.changing:
+                came = self.picture.read_newest_frame(self._frames)
         return came or message is not None
 
     def _take_readings(self) -> bool:
@@ -132,15 +139,18 @@ class Feed:
             newest = readings
         if newest is not None:
             self._heard = time.monotonic()
-            self.picture.take_readings(msgspec.to_builtins(newest))
+            with self.changing:
+                self.picture.take_readings(msgspec.to_builtins(newest))
         elif self.picture.sections.get("readings") is not None and time.monotonic() - self._heard > _OLD_S:
-            self.picture.take_readings(None)
+            with self.changing:
+                self.picture.take_readings(None)
         return newest is not None
 
     def _show(self, take: Callable[[Message], None], message: Message) -> None:
         """Have the picture take a document; one that makes no sense is left out, and the others are shown."""
         try:
-            take(message)
+            with self.changing:
+                take(message)
         except Exception as error:  # noqa: BLE001  documents come from outside: none may end the picture
             where = f"{message.name} of run {message.run_uid[:8]}"
             _LOG.warning("a %s cannot be shown", where, exc_info=True)
@@ -149,7 +159,8 @@ class Feed:
     def _complain(self, text: str) -> None:
         if text != self._complaint:
             self._complaint = text
-            self.picture.note("warning", text)
+            with self.changing:
+                self.picture.note("warning", text)
 
 
 def _material(name: str) -> Material | None:

@@ -29,11 +29,10 @@ class Gallery:
     def __init__(self, open_feed: Callable[[], Feed], *, alone: bool):
         self._open_feed = open_feed
         self._alone = alone
-        self._lock = threading.Lock()
         self._to_do: queue.SimpleQueue[Callable[[Picture], None]] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._news: tuple[asyncio.AbstractEventLoop, Callable[[], None]] | None = None
-        self._picture: Picture | None = None
+        self._feed: Feed | None = None
         self._thread = threading.Thread(target=self._run, name="picture", daemon=True)
         self._thread.start()
 
@@ -52,27 +51,29 @@ class Gallery:
 
     def look(self, *, whole: bool) -> Look | None:
         """What has changed since the last look, and, if wanted, the whole; None while the picture is being changed."""
-        if not self._lock.acquire(timeout=_LOOK_WITHIN_S):
+        feed = self._feed
+        if feed is None or not feed.changing.acquire(timeout=_LOOK_WITHIN_S):
             return None
         try:
-            if self._picture is None:
-                return None
-            sections = self._picture.sections
+            sections = feed.picture.sections
             return sections.take_changes(), sections.all() if whole else {}
         finally:
-            self._lock.release()
+            feed.changing.release()
 
     def ask(self, question: Callable[[Picture], Any]) -> Any:
         """What a question to the picture gives; it may have to wait."""
-        with self._lock:
-            return None if self._picture is None else question(self._picture)
+        feed = self._feed
+        if feed is None:
+            return None
+        with feed.changing:
+            return question(feed.picture)
 
     def _run(self) -> None:
         with self._open_feed() as feed:
-            self._picture = feed.picture
+            self._feed = feed
             while not self._closed.is_set():
-                with self._lock:
-                    came = feed.take()
+                came = feed.take()
+                with feed.changing:
                     came |= self._do_all(feed.picture)
                     if self._alone and came:
                         feed.picture.take_status(feed.picture.status_of_documents(), None)

@@ -85,8 +85,7 @@ class Viewers:
                 await _send(websocket, encode({"type": "hello", **hello, "control": self._control is not None}))
                 while (data := await waiting.get()) is not None:
                     await _send(websocket, data)
-                if not reading.done():
-                    await websocket.close(_GOING_AWAY if self._closed else _TRY_AGAIN_LATER)
+                await websocket.close(_GOING_AWAY if self._closed else _TRY_AGAIN_LATER)
         finally:
             reading.cancel()
             self._leave(waiting)

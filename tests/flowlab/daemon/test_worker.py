@@ -50,11 +50,11 @@ class Gauge:
     """Shows the number in a file."""
 
     class Settings(Model):
-        file: Path
+        file: str
 
     class _Reading(Signal):
         def get(self, **_):
-            return float(self.file.read_text())
+            return float(Path(self.file).read_text())
 
     def __init__(self, name, entry, settings, bench):
         self.name = name
@@ -94,6 +94,7 @@ def test_an_interlock_that_tripped_while_nothing_ran_is_watched_again_once_it_is
             message = told.get(timeout=60)
             if found := next((kind for kind in kinds if kind in message), None):
                 return found, message
+            assert "ended" not in message
 
     proxy = Proxy()
     spec = {"config": str(path), "data": str(tmp_path / "runs"), "documents_in": proxy.inward}
