@@ -74,6 +74,7 @@ def is_whole(page: Page) -> None:
     """The page has been told everything."""
     expect(answer(page, "The last spectrum")).to_contain_text("nucleation 320 °C, growth 260 °C")
     expect(section(page, "What ended").get_by_role("listitem")).to_have_count(1)
+    expect(section(page, "What ended")).to_contain_text("residence time 14 s")
 
 
 def show(page: WatchedPage, one: Lab) -> Page:
@@ -182,6 +183,7 @@ def test_a_page_outlives_its_daemon_and_its_operator_stays_logged_in(page, scann
     looked = show(page, scanned)
     log_in(looked, scanned.token)
     expect(strip(looked).get_by_text("anna, operator")).to_be_visible()
+    is_whole(looked)
     before = seen(looked)
     page.forgive(GONE)
     scanned.daemon.end()
