@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 RUN_EXTRAS := all
 TEST_EXTRAS := $(RUN_EXTRAS),test
 
-.PHONY: demo test lint bench wheel check-nexus check-eiger check-queueserver check-http bench-mcsas3 lock clean
+.PHONY: demo test chromium lint bench screenshots wheel check-nexus check-eiger check-queueserver check-http bench-mcsas3 lock clean
 
 demo: $(VENV)/.run                  ## the simulated scan of Palencia 2020, Fig. 1
 	$(BIN)/flowlab demo
 
 test: $(VENV)/.test                 ## every test, over real sockets and processes: they wait more than they work
+	@$(PYTHON) -m tests.browser.get_chromium || true
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --max-worker-restart=0
+
+chromium:                           ## the browser that tests of the page want, where there is none
+	@$(PYTHON) -m tests.browser.get_chromium
 
 lint: $(VENV)/.test                 ## style, types, and who may import whom
 	$(BIN)/ruff check .
@@ -22,6 +26,9 @@ lint: $(VENV)/.test                 ## style, types, and who may import whom
 
 bench: $(VENV)/.test                ## ratios against what users have elsewhere
 	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.test chromium  ## docs/images/page-*.png: each view of the page, light and dark, of a simulated scan
+	$(BIN)/python -m tests.browser.screenshots
 
 wheel: $(VENV)/.test                ## dist/flowlab-*.whl
 	$(BIN)/python -m build --wheel --no-isolation
@@ -89,7 +96,7 @@ lock: pyproject.toml                ## renew constraints.txt from the newest ver
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) .venv-nexus .venv-tickit .venv-mcsas3 .venv-queueserver .venv-schemathesis dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-nexus .venv-tickit .venv-mcsas3 .venv-queueserver .venv-schemathesis .venv-chromium dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

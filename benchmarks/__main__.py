@@ -16,6 +16,7 @@ from benchmarks import (
     engine,
     faults,
     latency,
+    page,
     saxs,
     saxs_live,
     startup,
@@ -36,6 +37,7 @@ ALL = {
     "bus": bus.rows,
     "engine": engine.rows,
     "latency": latency.rows,
+    "page": page.rows,
     "startup": startup.rows,
     "daemon": daemon.rows,
     "demo": demo.rows,
@@ -43,7 +45,7 @@ ALL = {
     "week": week.rows,
 }
 #: Those that take minutes, and are run when they are named.
-ASKED_FOR = {"endless", "faults", "mcsas3", "week"}
+ASKED_FOR = {"endless", "faults", "mcsas3", "page", "week"}
 
 
 def main() -> None:

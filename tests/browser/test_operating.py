@@ -1,0 +1,201 @@
+"""What an operator does by clicking, and a viewer cannot; on real processes."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from flowlab.errors import FlowlabError
+from tests.browser.lab import Lab, lab, with_gauges
+from tests.browser.looking import answer, eventually, log_in, look_at, section, strip
+from tests.browser.watched import WatchedPage
+from tests.support import is_safe
+
+#: So slow that no plan ends by itself while somebody looks.
+SPEED = 60
+SCAN = {
+    "nucleation_c": [200.0],
+    "growth_offsets_c": [0.0, -10.0, -20.0, -30.0],
+    "residence_time_s": 60.0,
+    "blank_c": None,
+}
+
+VIEWER = re.compile(r"\bviewer$")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("lab")
+    with lab(folder, "-c", str(with_gauges(folder / "lab.toml")), "--speed", str(SPEED)) as one:
+        yield one
+
+
+@pytest.fixture
+def idle(shared: Lab) -> Lab:
+    """Nothing runs, nothing is queued, all is safe; whatever the test before left behind."""
+    ask = shared.daemon.ask
+    facts = shared.daemon.until_state("idle", "running", "paused", "interrupted")
+    if facts["state"] == "interrupted":
+        ask("flowlab_queue_ack", {"uid": re.search(r"flowlab queue ack (\S+)", facts["why"])[1]})
+    elif facts["state"] != "idle":
+        ask("re_abort")
+    shared.daemon.until(lambda facts: facts["state"] == "idle" and facts["environment"] == "open" and facts["safe"])
+    ask("queue_clear")
+    return shared
+
+
+@pytest.fixture
+def operator(page: WatchedPage, idle: Lab) -> Page:
+    """The view of queue and control, before somebody who has logged in."""
+    looked = look_at(page, idle, "queue")
+    log_in(looked, idle.token)
+    expect(strip(looked).get_by_text("anna, operator")).to_be_visible()
+    return looked
+
+
+def state(page: Page) -> Locator:
+    return section(page, "What runs").locator(".q-state")
+
+
+def queue(page: Page) -> Locator:
+    return section(page, re.compile("^Queue:"))
+
+
+def history(lab: Lab) -> list[str]:
+    return [item["result"]["exit_status"] for item in lab.daemon.ask("history_get")["items"]]
+
+
+def press(page: Page, name: str, *, sure: str | None = None) -> None:
+    """A button of what runs, and the one behind it that asks whether one is sure."""
+    buttons = section(page, "What runs")
+    buttons.get_by_role("button", name=name, exact=True).click()
+    if sure is not None:
+        page.wait_for_timeout(500)  # a second click that comes at once is taken for one of a double click
+        buttons.get_by_role("button", name=sure).click()
+
+
+def forged(page: Page, path: str, token: str | None) -> int:
+    """The status that a request gets which the page would not send."""
+    asked = "([path, headers]) => fetch(path, {method: 'POST', headers, body: '{}'}).then((answer) => answer.status)"
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    return page.evaluate(asked, [path, headers])
+
+
+def test_a_viewer_sees_it_and_can_press_nothing_that_changes_it(page, idle):
+    waiting = idle.daemon.add("temperature_scan", **SCAN)
+    looked = look_at(page, idle, "queue")
+    expect(strip(looked).get_by_text(VIEWER)).to_be_visible()
+    expect(queue(looked).get_by_text("temperature_scan")).to_be_visible()
+    main = looked.get_by_role("main")
+    for name in ("Start the queue", "Clear", "Pause", "Pause now", "Abort", "Stop", "Queue it", "Remove", "Resume"):
+        expect(main.get_by_role("button", name=name, exact=True).first).to_be_disabled()
+    page.forgive("status of 401")
+    for path in ("queue/start", "pause", "safe-state", "environment/close", "queue"):
+        for token in (None, "made-up", idle.token[:-1]):
+            assert forged(looked, f"/api/v1/{path}", token) == 401
+    assert [item["item_uid"] for item in idle.daemon.ask("queue_get")["items"]] == [waiting]
+    assert idle.daemon.status()["state"] == "idle"
+
+
+def test_a_token_lets_an_operator_in_until_they_log_out_and_a_wrong_one_nobody(page, idle):
+    looked = look_at(page, idle)
+    log_in(looked, "made-up")
+    asked = looked.get_by_role("dialog", name="Log in")
+    expect(asked.get_by_role("alert")).to_contain_text("lets nobody in")
+    asked.get_by_label("Token").fill(idle.token)
+    asked.get_by_role("button", name="Log in").click()
+    expect(strip(looked).get_by_text("anna, operator")).to_be_visible()
+    looked.reload()
+    expect(strip(looked).get_by_text("anna, operator")).to_be_visible()
+    assert looked.context.cookies() == []
+    assert looked.evaluate("Object.values(localStorage)") == []
+    strip(looked).get_by_role("button", name="Log out").click()
+    expect(strip(looked).get_by_text(VIEWER)).to_be_visible()
+
+
+def test_a_plan_is_queued_by_its_form_and_run_paused_resumed_and_aborted_by_clicking(page, operator, idle):
+    page.forgive("status of 422")
+    form = section(operator, "Queue a plan")
+    form.get_by_label("Plan", exact=True).select_option("temperature_scan")
+    form.get_by_label("nucleation", exact=True).fill("400")
+    form.get_by_title("growth_offsets_c").get_by_label("none").uncheck()
+    form.get_by_label("growth offsets", exact=True).fill("0:-30:-10")
+    form.get_by_label("residence time", exact=True).fill("60")
+    # What is beyond a limit is refused before it is queued, in the daemon's words.
+    expect(form.get_by_text(re.compile("400.*360|360.*400")).first).to_be_visible()
+    form.get_by_label("nucleation", exact=True).fill("200")
+    expect(form.get_by_text("It may be queued")).to_be_visible()
+    form.get_by_role("button", name="Queue it", exact=True).click()
+    expect(queue(operator).get_by_role("listitem")).to_have_count(1)
+    (item,) = idle.daemon.ask("queue_get")["items"]
+    assert item["kwargs"] == {k: SCAN[k] for k in ("nucleation_c", "growth_offsets_c", "residence_time_s")}
+    assert item["user"] == "anna"
+
+    queue(operator).get_by_role("button", name="Start the queue").click()
+    expect(state(operator)).to_contain_text("running")
+    expect(answer(operator, "Is it safe?")).to_contain_text("Hot and flowing")
+    idle.daemon.until(lambda facts: facts["running"] and facts["running"]["run_uid"])
+    press(operator, "Pause now")
+    expect(state(operator)).to_contain_text("paused")
+    assert idle.daemon.status()["state"] == "paused"
+    strip(operator).get_by_role("button", name="Resume").click()
+    expect(state(operator)).to_contain_text("running")
+    assert idle.daemon.status()["state"] == "running"
+    press(operator, "Abort", sure="Yes, abort it")
+    expect(state(operator)).to_contain_text("idle")
+    expect(section(operator, "What ended").get_by_role("listitem").first).to_contain_text("aborted")
+    assert history(idle)[-1] == "aborted"
+    assert is_safe(idle.daemon.truth())
+    expect(answer(operator, "Is it safe?").get_by_text("Safe", exact=True)).to_be_visible()
+
+
+def test_what_a_killed_worker_leaves_is_told_and_acknowledged_by_clicking(operator, idle):
+    uid = idle.begin("temperature_scan", **SCAN)
+    expect(state(operator)).to_contain_text("running")
+    os.kill(idle.daemon.status()["pids"]["worker"], signal.SIGKILL)
+    expect(state(operator)).to_contain_text("interrupted")
+    expect(strip(operator)).to_contain_text("killed by signal 9")
+    idle.daemon.until(lambda facts: facts["safe"] is not None)
+    with pytest.raises(FlowlabError, match="was interrupted"):
+        idle.daemon.ask("queue_start")
+    section(operator, "What runs").get_by_role("button", name="I have seen it: acknowledge").click()
+    expect(state(operator)).to_contain_text("idle")
+    expect(strip(operator)).not_to_contain_text("To be acknowledged")
+    expect(section(operator, "What ended").get_by_role("listitem").first).to_contain_text("interrupted")
+    ended = idle.daemon.ask("history_get")["items"][-1]
+    assert (ended["item_uid"], ended["result"]["exit_status"]) == (uid, "interrupted")
+
+
+def test_the_safe_state_is_two_presses_away_and_the_first_says_what_the_second_does(operator, idle):
+    idle.begin("temperature_scan", **SCAN)
+    expect(answer(operator, "Is it safe?")).to_contain_text("Hot and flowing")
+    eventually(operator, lambda: not is_safe(idle.daemon.truth()), "the reactor heats and flows")
+    strip(operator).get_by_role("button", name="Safe state").click()
+    expect(strip(operator).get_by_text("stops the pumps")).to_be_visible()
+    assert idle.daemon.status()["state"] == "running"
+    operator.wait_for_timeout(500)  # as above
+    strip(operator).get_by_role("button", name="Click again").click()
+    expect(strip(operator).get_by_text(re.compile(r"Safe: \d+ devices"))).to_be_visible()
+    assert is_safe(idle.daemon.truth())
+    expect(state(operator)).to_contain_text("idle")
+    assert history(idle)[-1] == "aborted"
+
+
+def test_the_keyboard_reaches_the_safe_state_and_says_what_it_does(operator, idle):
+    operator.locator("body").evaluate("body => { document.activeElement?.blur(); body.tabIndex = -1; body.focus(); }")
+    focused = "document.activeElement.innerText || document.activeElement.ariaLabel || document.activeElement.id"
+    passed = []
+    while not passed or passed[-1] != "Safe state":
+        operator.keyboard.press("Tab")
+        passed.append(operator.evaluate(focused))
+        assert len(passed) <= 5, passed
+    assert passed[0] == "To what is shown"
+    operator.keyboard.press("Enter")
+    expect(strip(operator).get_by_text("stops the pumps")).to_be_visible()
+    operator.keyboard.press("Escape")
+    expect(strip(operator).get_by_role("button", name="Safe state")).to_be_focused()
+    assert psutil.pid_exists(idle.daemon.status()["pids"]["worker"])

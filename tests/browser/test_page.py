@@ -1,0 +1,202 @@
+"""The page as a whole: what it may do and who can use it; what it shows of the reactor, of SAXS and of emission."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.lab import Lab, lab
+from tests.browser.looking import answer, eventually, log_in, look_at, section, strip, with_error
+from tests.browser.watched import watched
+
+VIEWS = {
+    "reactor": "Reactor",
+    "spectrum": "Spectrum",
+    "scan": "Scan",
+    "saxs": "SAXS",
+    "queue": "Queue and control",
+    "log": "Log",
+}
+SCAN = {
+    "nucleation_c": [270.0, 290.0],
+    "growth_c": 250.0,
+    "residence_time_s": 14.0,
+    "detectors": ["uv-vis", "saxs", "pl"],
+    "blank_c": None,
+}
+#: Plant seconds per second: so many that instruments are asked in time on a machine that is busy.
+SPEED = 25
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "connect-src": "'self'",
+    "img-src": "'self' data:",
+}
+
+#: The scan is the simulated lab's whole, and takes its time.
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab in which a scan with absorption, SAXS and emission has begun."""
+    with lab(tmp_path_factory.mktemp("lab"), "--speed", str(SPEED)) as one:
+        one.begin("nucleation_scan", **SCAN)
+        yield one
+
+
+@pytest.fixture
+def scanned(begun: Lab) -> Lab:
+    """The same when it has ended."""
+    begun.daemon.until_state("idle", limit_s=180)
+    (ended,) = begun.daemon.ask("history_get")["items"]
+    assert ended["result"]["exit_status"] == "completed", ended["result"]["msg"]
+    return begun
+
+
+class Inline(HTMLParser):
+    """Finds what a page brings along itself, and does not load."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found: list[str] = []
+        self._script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self._script = tag == "script"
+        self.found += [f"{tag} {name}" for name, _ in attributes if name == "style" or name.startswith("on")]
+        self.found += [tag] if tag == "style" else []
+
+    def handle_data(self, data):
+        if self._script and data.strip():
+            self.found.append(data)
+
+    def handle_endtag(self, tag):
+        self._script = False
+
+
+def gauge(page: Page, label: str) -> float | None:
+    """What a gauge in the flow scheme says; None while it is not known."""
+    scheme = page.get_by_role("group", name="Flow scheme")
+    words = scheme.get_by_role("img", name=re.compile(f"^{label}, ")).get_attribute("aria-label") or ""
+    said = re.match(rf"{label}, (−?[\d.]+)", words)
+    return float(said[1].replace("−", "-")) if said and "not heard" not in words else None
+
+
+def near(value: float | None, truth: float, within: float) -> bool:
+    return value is not None and abs(value - truth) <= within
+
+
+def test_gauges_say_what_is_the_case_while_the_reactor_is_hot(page, begun):
+    looked = look_at(page, begun)
+
+    def told_truly() -> bool:
+        truth = begun.daemon.truth()
+        hot = {name: truth["heaters"][f"{name}_heater"]["temperature_c"] for name in ("nucleation", "growth")}
+        flows = {name: truth["pumps"][f"{name}_pump"]["rate_ml_min"] for name in ("cadmium", "selenium")}
+        return (
+            all(c > 200 and near(gauge(looked, name), c, 1.0) for name, c in hot.items())
+            and all(rate > 0 and near(gauge(looked, name), rate, 0.002) for name, rate in flows.items())
+            and near(gauge(looked, "pressure"), truth["pressure_bar"], 0.5)
+        )
+
+    eventually(looked, told_truly, "the page and the plant agree", 120_000)
+
+
+def test_saxs_is_what_the_documents_say(page, scanned):
+    looked = look_at(page, scanned, "saxs")
+    points = scanned.results("saxs_points")
+    assert [point["usable"] for point in points] == [True, True]
+    rows = looked.get_by_role("table", name="Diameters").get_by_role("row")
+    expect(rows).to_have_count(1 + len(points))
+    for row, point in zip(rows.all()[1:], points, strict=True):
+        twice = with_error(2 * point["radius_nm"], 2 * point["radius_err_nm"])
+        expect(row.get_by_role("cell").first).to_have_text(twice)
+        expect(row).to_contain_text(point["finding"])
+    sizes = looked.get_by_text("form of the distribution").first
+    expect(sizes).to_contain_text(f"R {with_error(points[1]['radius_nm'], points[1]['radius_err_nm'])} nm")
+    rows.nth(1).get_by_role("button").click()
+    expect(sizes).to_contain_text(f"R {with_error(points[0]['radius_nm'], points[0]['radius_err_nm'])} nm")
+    expect(looked.get_by_role("img", name="Detector frame")).to_be_visible()
+
+
+def test_emission_is_what_the_documents_say(page, scanned):
+    looked = look_at(page, scanned, "spectrum")
+    newest = scanned.results("emission")[-1]
+    band = with_error(newest["band_wavelength_nm"], newest["band_wavelength_err_nm"])
+    wide = with_error(newest["band_fwhm_nm"], newest["band_fwhm_err_nm"])
+    expect(section(looked, "Emission")).to_contain_text(f"band at {band} nm, FWHM {wide} nm")
+
+
+def test_nothing_but_the_server_s_own_scripts_may_run(scanned):
+    got = httpx.get(f"{scanned.url}/")
+    assert got.status_code == 200
+    policy = dict(
+        part.strip().split(" ", 1) for part in got.headers["content-security-policy"].split(";") if part.strip()
+    )
+    assert policy.items() >= POLICY.items()
+    assert Inline(got.text).found == []
+
+
+def test_what_is_written_into_a_page_does_not_run_there(page, scanned):
+    looked = look_at(page, scanned)
+    page.forgive("Content Security Policy|Content-Security-Policy")
+    looked.evaluate("""() => {
+        const script = document.createElement("script");
+        script.textContent = "window.ran = true";
+        document.body.append(script);
+        document.body.insertAdjacentHTML("beforeend", '<img src="data:," onerror="window.ran = true">');
+    }""")
+    looked.wait_for_timeout(100)
+    assert looked.evaluate("window.ran") is None
+
+
+def test_each_view_is_a_link_away_and_its_address_leads_back_to_it(page, scanned):
+    looked = look_at(page, scanned)
+    tabs = looked.get_by_role("navigation", name="Views")
+    for view, title in VIEWS.items():
+        tabs.get_by_role("link", name=title, exact=True).click()
+        expect(looked.locator(f"#view-{view}")).to_be_visible()
+        expect(looked.get_by_role("main").locator("> section:visible")).to_have_count(1)
+        expect(tabs.locator("[aria-current=page]")).to_have_text(title)
+        assert looked.url == f"{scanned.url}/#{view}"
+    looked.reload()
+    expect(looked.locator("#view-log")).to_be_visible()
+
+
+def test_no_view_needs_scrolling_for_the_strip_and_none_is_wider_than_the_screen(page, scanned):
+    looked = look_at(page, scanned)
+    for size in ({"width": 1366, "height": 768}, {"width": 1920, "height": 1080}):
+        looked.set_viewport_size(size)
+        for view in VIEWS:
+            looked.evaluate("view => { location.hash = view; }", view)
+            expect(looked.locator(f"#view-{view}")).to_be_visible()
+            assert looked.evaluate("document.documentElement.scrollWidth") <= size["width"], view
+            expect(answer(looked, "Is it safe?")).to_be_in_viewport(ratio=1)
+            expect(strip(looked).get_by_role("button", name="Safe state")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_everybody_can_use_each_view(browser: Browser, scanned, look):
+    with watched(browser, color_scheme=look) as page:
+        looked = look_at(page, scanned)
+        log_in(looked, scanned.token)
+        expect(strip(looked).get_by_text("anna, operator")).to_be_visible()
+        axe, wrong = Axe(), []
+        for view in VIEWS:
+            looked.evaluate("view => { location.hash = view; }", view)
+            expect(looked.locator(f"#view-{view}")).to_be_visible()
+            looked.wait_for_timeout(300)  # what is drawn is drawn once for each picture of the screen
+            wrong += [
+                f"{view}: {found['id']}: {node['target']} {node['failureSummary']}"
+                for found in axe.run(looked).response["violations"]
+                if found["impact"] in ("serious", "critical")
+                for node in found["nodes"]
+            ]
+        assert wrong == []
