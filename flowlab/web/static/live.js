@@ -28,6 +28,7 @@ export class Live extends EventTarget {
   #socket = null;
   #heard = -Infinity;
   #begun = -Infinity;
+  #told = false; // whether this connection has brought a picture
   #ahead_ms = 0; // of the server's clock, before this one's
   #stale = true;
   #token;
@@ -71,6 +72,7 @@ export class Live extends EventTarget {
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     this.#socket = socket;
+    this.#told = false;
     this.#begun = performance.now();
     old?.close();
     socket.binaryType = "arraybuffer";
@@ -100,6 +102,7 @@ export class Live extends EventTarget {
       return;
     }
     this.#heard = performance.now();
+    this.#told = true;
     this.#ahead_ms = message.time * 1000 - Date.now();
     for (const [name, section] of Object.entries(message.sections)) {
       if (LISTS.includes(name)) {
@@ -114,7 +117,8 @@ export class Live extends EventTarget {
 
   // Tells what has changed; and, when the server goes silent or is heard again, that.
   #watch(changed = new Set()) {
-    const stale = performance.now() - this.#heard > SILENT_MS || this.#socket.readyState > WebSocket.OPEN;
+    const cut = this.#socket.readyState > WebSocket.OPEN;
+    const stale = cut || !this.#told || performance.now() - this.#heard > SILENT_MS;
     if (stale !== this.#stale) {
       this.#stale = stale;
       changed.add("stale");

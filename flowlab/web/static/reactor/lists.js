@@ -6,6 +6,8 @@ import { named } from "./places.js";
 
 const SIGNS = { unknown: "?", notice: "●", warning: "▲", alarm: "✕" };
 const ORDER = ["alarm", "warning", "unknown", "notice"];
+const FINE = "Every reading is heard, near its set point and within its limits.";
+const NO_GAUGES = "The instrument file names no gauges: nothing is read between events of a run.";
 const MOST_SILENT = 3; // that are told one by one
 
 // Rows that are made once and told what they show: what does not change is not drawn anew.
@@ -50,7 +52,7 @@ export function createTroubles() {
       if (many) troubled.push(["unknown", `${silent.length} of ${judged.length} readings are old: their devices are not heard`]);
       if (hidden) troubled.length = 0;
       troubled.sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b));
-      say(whole, hidden || (troubled.length ? "" : "Every reading is heard, near its set point and within its limits."));
+      say(whole, hidden || (troubled.length ? "" : judged.length ? FINE : NO_GAUGES));
       show(troubled);
     },
   };

@@ -11,7 +11,7 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
   if (refused) return say("unknown", "Not known", `the server lets nobody in like this: ${refused}`);
   if (silence_s === Infinity) return say("unknown", "Not known", "connecting to the server …");
   if (stale) return say("alarm", "Not known", `no news for ${duration(silence_s)}: what is shown is old`);
-  if (who?.control === false) return say("unknown", "No daemon here", "this page only shows what was recorded");
+  if (who?.control === false) return say("unknown", "Not told here", "this page shows a run that no daemon sees to; nothing can be done from here");
   if (status?.lost) return say("alarm", "Not known", `the daemon does not answer: ${status.lost}`);
   const facts = status?.facts;
   if (!facts) return say("unknown", "Not known yet", "the daemon has not been heard yet");

@@ -22,7 +22,7 @@ export function createReactor(root, page) {
   root.append(
     drawing,
     element("div", { class: "beneath" }, miniSpectrum, miniMap,
-      element("div", { class: "lists scrolls" }, troubles.root, interlocks.root, others.root)),
+      element("div", { class: "lists scrolls", tabindex: "0", role: "region", "aria-label": "Trouble and interlocks" }, troubles.root, interlocks.root, others.root)),
   ); // prettier-ignore
   const minis = [createMiniSpectrum(miniSpectrum, page), createMiniMap(miniMap, page)];
   const ages = new Ages();
