@@ -59,8 +59,11 @@ export function bandOf(tracks, point, family) {
   return null;
 }
 
-// Families to choose from: those that were seen, then those that the material has.
+// Families to choose from: the one whose window is sought, those that were seen, then those that the material has.
 export function familiesOf(run, tracks) {
+  const known = run?.families ?? [];
+  const sought = known.filter((family) => family.accumulates);
   const seen = Object.values(tracks ?? {}).filter((track) => track.kind === "msc" && track.family);
-  return [...new Set([...seen.map((track) => track.family), ...(run?.families ?? []).map((family) => family.name)])];
+  const names = [...sought.map(({ name }) => name), ...seen.map(({ family }) => family), ...known.map(({ name }) => name)];
+  return [...new Set(names)];
 }
