@@ -76,8 +76,11 @@ class ReadGauge:
         self._said = _Said(at=time.time())
         self._keys: dict[str, _Key] = {}
 
-    def look(self) -> bool:
+    def look(self, may_read: threading.Event) -> bool:
         """Read it.
+
+        Args:
+            may_read: no further read is begun while it is not set.
 
         Returns:
             Whether what was known is not, or the other way round.
@@ -86,9 +89,11 @@ class ReadGauge:
         value, why = self._read(gauge.signal)
         setpoint: float | None = None
         left: float | None = None
-        if why is None:  # else the device is silent, and to ask it for more would only take longer
+        if (
+            why is None and may_read.is_set()
+        ):  # else the device is silent, and to ask it for more would only take longer
             setpoint, no_setpoint = self._read_number(gauge.setpoint)
-            left, none_left = self._read_number(gauge.left)
+            left, none_left = self._read_number(gauge.left) if may_read.is_set() else (was.left, None)
             why = no_setpoint or none_left
         self._said = _Said(time.time(), value, setpoint, left, why)
         return (value is None) is not (was.value is None)
@@ -227,7 +232,7 @@ class Gauges:
                 begun_s = time.monotonic()
                 if self._closed.is_set() or due_s[i] > begun_s:
                     continue
-                if gauge.look():
+                if gauge.look(self._may_read):
                     self._changed.set()
                 took_s += time.monotonic() - begun_s
                 due_s[i] = begun_s + gauge.gauge.every_s

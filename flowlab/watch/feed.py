@@ -72,9 +72,10 @@ class Feed:
     def take(self) -> bool:
         """Take some of what has come; whether there was anything."""
         try:
+            came = self._take_readings()  # first: they wait for nothing that has to be asked for
             if not self._begun:
                 self._begin()
-            return self._take()
+            return self._take() or came
         except GapError as error:
             self._complain(f"documents are missing here; they are recorded: {error}")
             return False
@@ -127,11 +128,18 @@ class Feed:
                 self._analyses = {**dict(recent), str(result.doc.get("parent_run")): result.run_uid}
             self._show(self.picture.take_result, result)
             came = True
-        came |= self._take_readings()
         if not came and self._frames is not None:  # behind all that is quicker to show
-            with self.changing:
-                came = self.picture.read_newest_frame(self._frames)
+            came = self._take_frame(self._frames)
         return came or message is not None
+
+    def _take_frame(self, frames: FrameReader) -> bool:
+        try:
+            with self.changing:
+                return self.picture.read_newest_frame(frames)
+        except Exception as error:  # noqa: BLE001  files come from outside: none may end the picture
+            _LOG.warning("a frame cannot be shown", exc_info=True)
+            self._complain(f"a frame cannot be shown: {type(error).__name__}: {error}")
+            return False
 
     def _take_readings(self) -> bool:
         newest = None

@@ -18,6 +18,11 @@ _STATES = {
 _ENDINGS = {"success": ("info", "ended well"), "abort": ("warning", "was aborted"), "fail": ("warning", "failed")}
 
 
+def plain(text: str) -> str:
+    """Text on one line, of characters that can be seen: it may come from a device, and end in a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 class News:
     """Writes lines into the log of a picture.
 
@@ -35,7 +40,7 @@ class News:
     def say(self, level: str, text: str, time_s: float | None = None) -> None:
         """One line."""
         at = self._now_s() if time_s is None else time_s
-        self._sections.add_line({"time": at, "level": level, "text": " ".join(text.split())[:1000]})
+        self._sections.add_line({"time": at, "level": level, "text": plain(text)[:1000]})
 
     def run_began(self, start: dict[str, Any]) -> None:
         """A run has begun."""

@@ -10,6 +10,8 @@ from flowlab.watch.sections import Sections, known
 
 #: Rows and columns of a reduced frame, at most.
 _ACROSS = 128
+#: Curves that are kept to be looked at again, newest: 20 MB.
+_MOST_KEPT = 1000
 _BRAGG = ("q_per_nm", "q_err_per_nm", "fwhm_per_nm", "height", "height_err")
 _CURVE = ("q_per_nm", "intensity", "intensity_err")
 _SIZES = ("smooth", "smooth_low", "smooth_high")
@@ -93,6 +95,8 @@ class Scattering:
         }
         number = int(data["point"])
         self.points[number] = shown
+        while len(self.points) > _MOST_KEPT:
+            del self.points[next(iter(self.points))]
         self._sections.set("saxs", shown)
         told = {
             **place,

@@ -6,7 +6,7 @@ else's can have one change anything, and a URL, which ends up in logs and histor
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import HTTPException, Request, Security
@@ -46,6 +46,7 @@ class Viewer:
 
     name: str
     role: Role
+    token: str | None = field(default=None, repr=False)
 
 
 class Guard:
@@ -53,14 +54,16 @@ class Guard:
 
     Args:
         tokens: those that are known; None: there are none.
+        proxied: what comes from this machine may be from anywhere: there is a proxy before the server.
     """
 
-    def __init__(self, tokens: Tokens | None):
+    def __init__(self, tokens: Tokens | None, *, proxied: bool = False):
         self._tokens = tokens
+        self._proxied = proxied
 
     def reader(self, request: Request) -> str:
         """Who asks, when they may read."""
-        if _is_here(request) and "authorization" not in request.headers:
+        if self._is_here(request) and "authorization" not in request.headers:
             return _HERE
         return self._name(request, Role.VIEWER)
 
@@ -71,14 +74,14 @@ class Guard:
             RefusedViewerError: they may not.
         """
         if not token:
-            if _is_here(connection):
+            if self._is_here(connection):
                 return Viewer(_HERE, Role.VIEWER)
             raise RefusedViewerError("whoever looks from elsewhere needs a token; flowlab tokens new makes one")
         try:
             kept = self._judge(token)
         except RefusedTokenError as error:
             raise RefusedViewerError(str(error)) from None
-        return Viewer(kept.name, kept.role)
+        return Viewer(kept.name, kept.role, token)
 
     def needs(self, role: Role) -> Caller:
         """A dependency that tells who asks, when they may do what the role may."""
@@ -116,8 +119,8 @@ class Guard:
         _LOG.warning("refused: %s %r from %s: %s", request.method, request.url.path, client, why)
         return HTTPException(status, why, headers={"WWW-Authenticate": "Bearer"} if status == 401 else None)
 
-
-def _is_here(connection: HTTPConnection) -> bool:
-    """Whether somebody asks from this machine, as far as one can see."""
-    client = connection.client.host if connection.client else ""
-    return is_loopback(client) and not any(name in connection.headers for name in _PROXIED)
+    def _is_here(self, connection: HTTPConnection) -> bool:
+        """Whether somebody asks from this machine, as far as one can see."""
+        client = connection.client.host if connection.client else ""
+        proxied = self._proxied or any(name in connection.headers for name in _PROXIED)
+        return is_loopback(client) and not proxied

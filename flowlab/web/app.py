@@ -74,7 +74,8 @@ class Sources:
 
 def guard_of(settings: Settings) -> Guard:
     """Who may what, by the tokens that there are."""
-    return Guard(None if settings.tokens is None else Tokens(settings.tokens))
+    tokens = None if settings.tokens is None else Tokens(settings.tokens)
+    return Guard(tokens, proxied=bool(settings.names))
 
 
 def make_app(sources: Sources, viewers: Viewers | None, guard: Guard, settings: Settings) -> ASGIApp:

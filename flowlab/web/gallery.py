@@ -52,7 +52,7 @@ class Gallery:
     def look(self, *, whole: bool) -> Look | None:
         """What has changed since the last look, and, if wanted, the whole; None while the picture is being changed."""
         feed = self._feed
-        if feed is None or not feed.changing.acquire(timeout=_LOOK_WITHIN_S):
+        if feed is None or not self.alive or not feed.changing.acquire(timeout=_LOOK_WITHIN_S):
             return None
         try:
             sections = feed.picture.sections

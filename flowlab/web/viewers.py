@@ -27,7 +27,9 @@ _MOST, _MOST_WAITING, _HELLO_WITHIN_S = 200, 50, 5.0
 #: Seconds between two messages: at least, and at most, for who listens to know that somebody is there.
 _AT_LEAST_S, _AT_MOST_S = 0.05, 1.0
 #: Seconds: how long one message may take to leave; how long the picture may be busy and what is shown still stand.
-_SENT_WITHIN_S, _BUSY_AT_MOST_S = 10.0, 15.0
+_SENT_WITHIN_S, _BUSY_AT_MOST_S = 10.0, 1.5
+#: A token may be removed while somebody looks with it.
+_JUDGED_EVERY_S = 60.0
 #: Seconds until a daemon that did not tell its queue is asked again.
 _ASK_AGAIN_S = 0.5
 _LONGEST_HELLO = 4096
@@ -68,15 +70,12 @@ class Viewers:
         try:
             viewer = await self._let_in(websocket)
         except RefusedViewerError as error:
-            client = websocket.client.host if websocket.client else "?"
-            _LOG.warning("refused: a viewer from %s: %s", client, error)
-            with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-                await websocket.send_bytes(encode({"type": "refused", "why": str(error)}))
-                await websocket.close(error.code)
+            await _refuse(websocket, error)
             return
         except WebSocketDisconnect:
             return
         waiting: Waiting = asyncio.Queue(_MOST_WAITING)
+        judged = time.monotonic()
         self._join(waiting)
         reading = asyncio.create_task(_until_gone(websocket, waiting), name="viewer")
         hello = {"name": viewer.name, "role": viewer.role, "version": flowlab.__version__}
@@ -84,8 +83,13 @@ class Viewers:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):  # it is gone, or as good as that
                 await _send(websocket, encode({"type": "hello", **hello, "control": self._control is not None}))
                 while (data := await waiting.get()) is not None:
+                    if time.monotonic() - judged > _JUDGED_EVERY_S:
+                        judged = time.monotonic()
+                        self._guard.viewer(websocket, viewer.token)
                     await _send(websocket, data)
                 await websocket.close(_GOING_AWAY if self._closed else _TRY_AGAIN_LATER)
+        except RefusedViewerError as error:  # no longer
+            await _refuse(websocket, error)
         finally:
             reading.cancel()
             self._leave(waiting)
@@ -151,16 +155,17 @@ class Viewers:
             found = await asyncio.to_thread(self._gallery.look, whole=bool(new))
             mine, self._changed = self._changed, {}
             if found is None:  # it is busy: who looks is told that somebody is there, and the rest next time
-                if mine or (self._gallery.alive and time.monotonic() - looked < _BUSY_AT_MOST_S):
-                    self._give(self._waiting, encode(_picture(mine)))
+                if self._gallery.alive and time.monotonic() - looked < _BUSY_AT_MOST_S:
+                    self._give(self._waiting, _encoded(mine))
                 await asyncio.sleep(_AT_LEAST_S)
                 continue
             looked = time.monotonic()
             changes, whole = found
+            changes = {name: section for name, section in changes.items() if name not in self._now}  # newer here
             if self._waiting:
-                self._give(self._waiting, await asyncio.to_thread(encode, _picture({**changes, **mine})))
+                self._give(self._waiting, await asyncio.to_thread(_encoded, {**changes, **mine}))
             if new:
-                data = await asyncio.to_thread(encode, _picture({**whole, **self._now}))
+                data = await asyncio.to_thread(_encoded, {**whole, **self._now})
                 new = [waiting for waiting in new if waiting in self._new]  # and has not gone meanwhile
                 self._new = [waiting for waiting in self._new if waiting not in new]
                 self._waiting |= set(new)
@@ -229,8 +234,31 @@ class Viewers:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _picture(sections: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "picture", "time": time.time(), "sections": sections}
+def _encoded(sections: dict[str, Any]) -> bytes:
+    """A message; a section that cannot be sent is left out, and keeps none of the others back."""
+    message = {"type": "picture", "time": time.time()}
+    try:
+        return encode({**message, "sections": sections})
+    except Exception:  # noqa: BLE001  what documents hold is not ours
+        good = {name: section for name, section in sections.items() if _can_be_sent(name, section)}
+        return encode({**message, "sections": good})
+
+
+def _can_be_sent(name: str, section: Any) -> bool:
+    try:
+        encode({name: section})
+    except Exception:  # as above; whatever it is, it is logged
+        _LOG.exception("cannot be sent: %s", name)
+        return False
+    return True
+
+
+async def _refuse(websocket: WebSocket, error: RefusedViewerError) -> None:
+    client = websocket.client.host if websocket.client else "?"
+    _LOG.warning("refused: a viewer from %s: %s", client, error)
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await websocket.send_bytes(encode({"type": "refused", "why": str(error), "code": error.code}))
+        await websocket.close(error.code)
 
 
 async def _send(websocket: WebSocket, data: bytes) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 _ALIGN = 4
+_DEEPEST = 50
+#: What an array is called; whoever else is called so, in the parameters of a plan for instance, is told with a mark.
+_ARRAYS = ("f32", "u8")
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -19,10 +22,14 @@ def encode(message: dict[str, Any]) -> bytes:
     arrays: list[bytes] = []
     length = 0
 
-    def plain(value: Any) -> Any:
+    def plain(value: Any, depth: int = 0) -> Any:
         nonlocal length
+        if depth > _DEEPEST:
+            return "…"
+        if isinstance(value, np.floating):
+            value = float(value)  # a long one would stay what it is
         if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.dtype.kind not in "biuf"):
-            return plain(value.tolist())
+            return plain(value.tolist(), depth + 1)
         if isinstance(value, np.ndarray):
             name, dtype = ("u8", "|u1") if value.dtype == np.uint8 else ("f32", "<f4")
             data = np.ascontiguousarray(value, dtype).tobytes()
@@ -33,11 +40,15 @@ def encode(message: dict[str, Any]) -> bytes:
         if isinstance(value, float):
             return value if math.isfinite(value) else None
         if isinstance(value, dict):
-            return {str(key): plain(one) for key, one in value.items()}
+            return {_key(key): plain(one, depth + 1) for key, one in value.items()}
         if isinstance(value, list | tuple):
-            return [plain(one) for one in value]
+            return [plain(one, depth + 1) for one in value]
         return value
 
     header = json.dumps(plain(message), separators=(",", ":"), allow_nan=False, default=str).encode()
     header += b" " * (-len(header) % _ALIGN)
     return b"".join([struct.pack("<I", len(header)), header, *arrays])
+
+
+def _key(key: Any) -> str:
+    return f"{key} " if key in _ARRAYS else str(key)

@@ -2,6 +2,9 @@
 
 import { decode } from "./live.js";
 
+// How long the server may take: as long as it waits for the daemon, and a little more.
+const WITHIN_MS = 25000;
+const LONG = { "safe-state": 65000, "environment/close": 65000, "environment/destroy": 65000 };
 const TOKEN = "flowlab token";
 
 // The token lives as long as the tab; it is in no address and in no cookie.
@@ -20,9 +23,10 @@ async function ask(method, path, body) {
   const headers = {};
   if (token()) headers.Authorization = `Bearer ${token()}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  const signal = AbortSignal.timeout(LONG[path] ?? WITHIN_MS);
   let answer;
   try {
-    answer = await fetch(`/api/v1/${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await fetch(`/api/v1/${path}`, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch {
     throw new RefusedError("the server does not answer; whether it did what it was asked for is not known");
   }

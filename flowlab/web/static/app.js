@@ -66,7 +66,19 @@ function follow() {
     if (name === shown) tabs[name].setAttribute("aria-current", "page");
     else tabs[name].removeAttribute("aria-current");
   }
-  parts[shown].view.update(EVERYTHING);
+  update(parts[shown], EVERYTHING);
+}
+
+// A part that cannot show what came says so, and keeps none of the others from showing what they can.
+function update({ section, view }, names) {
+  try {
+    view.update(names);
+    section.classList.remove("failed");
+  } catch (error) {
+    section.classList.add("failed");
+    page.say("Something that came cannot be shown here; what is seen may be old.");
+    console.error(error);
+  }
 }
 
 // However fast the server speaks, the page is drawn once for each picture of the screen, and not while nobody looks.
@@ -77,8 +89,8 @@ function draw() {
   const now = new Set(changed);
   changed.clear();
   document.body.classList.toggle("stale", live.stale);
-  strip.update(now);
-  parts[shown].view.update(now);
+  update({ section: document.getElementById("strip"), view: strip }, now);
+  update(parts[shown], now);
 }
 function note(names) {
   for (const name of names) changed.add(name);

@@ -2,6 +2,7 @@
 
 const SILENT_MS = 2000; // the server says something each second
 const AGAIN_MS = 500;
+const FORGET = 0.02; // of the difference of the clocks, with each message: clocks are set
 const NOT_ALLOWED = 1008; // trying again would not help; it would where there are too many viewers
 const GIVEN_UP_MS = 5000; // a connection on which so long nothing came is cut somewhere, whoever has not noticed
 
@@ -25,11 +26,13 @@ export class Live extends EventTarget {
   sections = { points: [], saxs_points: [], log: [], tracks: {} };
   who = null; // the server's hello
   refused = null; // why it lets nobody in
+  token_needed = false; // whether that is for want of a token
   #socket = null;
   #heard = -Infinity;
   #begun = -Infinity;
   #told = false; // whether this connection has brought a picture
-  #ahead_ms = 0; // of the server's clock, before this one's
+  #ahead_ms = -Infinity; // of the server's clock, before this one's
+  #said_ms = 0; // when the newest message was sent, by the server's clock
   #stale = true;
   #token;
 
@@ -56,13 +59,14 @@ export class Live extends EventTarget {
 
   // The server's time, by which everything in the picture is told.
   now_s() {
-    return (Date.now() + this.#ahead_ms) / 1000;
+    return (Date.now() + (Number.isFinite(this.#ahead_ms) ? this.#ahead_ms : 0)) / 1000;
   }
 
   // Another token: another connection.
   reconnect(token) {
     this.#token = token;
     this.refused = null;
+    this.token_needed = false;
     this.#connect();
   }
 
@@ -73,6 +77,7 @@ export class Live extends EventTarget {
     const socket = new WebSocket(address);
     this.#socket = socket;
     this.#told = false;
+    this.#ahead_ms = -Infinity;
     this.#begun = performance.now();
     old?.close();
     socket.binaryType = "arraybuffer";
@@ -93,6 +98,7 @@ export class Live extends EventTarget {
   #take(message) {
     if (message.type === "refused") {
       this.refused = message.why;
+      this.token_needed = message.code === NOT_ALLOWED;
       this.dispatchEvent(new CustomEvent("refused"));
       return;
     }
@@ -103,11 +109,14 @@ export class Live extends EventTarget {
     }
     this.#heard = performance.now();
     this.#told = true;
-    this.#ahead_ms = message.time * 1000 - Date.now();
+    this.#said_ms = message.time * 1000;
+    // The quickest message tells how far the clocks are apart; slower ones have been under way for longer.
+    const ahead_ms = this.#said_ms - Date.now();
+    this.#ahead_ms = ahead_ms > this.#ahead_ms ? ahead_ms : this.#ahead_ms + (ahead_ms - this.#ahead_ms) * FORGET;
     for (const [name, section] of Object.entries(message.sections)) {
       if (LISTS.includes(name)) {
         this.sections[name].length = Math.min(this.sections[name].length, section.from);
-        this.sections[name].push(...section.items);
+        for (const item of section.items) this.sections[name].push(item);
       } else {
         this.sections[name] = section;
       }
@@ -118,7 +127,9 @@ export class Live extends EventTarget {
   // Tells what has changed; and, when the server goes silent or is heard again, that.
   #watch(changed = new Set()) {
     const cut = this.#socket.readyState > WebSocket.OPEN;
-    const stale = cut || !this.#told || performance.now() - this.#heard > SILENT_MS;
+    // By the clock of the day, too: that of the page stands while a computer sleeps, and what was under way for long is old.
+    const behind_ms = Math.max(performance.now() - this.#heard, Date.now() + this.#ahead_ms - this.#said_ms);
+    const stale = cut || !this.#told || behind_ms > SILENT_MS;
     if (stale !== this.#stale) {
       this.#stale = stale;
       changed.add("stale");

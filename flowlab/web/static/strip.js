@@ -1,6 +1,7 @@
 // The strip: always there, and read at a glance. What it says is made in strip/sentences.js.
 
 import { element, say } from "./dom.js";
+import { heard } from "./reactor/places.js";
 import { createPauseButton, createSafeButton } from "./strip/actions.js";
 import { createLogin } from "./strip/login.js";
 import { accumulation, activity, alarms, lastSpectrum, remaining, safety } from "./strip/sentences.js";
@@ -112,8 +113,10 @@ export function createStrip(root, page) {
   }
 
   function draw() {
-    const picture = { ...live.sections, who: live.who, stale: live.stale, silence_s: live.silence_s, refused: live.refused };
     const now_s = live.now_s();
+    const readings = heard(live.sections.readings, now_s);
+    const picture = { ...live.sections, readings, who: live.who, stale: live.stale, silence_s: live.silence_s, refused: live.refused };
+    showAlarms(picture); // before anything that could fail
     const answer = safety(picture);
     notice(live.stale ? "stale" : (picture.status?.facts?.state ?? null), answer.title);
     cells.safe.show(answer);
@@ -121,7 +124,6 @@ export function createStrip(root, page) {
     cells.last.show(lastSpectrum(picture, now_s));
     cells.window.show(accumulation(picture));
     cells.still.show(remaining(picture, now_s));
-    showAlarms(picture);
     say(time, clock(now_s));
     const { name, role } = live.who ?? {};
     say(who, live.refused ? "not let in" : !role ? "connecting …" : name && name !== role ? `${name}, ${role}` : role);
@@ -130,7 +132,9 @@ export function createStrip(root, page) {
     pause.update();
   }
 
-  live.addEventListener("refused", () => login.open(`The server lets nobody in like this: ${live.refused}.`));
+  live.addEventListener("refused", () => {
+    if (live.token_needed) login.open(`The server lets nobody in like this: ${live.refused}.`);
+  });
   setInterval(draw, 1000); // ages grow while nothing is heard
   return { update: draw };
 }

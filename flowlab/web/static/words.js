@@ -1,15 +1,16 @@
 // Numbers and times in words, as reports have them: a value with the digits that its error leaves, and its unit.
 
 const MINUS = "−";
+const MOST_DIGITS = 12; // whatever an error says, nobody reads more
 
 export function number(value, digits = 2) {
-  if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  return value.toFixed(digits).replace("-", MINUS);
+  if (typeof value !== "number" || Number.isNaN(value)) return "–";
+  return value.toFixed(Math.min(digits, MOST_DIGITS)).replace("-", MINUS);
 }
 
 // A value and its error, 437.1 ± 0.2: the error to one digit, or two when it begins with a 1.
 export function withError(value, err, unit = "") {
-  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (typeof value !== "number" || Number.isNaN(value)) return "–";
   const space = unit ? ` ${unit}` : "";
   if (!(err > 0) || !Number.isFinite(err)) return `${number(value, 3)}${space}, error not known`;
   const power = Math.floor(Math.log10(err));

@@ -53,7 +53,7 @@ def looking(web: Served, token: str | None = None, **options):
 def refused(viewer: ClientConnection) -> tuple[str, int]:
     """Why, and with which code the connection ends."""
     message = told(viewer)
-    assert message.keys() == {"type", "why"}
+    assert message.keys() == {"type", "why", "code"}
     assert message["type"] == "refused"
     return message["why"], ended(viewer)
 

@@ -23,6 +23,15 @@ export function elsewhere(gauges) {
   return gauges.filter(({ place }) => place !== "feed" && !(place in STAGES));
 }
 
+const OLD_S = 15; // a gauge that was not read for so long says nothing of how things are
+
+// Readings as far as they are of now: null where none come any more, a value null where it was not read for long.
+export function heard(readings, now_s) {
+  if (!readings || now_s - readings.time > 3) return null;
+  const gauges = readings.gauges.map((gauge) => (now_s - gauge.at > OLD_S ? { ...gauge, value: null } : gauge));
+  return { ...readings, gauges };
+}
+
 const HOT_C = 50;
 
 // The hottest reading that is hot, or null: a reactor that is safe may burn all the same.

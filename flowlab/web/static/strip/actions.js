@@ -4,6 +4,8 @@ import { post, token } from "../api.js";
 import { element, say } from "../dom.js";
 
 const ARMED_MS = 5000;
+const DOUBT_MS = 8000; // heaters and flow are safe within two seconds, and all devices within a few more
+const FLIP_MS = 1000; // a button that has just become another is not what was aimed at
 const DOUBLE_MS = 350; // a second click that comes sooner is the same one
 const IN_PLAIN = "It aborts the plan, sets the heaters to their safe temperature and stops the pumps.";
 
@@ -60,7 +62,12 @@ export function createSafeButton(page, tell, ask) {
     if (performance.now() - armedAt < DOUBLE_MS) return;
     working = true;
     disarm();
-    tell("notice", "The instrument is being made safe …");
+    tell("warning", "Asked for the safe state; it is not confirmed yet.");
+    const doubt = setTimeout(() => {
+      working = false; // it may be asked for again
+      say(button, "Safe state");
+      tell("alarm", "Safe state: not confirmed yet. Ask again, and go to the instrument.");
+    }, DOUBT_MS);
     try {
       const { outcome } = await post("safe-state");
       const count = Object.keys(outcome ?? {}).length;
@@ -68,6 +75,7 @@ export function createSafeButton(page, tell, ask) {
     } catch (error) {
       tell("alarm", `Safe state: ${error.message}`);
     } finally {
+      clearTimeout(doubt);
       working = false;
       say(button, "Safe state");
     }
@@ -80,6 +88,7 @@ export function createSafeButton(page, tell, ask) {
 export function createPauseButton(page, tell, ask) {
   const button = element("button", { type: "button", onclick: press, hidden: true }, "Pause");
   let paused = false;
+  let flipped = -Infinity;
 
   async function press() {
     const why = whyNot(page);
@@ -88,7 +97,12 @@ export function createPauseButton(page, tell, ask) {
       ask(why);
       return;
     }
+    if (performance.now() - flipped < FLIP_MS) return;
     const goOn = paused;
+    if (goOn && page.live.stale) {
+      tell("warning", "Resume: what is shown is old; wait until it is live.");
+      return;
+    }
     try {
       await post(goOn ? "resume" : "pause");
       tell("notice", goOn ? "It goes on from the last checkpoint." : "It pauses at its next checkpoint, as hot as it is.");
@@ -101,6 +115,7 @@ export function createPauseButton(page, tell, ask) {
     button,
     update() {
       const state = page.live.sections.status?.facts?.state;
+      if (paused !== (state === "paused")) flipped = performance.now();
       paused = state === "paused";
       button.hidden = !paused && !(state === "running" && page.live.sections.status.facts.running);
       say(button, paused ? "Resume" : "Pause");

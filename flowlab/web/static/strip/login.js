@@ -31,7 +31,7 @@ export function createLogin(page) {
 
   function look() {
     dialog.close();
-    if (page.live.refused && token()) page.useToken(""); // the one it has is worth nothing
+    if (page.live.token_needed && token()) page.useToken(""); // the one it has is worth nothing
   }
 
   return {

@@ -127,6 +127,8 @@ export function accumulation({ window, run }) {
   return { ...say("cluster", `${window.family} found ${range}${unit}`, edges && edges + unit, open), aside };
 }
 
+const LATE_S = 30;
+
 // How long still?
 export function remaining({ status, run }, now_s) {
   const running = status?.facts?.running;
@@ -138,6 +140,8 @@ export function remaining({ status, run }, now_s) {
   if (!known(eta?.seconds)) return say("unknown", "Not known yet", eta?.why ?? "the run has just begun");
   if (status.facts.state === "paused") return say("warning", `About ${duration(eta.seconds)}`, "once it goes on");
   const end_s = (eta.as_of ?? now_s) + eta.seconds;
+  const late_s = now_s - end_s - (eta.err_seconds ?? 0);
+  if (late_s > LATE_S) return say("warning", "Late", `no point for ${duration(now_s - eta.as_of)}, longer than the pace before`);
   const until = `until ${clock(end_s).slice(0, 5)}`;
   const about = known(eta.err_seconds) ? `${until}, ± ${duration(eta.err_seconds)}` : until;
   return say("plain", `About ${duration(Math.max(0, end_s - now_s))}`, about, eta.why);
