@@ -5,7 +5,7 @@ else's can have one change anything, and a URL, which ends up in logs and histor
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -54,12 +54,12 @@ class Guard:
 
     Args:
         tokens: those that are known; None: there are none.
-        proxied: what comes from this machine may be from anywhere: there is a proxy before the server.
+        names: those of a proxy: who asks under them may be anywhere.
     """
 
-    def __init__(self, tokens: Tokens | None, *, proxied: bool = False):
+    def __init__(self, tokens: Tokens | None, names: Iterable[str] = ()):
         self._tokens = tokens
-        self._proxied = proxied
+        self._names = {name.lower() for name in names}
 
     def reader(self, request: Request) -> str:
         """Who asks, when they may read."""
@@ -122,5 +122,7 @@ class Guard:
     def _is_here(self, connection: HTTPConnection) -> bool:
         """Whether somebody asks from this machine, as far as one can see."""
         client = connection.client.host if connection.client else ""
-        proxied = self._proxied or any(name in connection.headers for name in _PROXIED)
+        asked = connection.headers.get("host", "").rpartition(":")
+        proxied = bool(self._names & {asked[0].lower(), asked[2].lower()})
+        proxied |= any(name in connection.headers for name in _PROXIED)
         return is_loopback(client) and not proxied

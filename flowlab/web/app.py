@@ -74,8 +74,7 @@ class Sources:
 
 def guard_of(settings: Settings) -> Guard:
     """Who may what, by the tokens that there are."""
-    tokens = None if settings.tokens is None else Tokens(settings.tokens)
-    return Guard(tokens, proxied=bool(settings.names))
+    return Guard(None if settings.tokens is None else Tokens(settings.tokens), settings.names)
 
 
 def make_app(sources: Sources, viewers: Viewers | None, guard: Guard, settings: Settings) -> ASGIApp:

@@ -247,7 +247,7 @@ def _encoded(sections: dict[str, Any]) -> bytes:
 def _can_be_sent(name: str, section: Any) -> bool:
     try:
         encode({name: section})
-    except Exception:  # as above; whatever it is, it is logged
+    except Exception:  # noqa: BLE001  as above; it is logged
         _LOG.exception("cannot be sent: %s", name)
         return False
     return True

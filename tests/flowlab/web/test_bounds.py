@@ -29,7 +29,12 @@ def raw(web, request: bytes) -> bytes:
     "host", ["127.0.0.1:80", "localhost", "LOCALHOST:1", "[::1]:80", "lab.example", "lab.example:80"]
 )
 def test_it_answers_to_its_own_names(web, host):
-    assert web.ask("GET", "/api/v1/status", headers={"Host": host}).status_code == 200
+    assert web.ask("GET", "/api/v1/status", "viewer", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["lab.example", "Lab.Example:80"])
+def test_whoever_asks_under_the_name_of_a_proxy_may_be_anywhere(web, host):
+    assert web.ask("GET", "/api/v1/status", headers={"Host": host}).status_code == 401
 
 
 @pytest.mark.parametrize(
