@@ -74,6 +74,7 @@ class Absorption:
         if name == "primary":
             scalars = {key: shown(value) for key, value in data.items() if _is_number(value) and _PLUG not in key}
             self._conditions[doc["uid"]] = {key: value for key, value in scalars.items() if value is not None}
+            self._complete(doc["uid"])
         spectrum, why = self._absorbance(run_uid, counts)
         if spectrum is not None and name == "primary":
             self.spectra[doc["uid"]] = spectrum
@@ -81,6 +82,13 @@ class Absorption:
                 del self.spectra[next(iter(self.spectra))]
         if run_uid == self._uid:
             self._show(name, stream, doc, spectrum, why)
+
+    def _complete(self, uid: str) -> None:
+        """What is told of a point that was analysed before its own event came, which goes another way."""
+        points = self._sections.get("points")
+        for index in range(len(points) - 1, max(len(points) - 4, -1), -1):
+            if points[index]["uid"] == uid and not points[index]["conditions"]:
+                self._sections.put("points", index, {**points[index], "conditions": self._conditions[uid]})
 
     def _take_baseline(self, run_uid: str, name: str, counts: Counts, doc: dict[str, Any]) -> None:
         self._special[run_uid, name] = counts

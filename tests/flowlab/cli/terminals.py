@@ -32,9 +32,11 @@ class Terminal:
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self._before = termios.tcgetattr(self._slave)
         self.raw = ""
+        told = {"COLUMNS", "LINES"}  # of the terminal in which the tests run, if any: rich believes them
+        plain = {name: value for name, value in environment.items() if name not in told}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "flowlab", *words],
-            env={**environment, "TERM": "xterm-256color"},
+            env={**plain, "TERM": "xterm-256color"},
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,

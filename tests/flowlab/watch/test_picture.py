@@ -253,7 +253,7 @@ def test_beside_a_diameter_by_x_rays_stands_that_of_the_same_plug_by_absorption(
     for point, data in zip(points, rows(heard, "saxs_points"), strict=True):
         of_plug = spectra[data["spectrum_event"]]
         assert point["optical_diameter_nm"] == near(of_plug["diameter_nm"])
-        assert point["optical_diameter_err_nm"] == shown(of_plug["diameter_fit_err_nm"])
+        assert point["optical_diameter_err_nm"] == near(of_plug["diameter_fit_err_nm"])
         assert (point["optical_why"] is None) == (point["optical_diameter_nm"] is not None)
 
 
