@@ -111,15 +111,24 @@ export function createPauseButton(page, tell, ask) {
     }
   }
 
+  function show() {
+    const justNow = performance.now() - flipped < FLIP_MS ? "It has just become another button." : null;
+    const title = paused ? "Go on from the last checkpoint" : "Wait at the next checkpoint, hot as it is";
+    forbid(button, whyNot(page) ?? justNow, title);
+  }
+
   return {
     button,
     update() {
       const state = page.live.sections.status?.facts?.state;
-      if (paused !== (state === "paused")) flipped = performance.now();
+      if (paused !== (state === "paused")) {
+        flipped = performance.now();
+        setTimeout(show, FLIP_MS);
+      }
       paused = state === "paused";
       button.hidden = !paused && !(state === "running" && page.live.sections.status.facts.running);
       say(button, paused ? "Resume" : "Pause");
-      forbid(button, whyNot(page), paused ? "Go on from the last checkpoint" : "Wait at the next checkpoint, hot as it is");
+      show();
     },
   };
 }
