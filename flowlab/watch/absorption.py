@@ -43,7 +43,6 @@ class Absorption:
         self._first = int(start.get("first_point", 0))
         #: By the uid of their events: absorbance and its error, nan where not known.
         self.spectra: dict[str, Spectrum] = {}
-        self._conditions: dict[str, dict[str, float]] = {}
         for name in ("axis", "spectrum", "window"):
             sections.set(name, None)
         sections.set("tracks", {})
@@ -71,10 +70,6 @@ class Absorption:
         if name in ("dark", "reference"):
             self._take_baseline(run_uid, name, counts, doc)
             return
-        if name == "primary":
-            scalars = {key: shown(value) for key, value in data.items() if _is_number(value) and _PLUG not in key}
-            self._conditions[doc["uid"]] = {key: value for key, value in scalars.items() if value is not None}
-            self._complete(doc["uid"])
         spectrum, why = self._absorbance(run_uid, counts)
         if spectrum is not None and name == "primary":
             self.spectra[doc["uid"]] = spectrum
@@ -82,13 +77,6 @@ class Absorption:
                 del self.spectra[next(iter(self.spectra))]
         if run_uid == self._uid:
             self._show(name, stream, doc, spectrum, why)
-
-    def _complete(self, uid: str) -> None:
-        """What is told of a point that was analysed before its own event came, which goes another way."""
-        points = self._sections.get("points")
-        for index in range(len(points) - 1, max(len(points) - 4, -1), -1):
-            if points[index]["uid"] == uid and not points[index]["conditions"]:
-                self._sections.put("points", index, {**points[index], "conditions": self._conditions[uid]})
 
     def _take_baseline(self, run_uid: str, name: str, counts: Counts, doc: dict[str, Any]) -> None:
         self._special[run_uid, name] = counts
@@ -149,7 +137,6 @@ class Absorption:
             **{key: shown(data.get(key)) for key in _POINT},
             "usable": bool(data["usable"]),
             "why": str(data["why"]) or None,
-            "conditions": self._conditions.get(str(data["spectrum_event"]), {}),
             "features": [
                 {**{name: shown(of[i]) for name, of in zip(_FEATURE, numbers, strict=True)}, "track": track}
                 for i, track in enumerate(tracks)
