@@ -171,7 +171,6 @@ def _viewers(daemon: OwnDaemon, url: str) -> list[Row]:
     assert viewers.stdout is not None  # noqa: S101  it was asked for
     if viewers.stdout.readline().strip() != "ready":
         raise FlowlabError(f"{VIEWERS} viewers could not connect")
-    time.sleep(5.0)
     beside_ms, with_them = _delays_and_shares(daemon)
     said, _ = viewers.communicate("")
     saw = json.loads(said)

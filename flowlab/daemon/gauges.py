@@ -168,6 +168,7 @@ class Gauges:
         self._gauges = [ReadGauge(name, gauge, bench) for name, gauge in bench.config.gauges.items()]
         self._closed = threading.Event()
         self._changed = threading.Event()
+        self._counting, self._resting = threading.Lock(), 0
         self._may_read = threading.Event()
         self._may_read.set()
         self._threads = [threading.Thread(target=self._publish, name="readings", daemon=True)]
@@ -185,11 +186,16 @@ class Gauges:
     @contextlib.contextmanager
     def resting(self) -> Iterator[None]:
         """Begin no read meanwhile: the lines are free for what makes safe. One under way is not waited for."""
-        self._may_read.clear()
+        with self._counting:
+            self._resting += 1
+            self._may_read.clear()
         try:
             yield
         finally:
-            self._may_read.set()
+            with self._counting:
+                self._resting -= 1
+                if not self._resting:  # who makes safe at the same time needs the lines still
+                    self._may_read.set()
 
     def end(self) -> None:
         """Publish nothing any more, and begin no read; one under way is not waited for."""
