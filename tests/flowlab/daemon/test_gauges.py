@@ -231,6 +231,19 @@ def test_while_the_instrument_is_made_safe_nothing_is_read():
     gauges.close()
 
 
+def test_nothing_is_read_until_the_last_who_makes_it_safe_has_done():
+    lab, reads = Lab(), []
+    lab.values["temperature_c"] = lambda: reads.append(True) or 20.0
+    gauges = lab.gauges()
+    with gauges.resting():
+        with gauges.resting():
+            gauges.start()
+        assert not threading.Event().wait(0.5)
+        assert not reads
+    lab.until(lambda now: now["oven"].value == 20.0)
+    gauges.close()
+
+
 def test_a_device_is_left_alone_for_some_times_as_long_as_it_was_read():
     lab, begun, enough = Lab(), [], threading.Event()
 
