@@ -25,8 +25,6 @@ def lab_file(path: Path, *replacements: tuple[str, str]) -> Path:
     text = (shipped_config() / "instruments" / "simulated-flow.toml").read_text(encoding="utf-8")
     text = re.sub(r"(?m)^every_s = .*\n", "", text)
     text = re.sub(r'(?m)^(action = "(?:safe|hold)"\n)', r"\1every_s = 0.1\nblind_s = 0.5\n", text)
-    # A server that is gone is noticed sooner.
-    text = re.sub(r"(?m)^(prefix = .*\n)", r"\1reply_within_s = 0.5\n", text)
     for old, new in replacements:
         assert text.count(old) == 1, old
         text = text.replace(old, new)

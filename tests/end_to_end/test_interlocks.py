@@ -143,10 +143,14 @@ SMALL = [
 ]
 
 
+#: Real seconds between two looks at the plant: a simulator that is asked without end answers its instruments late.
+LOOK_EVERY_S = 0.005
+
+
 def until(lab: Served, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The plant's truth, once something holds in it."""
     while not holds(truth := lab.ask(truth=True)):
-        threading.Event().wait(0.002)
+        threading.Event().wait(LOOK_EVERY_S)
     return truth
 
 
@@ -166,6 +170,7 @@ class Dump:
         self.lab.ask(fault="dump", device="ring")
         while self.back and (truth := self.lab.ask(truth=True))["time_s"] < dumped["time_s"] + self.LASTS_S:
             self.during.append(truth)
+            threading.Event().wait(LOOK_EVERY_S)
         if self.back:
             self.lab.ask(fault="none", device="ring")
 
