@@ -3,6 +3,7 @@
 import { keepToken, token } from "./api.js";
 import { element, say } from "./dom.js";
 import { Live } from "./live.js";
+import { gently, readably } from "./pace.js";
 import { createStrip } from "./strip.js";
 import { createLog } from "./views/log.js";
 import { createQueue } from "./views/queue.js";
@@ -81,22 +82,20 @@ function update({ section, view }, names) {
   }
 }
 
-// However fast the server speaks, the page is drawn once for each picture of the screen, and not while nobody looks.
+const drawStrip = () => update({ section: document.getElementById("strip"), view: strip }, EVERYTHING);
+const readStrip = readably(drawStrip);
 const changed = new Set();
-let due = false;
-function draw() {
-  due = false;
+const draw = gently(() => {
   const now = new Set(changed);
   changed.clear();
   document.body.classList.toggle("stale", live.stale);
-  update({ section: document.getElementById("strip"), view: strip }, now);
+  if (now.has("stale") || now.has("status")) drawStrip();
+  else readStrip();
   update(parts[shown], now);
-}
+});
 function note(names) {
   for (const name of names) changed.add(name);
-  if (due) return;
-  due = true;
-  requestAnimationFrame(draw);
+  draw();
 }
 
 live.addEventListener("change", (event) => note(event.detail));

@@ -59,20 +59,3 @@ export function table(caption, heads) {
     caption: named,
   };
 }
-
-// Calls draw as often as it is wanted, but so seldom that it takes no more than a seventh of the time: some eight times
-// a second, which is what an eye follows, or less. What a canvas costs is known only when the next frame begins.
-export function gently(draw) {
-  let [free, due] = [0, false];
-  function run() {
-    due = false;
-    const begun = performance.now();
-    draw();
-    requestAnimationFrame(() => (free = performance.now() + 6 * (performance.now() - begun)));
-  }
-  return () => {
-    if (due) return;
-    due = true;
-    setTimeout(() => requestAnimationFrame(run), Math.max(0, free - performance.now()));
-  };
-}

@@ -1,9 +1,10 @@
 // Diameters by SAXS beside those by absorption, and how far they are apart, in σ of both fits.
 
 import { element, say } from "../dom.js";
+import { gently } from "../pace.js";
 import { number, withError } from "../words.js";
 import { axesOf, axisText, whereText } from "./conditions.js";
-import { button, gently, table } from "./controls.js";
+import { button, table } from "./controls.js";
 import { Plot } from "./plot.js";
 import { ofSeries } from "./theme.js";
 

@@ -2,9 +2,9 @@
 
 import { HEIGHT } from "../colours.js";
 import { element, say } from "../dom.js";
+import { gently } from "../pace.js";
 import { number } from "../words.js";
 import { axesOf } from "./conditions.js";
-import { gently } from "./controls.js";
 import { familiesOf } from "./features.js";
 import { HeightMap, SIGNS } from "./height_map.js";
 import { ScaleBar } from "./scale_bar.js";

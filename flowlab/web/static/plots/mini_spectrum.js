@@ -1,9 +1,9 @@
 // The newest absorption spectrum, small, with its peaks.
 
 import { element, say } from "../dom.js";
+import { gently, readably } from "../pace.js";
 import { duration } from "../words.js";
 import { spectrumText } from "./conditions.js";
-import { gently } from "./controls.js";
 import { isKnown, markOf } from "./features.js";
 import { Plot } from "./plot.js";
 import { usualRange } from "./range.js";
@@ -46,6 +46,9 @@ export function createMiniSpectrum(root, page) {
     const seen = point && point.index === spectrum?.index ? point.features : [];
     for (const feature of seen) if (isKnown(tracks, feature)) layers.push(markOf(tracks, feature));
     plot.show(layers, usualRange(live.sections) ?? undefined);
+    read();
+  });
+  const read = readably(() => {
     tell();
     plot.describe(words.textContent);
   });

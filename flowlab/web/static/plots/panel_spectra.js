@@ -1,9 +1,10 @@
 // Spectra of a panel, coloured by their condition, as in a figure of a paper; one of them may stand out.
 
 import { element, say } from "../dom.js";
+import { gently } from "../pace.js";
 import { number, withError } from "../words.js";
 import { axesOf, coordinateText, panelText, panelsOf, plain, scaleOf } from "./conditions.js";
-import { button, choice, gently, offer, toggle } from "./controls.js";
+import { button, choice, offer, toggle } from "./controls.js";
 import { Plot, nearest } from "./plot.js";
 import { usualRange } from "./range.js";
 import { ScaleBar } from "./scale_bar.js";

@@ -1,9 +1,9 @@
 // Where the exciton is and the diameter that follows, against the fast axis; each panel with its colour and its sign.
 
 import { element, say, svg } from "../dom.js";
+import { gently } from "../pace.js";
 import { number, withError } from "../words.js";
 import { axesOf, axisText, panelText, panelsOf, scaleOf, whereText } from "./conditions.js";
-import { gently } from "./controls.js";
 import { Plot } from "./plot.js";
 import { onTheme } from "./theme.js";
 

@@ -2,9 +2,10 @@
 
 import { HEIGHT } from "../colours.js";
 import { element, say } from "../dom.js";
+import { gently } from "../pace.js";
 import { number, withError } from "../words.js";
 import { axesOf, panelsOf, plain, whereText } from "../plots/conditions.js";
-import { button, choice, fillRows, gently, offer } from "../plots/controls.js";
+import { button, choice, fillRows, offer } from "../plots/controls.js";
 import { familiesOf, kindWords, trackOf } from "../plots/features.js";
 import { HeightMap, SIGNS, heightAt, heightText } from "../plots/height_map.js";
 import { PanelSpectra } from "../plots/panel_spectra.js";

@@ -1,10 +1,11 @@
 // What the spectrometer sees now: absorbance against wavelength, and what its peaks are; frozen, or beside earlier ones.
 
 import { element, say } from "../dom.js";
+import { gently, readably } from "../pace.js";
 import { clock, duration, number, withError } from "../words.js";
 import { Compared } from "../plots/compared.js";
 import { conditionRows, spectrumText, whereText } from "../plots/conditions.js";
-import { button, fillRows, gently, table, toggle } from "../plots/controls.js";
+import { button, fillRows, table, toggle } from "../plots/controls.js";
 import { createEmission } from "../plots/emission.js";
 import { FEATURE_HEADS, featureRow, markOf, trackOf } from "../plots/features.js";
 import { Plot, nearest } from "../plots/plot.js";
@@ -112,9 +113,10 @@ export function createSpectrum(root, page) {
       layers.push(mark);
     }
     plot.show(layers, nm?.length ? (whole ? [nm[0], nm.at(-1)] : usualRange(live.sections)) : undefined);
-    tell();
+    read();
   });
 
+  const read = readably(() => tell());
   function tell() {
     const { spectrum, point } = shown();
     const { run, tracks } = live.sections;
