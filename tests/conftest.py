@@ -41,9 +41,11 @@ def _open_things() -> set[str]:
     """Threads, child processes, sockets and files that are open now."""
     threads = [t for t in threading.enumerate() if not t.name.startswith("pytest_timeout ")]
     things = {f"thread {t.name} ({t.ident})" for t in threads}
-    # A browser starts and ends processes as it likes; that none is left is for who closes it.
-    children = [p for p in psutil.Process().children(recursive=True) if not p.name().startswith("chrom")]
-    things |= {f"process {p.pid} {p.name()}" for p in children}
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            # A browser starts and ends processes as it likes; that none is left is for who closes it.
+            if not (name := child.name()).startswith("chrom"):
+                things.add(f"process {child.pid} {name}")
     for descriptor in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # the one that iterdir itself had open
             things.add(f"descriptor {descriptor.name} {descriptor.readlink()}")

@@ -19,7 +19,7 @@ from flowlab.web.access import Guard, RefusedViewerError, Viewer
 from flowlab.web.control import ControlClient
 from flowlab.web.gallery import Gallery
 from flowlab.web.status import Status
-from flowlab.web.wire import encode
+from flowlab.web.wire import encode, packed
 
 _LOG = logging.getLogger(__name__)
 #: Viewers at once; messages that may wait for one; seconds in which a new one must say who it is.
@@ -165,7 +165,7 @@ class Viewers:
             if self._waiting:
                 self._give(self._waiting, await asyncio.to_thread(_encoded, {**changes, **mine}))
             if new:
-                data = await asyncio.to_thread(_encoded, {**whole, **self._now})
+                data = await asyncio.to_thread(_whole, {**whole, **self._now})
                 new = [waiting for waiting in new if waiting in self._new]  # and has not gone meanwhile
                 self._new = [waiting for waiting in self._new if waiting not in new]
                 self._waiting |= set(new)
@@ -242,6 +242,11 @@ def _encoded(sections: dict[str, Any]) -> bytes:
     except Exception:  # noqa: BLE001  what documents hold is not ours
         good = {name: section for name, section in sections.items() if _can_be_sent(name, section)}
         return encode({**message, "sections": good})
+
+
+def _whole(sections: dict[str, Any]) -> bytes:
+    """The first message that a viewer gets."""
+    return packed(_encoded(sections))
 
 
 def _can_be_sent(name: str, section: Any) -> bool:

@@ -1,5 +1,6 @@
 """Messages with arrays, as a browser reads them without any work: see docs/page.md."""
 
+import gzip
 import json
 import math
 import struct
@@ -48,6 +49,11 @@ def encode(message: dict[str, Any]) -> bytes:
     header = json.dumps(plain(message), separators=(",", ":"), allow_nan=False, default=str).encode()
     header += b" " * (-len(header) % _ALIGN)
     return b"".join([struct.pack("<I", len(header)), header, *arrays])
+
+
+def packed(message: bytes) -> bytes:
+    """A long message for one viewer, packed: no message begins with a header of no length."""
+    return struct.pack("<I", 0) + gzip.compress(message, mtime=0)
 
 
 def _key(key: Any) -> str:

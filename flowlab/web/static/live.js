@@ -6,6 +6,13 @@ const FORGET = 0.02; // of the difference of the clocks, with each message: cloc
 const NOT_ALLOWED = 1008; // trying again would not help; it would where there are too many viewers
 const GIVEN_UP_MS = 5000; // a connection on which so long nothing came is cut somewhere, whoever has not noticed
 
+// The first picture comes packed: then there is no header, but a message in gzip.
+async function unpacked(buffer) {
+  if (new DataView(buffer).getUint32(0, true) !== 0) return buffer;
+  const stream = new Blob([new Uint8Array(buffer, 4)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).arrayBuffer();
+}
+
 // A message: see docs/page.md.
 export function decode(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
@@ -82,8 +89,12 @@ export class Live extends EventTarget {
     old?.close();
     socket.binaryType = "arraybuffer";
     socket.onopen = () => socket.send(JSON.stringify({ token: this.#token }));
-    socket.onmessage = (message) => {
-      if (socket === this.#socket) this.#take(decode(message.data));
+    let before = Promise.resolve(); // what is packed takes a moment; what comes behind it waits
+    socket.onmessage = ({ data }) => {
+      before = before.then(async () => {
+        const message = decode(await unpacked(data));
+        if (socket === this.#socket) this.#take(message);
+      }).catch(reportError); // prettier-ignore
     };
     socket.onclose = ({ code }) => {
       if (socket !== this.#socket || (this.refused && code === NOT_ALLOWED)) return;

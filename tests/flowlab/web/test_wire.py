@@ -1,5 +1,6 @@
 """Messages, read by a decoder that knows nothing but docs/page.md."""
 
+import gzip
 import json
 import struct
 from datetime import datetime
@@ -9,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as some
 
-from flowlab.web.wire import encode
+from flowlab.web.wire import encode, packed
 
 
 def decode(data: bytes):
     """As docs/page.md says."""
     (length,) = struct.unpack_from("<I", data)
+    if length == 0:
+        data = gzip.decompress(data[4:])
+        (length,) = struct.unpack_from("<I", data)
     behind = 4 + length
     assert behind % 4 == 0, "arrays begin at a multiple of four bytes"
     header = json.loads(data[4:behind].decode(), parse_constant=lambda name: 1 / 0)
@@ -64,6 +68,15 @@ values = st.recursive(plain | arrays, lambda of: st.lists(of) | st.dictionaries(
 def test_what_is_sent_is_what_comes(message):
     data = encode(message)
     assert alike(message, decode(data))
+
+
+def test_what_is_packed_is_the_same_and_short_and_always_the_same_bytes():
+    message = {"points": [{"exciton_nm": 500.25, "why": None}] * 400, "axis": np.linspace(300.0, 900.0, 2048)}
+    data = encode(message)
+    assert alike(message, decode(packed(data)))
+    assert packed(data)[:4] == bytes(4)
+    assert packed(data) == packed(data)
+    assert len(packed(data)) < 0.5 * len(data)
 
 
 def test_a_header_is_padded_with_spaces_and_arrays_with_nothing_that_counts():
