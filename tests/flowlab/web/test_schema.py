@@ -1,12 +1,17 @@
 """The HTTP server against all that its own schema allows, and forbids, as schemathesis has it (make check-http)."""
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.flowlab.web.served import served
+from tests.flowlab.watch.hub import Hub
+from tests.flowlab.web.viewing import Screen, looked_at, looking
+from tests.joint_runs import joint_run
+from tests.saxs_runs import RADII
+from tests.support import PANELS
 
 SCHEMATHESIS = os.environ.get("FLOWLAB_SCHEMATHESIS")
 
@@ -20,7 +25,10 @@ NOT_THE_SCHEMAS = "positive_data_acceptance"
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("who", ["admin", "viewer"])
 def test_nothing_that_can_be_asked_breaks_it_or_is_answered_otherwise_than_it_says(tmp_path: Path, who: str):
-    with served(tmp_path) as web:
+    with contextlib.closing(Hub(tmp_path / "runs")) as hub, looked_at(tmp_path, hub) as web:
+        hub.record(joint_run(hub.store.root, PANELS, {(310.0, 270.0): RADII[260.0]}))
+        with looking(web) as viewer:
+            Screen(viewer).until(lambda sections: bool(sections.get("saxs")))
         web.tell_daemon("environment_open")
         web.tell_daemon("queue_item_add", item={"name": "scan", "kwargs": {}}, user="", user_group="")
         command = [str(SCHEMATHESIS), "run", f"{web.url}/api/v1/openapi.json", "--exclude-path", ENDLESS]
