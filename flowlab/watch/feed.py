@@ -107,10 +107,12 @@ class Feed:
 
     def _take(self) -> bool:
         """Documents first, then what follows from them: an analysis is never shown before its run."""
+        came = False
         for _ in range(_AT_ONCE):
             message = self._raw.receive(0.0)
             if message is None:
                 break
+            came = True
             self._show(self.picture.take_document, message)
             if message.name == "start":
                 self._follow_earlier()
@@ -118,7 +120,6 @@ class Feed:
                     self._results.follow(self._analyses[message.run_uid])
         else:
             return True
-        came = False
         for _ in range(_AT_ONCE):
             result = self._results.receive(0.0)
             if result is None:
@@ -130,7 +131,7 @@ class Feed:
             came = True
         if not came and self._frames is not None:  # behind all that is quicker to show
             came = self._take_frame(self._frames)
-        return came or message is not None
+        return came
 
     def _take_frame(self, frames: FrameReader) -> bool:
         try:
