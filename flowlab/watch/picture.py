@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.config import Material
-from flowlab.live.references import ReadFrame
 from flowlab.stream import Message
 from flowlab.watch.absorption import Absorption, Spectrum
 from flowlab.watch.course import Course
 from flowlab.watch.news import News
-from flowlab.watch.scattering import Scattering
+from flowlab.watch.scattering import Scattering, SeenFrame, WantedFrame
 from flowlab.watch.sections import Sections, known
 
 _BAND = ("wavelength_nm", "wavelength_err_nm", "fwhm_nm", "fwhm_err_nm", "height", "area", "snr")
@@ -189,9 +188,13 @@ class Picture:
             "safe": None,
         }
 
-    def read_newest_frame(self, read: ReadFrame) -> bool:
-        """Show the newest frame of a detector, if there is one that was not shown."""
-        return self._frames.read_newest(read)
+    def wanted_frame(self) -> WantedFrame | None:
+        """The newest frame of a detector, which is to be read and shown."""
+        return self._frames.wanted
+
+    def show_frame(self, seen: SeenFrame) -> bool:
+        """Show what became of a frame that was wanted; whether it is of the run that is shown."""
+        return self._frames.show_frame(seen)
 
     def wavelength_nm(self) -> NDArray[np.float32] | None:
         """Axis of the absorption spectra."""
