@@ -136,8 +136,10 @@ class Picture:
     def _take_result_event(self, stream: str, doc: dict[str, Any]) -> None:
         match stream:
             case "spectra":
-                self._news.point(self._spectra.take_spectrum_result(self._spectra_analysed, doc))
+                point = self._spectra.take_spectrum_result(self._spectra_analysed, doc)
                 self._spectra_analysed += 1
+                self._frames.take_spectrum_point(point["uid"])
+                self._news.point(point)
             case "tracks":
                 self._spectra.take_track_result(doc)
             case "window" | "window_so_far":

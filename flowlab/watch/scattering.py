@@ -61,6 +61,8 @@ class Scattering:
         self._frames_key: dict[str, str] = {}
         self._streams: dict[str, dict[str, Any]] = {}
         self.wanted: WantedFrame | None = None
+        #: By the number of the point: the event of the spectrum of the same plug.
+        self._spectra: dict[int, str] = {}
         #: By the number of the point: the section ``saxs`` of it.
         self.points: dict[int, dict[str, Any]] = {}
         for name in ("saxs", "frame"):
@@ -130,16 +132,23 @@ class Scattering:
         while len(self.points) > _MOST_KEPT:
             del self.points[next(iter(self.points))]
         self._sections.set("saxs", shown)
+        self._spectra[number] = spectrum = str(data.get("spectrum_event", ""))
         told = {
             **place,
             "kind": sizes["kind"],
             "radius_nm": sizes["radius_nm"],
             "radius_err_nm": sizes["radius_err_nm"],
-            **self._optical(str(data.get("spectrum_event", ""))),
+            **self._optical(spectrum),
         }
         at = next((i for i, p in enumerate(self._sections.get("saxs_points")) if p["point"] == number), None)
         self._sections.put("saxs_points", len(self._sections.get("saxs_points")) if at is None else at, told)
         return told
+
+    def take_spectrum_point(self, event_uid: str) -> None:
+        """A spectrum was analysed: points of the same plug may have been told without it."""
+        for i, point in enumerate(self._sections.get("saxs_points")):
+            if self._spectra[int(point["point"])] == event_uid:
+                self._sections.put("saxs_points", i, {**point, **self._optical(event_uid)})
 
     def _optical(self, spectrum_event: str) -> dict[str, Any]:
         """The diameter by absorption of the same plug."""

@@ -255,6 +255,22 @@ def test_beside_a_diameter_by_x_rays_stands_that_of_the_same_plug_by_absorption(
         assert (point["optical_why"] is None) == (point["optical_diameter_nm"] is not None)
 
 
+def test_it_is_told_once_it_is_known_whichever_of_both_is_analysed_first(joint):
+    _, heard = joint
+    spectra = {m.doc["uid"] for of, m in heard if of and m.name == "descriptor" and m.doc["name"] == "spectra"}
+    late = [(of, m) for of, m in heard if of and m.name == "event" and m.doc["descriptor"] in spectra]
+    picture = Picture(find_material)
+    tell(picture, [one for one in heard if not any(one[1] is m for _, m in late)])
+    for point in picture.sections.get("saxs_points"):
+        assert (point["optical_diameter_nm"], point["optical_why"]) == (None, "its spectrum is not analysed yet")
+    picture.sections.take_changes()
+    tell(picture, late)
+    expected = picture_of(heard).sections.get("saxs_points")
+    assert any(point["optical_diameter_nm"] is not None for point in expected)
+    assert same(picture.sections.get("saxs_points"), expected)
+    assert picture.sections.take_changes()["saxs_points"] == {"from": 0, "items": expected}
+
+
 def test_the_newest_frame_is_shown(joint):
     folder, heard = joint
     picture = picture_of(heard)
