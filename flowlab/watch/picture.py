@@ -218,8 +218,15 @@ def _emission(doc: dict[str, Any]) -> dict[str, Any]:
         "index": int(doc["seq_num"]) - 1,
         **{key: known(data.get(key)) for key in ("panel", "coordinate")},
         **{key: np.asarray(data[key], np.float32) for key in ("wavelength_nm", "counts", "counts_err")},
+        "mask_nm": _range(data["mask_nm"]),
         "usable": bool(data["usable"]),
         "why": str(data["why"]) or None,
         "emission": str(data["emission"]),
         "band": {name: known(data[f"band_{name}"]) for name in _BAND},
     }
+
+
+def _range(ends: Any) -> list[float] | None:
+    """First and last of a range; None where it is not known."""
+    found = [float(end) for end in ends]
+    return found if len(found) == 2 and np.isfinite(found).all() and found[0] < found[1] else None

@@ -149,6 +149,9 @@ def test_emission_is_what_the_documents_say(page, scanned):
     band = with_error(newest["band_wavelength_nm"], newest["band_wavelength_err_nm"])
     wide = with_error(newest["band_fwhm_nm"], newest["band_fwhm_err_nm"])
     expect(section(looked, "Emission")).to_contain_text(f"band at {band} nm, FWHM {wide} nm")
+    low, high = newest["mask_nm"]
+    left_out = f"Light of the LED, left out: {low:.0f} to {high:.0f} nm"
+    expect(section(looked, "Emission").get_by_role("img", name=left_out)).to_be_visible()
 
 
 def test_nothing_but_the_server_s_own_scripts_may_run(scanned):

@@ -210,9 +210,15 @@ def test_emission_is_what_the_analysis_says(tmp_path):
             data["why"] or None,
             data["emission"],
         )
+        assert found["mask_nm"] == list(data["mask_nm"]) == [385.0, 425.0]
         assert found["band"] == {name: shown(data[f"band_{name}"]) for name in found["band"]}
         assert found["band"].keys() >= {"wavelength_nm", "wavelength_err_nm", "fwhm_nm", "fwhm_err_nm", "height", "snr"}
     assert picture.sections.get("run")["kinds"] == ["luminescence"]
+
+
+def test_emission_of_which_nothing_can_be_made_has_no_mask(tmp_path):
+    emission = picture_of(history(RunStore(tmp_path), emission_documents(dark=False))).sections.get("emission")
+    assert (emission["mask_nm"], emission["why"]) == (None, "no dark spectrum was taken before it")
 
 
 def test_saxs_is_what_the_analysis_says(tmp_path):
