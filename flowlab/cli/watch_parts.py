@@ -6,9 +6,9 @@ from rich.text import Text
 
 from flowlab.cli.watch_words import KINDS, clock, duration, fitted, number, place, with_error, wrapped
 
-#: Readings are told once a second; some gauges are read less often, and of one that is not read for so long nobody
-#: knows what it says.
-_TOLD_S, _READ_S = 3.0, 15.0
+#: Readings are told once a second. Nobody knows what a gauge says that was not read for so many times as long as it
+#: takes from read to read, and for so long at least.
+_TOLD_S, _READS_MISSED, _READ_S = 3.0, 2.5, 3.0
 _PLACE, _VALUE = 6, 13
 _LEVELS = {"info": ("", ""), "notice": ("", "bold"), "warning": ("! ", "yellow"), "alarm": ("!! ", "bold red")}
 #: A place in few letters.
@@ -51,7 +51,7 @@ def gauges(readings: dict[str, Any] | None, now: float, width: int, rows: int | 
 
 def _gauge(gauge: dict[str, Any], head: str, now: float, silent: bool, width: int) -> Text:
     age = max(0.0, now - gauge["at"])
-    old = silent or age > _READ_S
+    old = silent or age > max(_READ_S, _READS_MISSED * gauge["every_s"])
     beyond = _beyond(gauge)
     unit = f" {gauge['units']}" if gauge["units"] and gauge["value"] is not None else ""
     value = f"{number(gauge['value'])}{unit}"

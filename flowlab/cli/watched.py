@@ -125,7 +125,8 @@ class Watched:
                     if feed.picture.sections.take_changes():
                         self._sections = {**NOTHING, **feed.picture.sections.all()}
                     if not came:
-                        self._settled.set()
+                        if not feed.looks_for_frame:
+                            self._settled.set()
                         feed.wait(_STEP_S)
 
 

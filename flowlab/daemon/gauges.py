@@ -74,6 +74,8 @@ class ReadGauge:
         alone = [lock.when[0] for lock in bench.config.interlocks.values() if len(lock.when) == 1]
         self._trips = [c for c in alone if (c.device, c.signal) == (gauge.device, gauge.signal)]
         self._said = _Said(at=time.time())
+        #: Real seconds between two reads as things go.
+        self.every_s = gauge.every_s
         self._keys: dict[str, _Key] = {}
 
     def look(self, may_read: threading.Event) -> bool:
@@ -143,6 +145,7 @@ class ReadGauge:
             trips_below=max((c.below for c in self._trips if c.below is not None), default=None),
             trips_above=min((c.above for c in self._trips if c.above is not None), default=None),
             at=said.at,
+            every_s=self.every_s,
             why=said.why,
         )
 
@@ -242,6 +245,9 @@ class Gauges:
                     self._changed.set()
                 took_s += time.monotonic() - begun_s
                 due_s[i] = begun_s + gauge.gauge.every_s
+            if took_s:
+                for gauge in gauges:
+                    gauge.every_s = max(gauge.gauge.every_s, (1 + _REST) * took_s)
             self._closed.wait(max(min(due_s) - time.monotonic(), _REST * took_s))
 
 

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from flowlab.live.references import FrameError, FrameFile, FrameReference
+from flowlab.live.references import FrameError, FrameFile, FrameReference, MissingFrameError
 
 #: How long a frame is waited for that was told of but is not there: what a file server may be behind.
 _WITHIN_S = 5.0
@@ -26,10 +26,6 @@ _LOOK_EVERY_S = 0.05
 _FILTERS = {1, 2, 3, 32001, 32004, 32008}
 #: HDF5's words for a file that has a writer, or was left by one.
 _IN_USE = "file is already open for write"
-
-
-class _NotYetError(FrameError):
-    """The frame may still come."""
 
 
 class FrameReader:
@@ -74,40 +70,42 @@ class FrameReader:
         """Read a frame, shape (rows, columns).
 
         Raises:
+            MissingFrameError: it is not there, and may still come.
             FrameError: it cannot be had; one line that says why.
         """
         end_s = self._now_s() + self._within_s
         while True:
             try:
                 return self._read(reference)
-            except _NotYetError as error:
+            except MissingFrameError:
                 if self._given_up == reference.file.uid or self._now_s() >= end_s:
                     self._given_up = reference.file.uid
-                    raise FrameError(str(error)) from None
+                    raise
                 self._pause(_LOOK_EVERY_S)
 
     def _read(self, reference: FrameReference) -> NDArray[np.integer]:
         file = reference.file
+        path = local_path(file.uri, self._folder)
         try:
-            dataset = self._dataset(file)
+            _reach(path)
+            dataset = self._dataset(file, path)
             if dataset.file.swmr_mode:
                 dataset.refresh()
             elif not _holds(dataset, reference.index):
                 self.close()  # it shows the file as it was when it was opened
-                dataset = self._dataset(file)
+                dataset = self._dataset(file, path)
             if _holds(dataset, reference.index):
                 return np.asarray(dataset[reference.index])
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             self.close()
-            raise _NotYetError(f"{file.uri}: frame {reference.index} cannot be read: {_line(error)}") from None
-        raise _NotYetError(f"{file.uri}: frame {reference.index} is not there")
+            raise MissingFrameError(f"{file.uri}: frame {reference.index} cannot be read: {_line(error)}") from None
+        raise MissingFrameError(f"{file.uri}: frame {reference.index} is not there")
 
-    def _dataset(self, file: FrameFile) -> h5py.Dataset:
+    def _dataset(self, file: FrameFile, path: Path) -> h5py.Dataset:
         if self._open is not None and self._open[0] == file:
             return self._open[2]
         self.close()
         _load_filters()
-        path = local_path(file.uri, self._folder)
         opened = _opened(path, file.swmr)
         try:
             dataset = _plain_dataset(opened, file)
@@ -116,6 +114,12 @@ class FrameReader:
             raise
         self._open = file, opened, dataset
         return dataset
+
+
+def _reach(path: Path) -> None:
+    """Wait for a file server here, if it hangs: HDF5 would hold the interpreter meanwhile, and with it every thread."""
+    with path.open("rb", buffering=0) as file:
+        file.read(1)
 
 
 def _opened(path: Path, swmr: bool) -> h5py.File:
@@ -156,7 +160,7 @@ def local_path(uri: str, folder: Path) -> Path:
             raise FrameError(f"{path}: is outside the folder for frames, {inside}")
         kind = resolved.stat().st_mode
     except FileNotFoundError:
-        raise _NotYetError(f"{path}: is not there") from None
+        raise MissingFrameError(f"{path}: is not there") from None
     except (OSError, RuntimeError) as error:
         raise FrameError(f"{path}: cannot be opened: {_line(error)}") from None
     if not stat.S_ISREG(kind):
@@ -174,7 +178,7 @@ def _plain_dataset(opened: h5py.File, file: FrameFile) -> h5py.Dataset:
     for part in file.dataset.strip("/").split("/"):
         link = place.get(part, getlink=True) if isinstance(place, h5py.Group) else None
         if link is None:
-            raise _NotYetError(f"{file.uri}: has no dataset {file.dataset}")
+            raise MissingFrameError(f"{file.uri}: has no dataset {file.dataset}")
         if not isinstance(link, h5py.HardLink):
             raise FrameError(f"{file.uri}: {file.dataset} leads elsewhere")
         place = place[part]

@@ -24,6 +24,10 @@ class FrameError(FlowlabError):
     """A frame cannot be had; the message says why."""
 
 
+class MissingFrameError(FrameError):
+    """It is not there, and may still come."""
+
+
 @dataclass(frozen=True)
 class FrameFile:
     """A file of frames, as a stream_resource document announces it.

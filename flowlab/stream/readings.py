@@ -33,6 +33,8 @@ class GaugeReading(msgspec.Struct, frozen=True, kw_only=True):
         low, high: limits of the signal, or of what it is set by.
         trips_below, trips_above: where an interlock trips by this signal alone.
         at: unix time at which it was read last, whatever came of that.
+        every_s: real seconds between two reads as things go: what the instrument file asks for, or more where the
+            device is slow.
         why: in one line, why something of this is not known.
     """
 
@@ -51,6 +53,7 @@ class GaugeReading(msgspec.Struct, frozen=True, kw_only=True):
     trips_below: float | None
     trips_above: float | None
     at: float
+    every_s: float
     why: str | None
 
 

@@ -15,6 +15,7 @@ from flowlab.errors import FlowlabError
 from flowlab.live.frames import FrameReader
 from flowlab.stream import RAW, RESULTS, GapError, Message, RunStore, Subscriber
 from flowlab.stream.readings import ReadingsSubscriber
+from flowlab.watch.frames import FrameLookout
 from flowlab.watch.picture import Picture
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Feed:
         self.changing = threading.Lock()
         self._raw = Subscriber(documents, replay, prefix=RAW)
         self._results = Subscriber(documents, replay, prefix=RESULTS)
-        self._frames = None if data is None else FrameReader(RunStore(data).frames, within_s=0.0)
+        self._frames = None if data is None else FrameLookout(FrameReader(RunStore(data).frames, within_s=0.0))
         self._readings = ReadingsSubscriber(documents)
         self._heard = 0.0
         self._before: list[str] = []
@@ -72,13 +73,18 @@ class Feed:
     def take(self) -> bool:
         """Take some of what has come; whether there was anything."""
         try:
-            came = self._take_readings()  # first: they wait for nothing that has to be asked for
+            came = self._take_readings() | self._take_frame()  # first: they wait for nothing that has to be asked for
             if not self._begun:
                 self._begin()
             return self._take() or came
         except GapError as error:
             self._complain(f"documents are missing here; they are recorded: {error}")
             return False
+
+    @property
+    def looks_for_frame(self) -> bool:
+        """Whether there is a frame of which nothing is shown yet, not even why."""
+        return self._frames is not None and self._frames.looks
 
     def wait(self, wait_s: float) -> None:
         """Wait until something comes, or so many real seconds."""
@@ -107,10 +113,12 @@ class Feed:
 
     def _take(self) -> bool:
         """Documents first, then what follows from them: an analysis is never shown before its run."""
+        came = False
         for _ in range(_AT_ONCE):
             message = self._raw.receive(0.0)
             if message is None:
                 break
+            came = True
             self._show(self.picture.take_document, message)
             if message.name == "start":
                 self._follow_earlier()
@@ -118,7 +126,6 @@ class Feed:
                     self._results.follow(self._analyses[message.run_uid])
         else:
             return True
-        came = False
         for _ in range(_AT_ONCE):
             result = self._results.receive(0.0)
             if result is None:
@@ -128,18 +135,17 @@ class Feed:
                 self._analyses = {**dict(recent), str(result.doc.get("parent_run")): result.run_uid}
             self._show(self.picture.take_result, result)
             came = True
-        if not came and self._frames is not None:  # behind all that is quicker to show
-            came = self._take_frame(self._frames)
-        return came or message is not None
+        return came
 
-    def _take_frame(self, frames: FrameReader) -> bool:
-        try:
-            with self.changing:
-                return self.picture.read_newest_frame(frames)
-        except Exception as error:  # noqa: BLE001  files come from outside: none may end the picture
-            _LOG.warning("a frame cannot be shown", exc_info=True)
-            self._complain(f"a frame cannot be shown: {type(error).__name__}: {error}")
+    def _take_frame(self) -> bool:
+        if self._frames is None:
             return False
+        self._frames.want(self.picture.wanted_frame())
+        seen = self._frames.take()
+        if seen is None:
+            return False
+        with self.changing:
+            return self.picture.show_frame(seen)
 
     def _take_readings(self) -> bool:
         newest = None

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlab.config import Material
-from flowlab.live.references import ReadFrame
 from flowlab.stream import Message
 from flowlab.watch.absorption import Absorption, Spectrum
 from flowlab.watch.course import Course
 from flowlab.watch.news import News
-from flowlab.watch.scattering import Scattering
+from flowlab.watch.scattering import Scattering, SeenFrame, WantedFrame
 from flowlab.watch.sections import Sections, known
 
 _BAND = ("wavelength_nm", "wavelength_err_nm", "fwhm_nm", "fwhm_err_nm", "height", "area", "snr")
@@ -137,8 +136,10 @@ class Picture:
     def _take_result_event(self, stream: str, doc: dict[str, Any]) -> None:
         match stream:
             case "spectra":
-                self._news.point(self._spectra.take_spectrum_result(self._spectra_analysed, doc))
+                point = self._spectra.take_spectrum_result(self._spectra_analysed, doc)
                 self._spectra_analysed += 1
+                self._frames.take_spectrum_point(point["uid"])
+                self._news.point(point)
             case "tracks":
                 self._spectra.take_track_result(doc)
             case "window" | "window_so_far":
@@ -189,9 +190,13 @@ class Picture:
             "safe": None,
         }
 
-    def read_newest_frame(self, read: ReadFrame) -> bool:
-        """Show the newest frame of a detector, if there is one that was not shown."""
-        return self._frames.read_newest(read)
+    def wanted_frame(self) -> WantedFrame | None:
+        """The newest frame of a detector, which is to be read and shown."""
+        return self._frames.wanted
+
+    def show_frame(self, seen: SeenFrame) -> bool:
+        """Show what became of a frame that was wanted; whether it is of the run that is shown."""
+        return self._frames.show_frame(seen)
 
     def wavelength_nm(self) -> NDArray[np.float32] | None:
         """Axis of the absorption spectra."""
@@ -213,8 +218,15 @@ def _emission(doc: dict[str, Any]) -> dict[str, Any]:
         "index": int(doc["seq_num"]) - 1,
         **{key: known(data.get(key)) for key in ("panel", "coordinate")},
         **{key: np.asarray(data[key], np.float32) for key in ("wavelength_nm", "counts", "counts_err")},
+        "mask_nm": _range(data["mask_nm"]),
         "usable": bool(data["usable"]),
         "why": str(data["why"]) or None,
         "emission": str(data["emission"]),
         "band": {name: known(data[f"band_{name}"]) for name in _BAND},
     }
+
+
+def _range(ends: Any) -> list[float] | None:
+    """First and last of a range; None where it is not known."""
+    found = [float(end) for end in ends]
+    return found if len(found) == 2 and np.isfinite(found).all() and found[0] < found[1] else None

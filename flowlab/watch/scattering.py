@@ -1,11 +1,12 @@
 """What is to be seen of the X-rays of a run: the newest curve, the points, the newest frame."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowlab.live.references import FrameError, FrameFile, FrameReference, ReadFrame, read_resource
+from flowlab.live.references import FrameError, FrameFile, FrameReference, read_resource
 from flowlab.watch.sections import Sections, known
 
 #: Rows and columns of a reduced frame, at most.
@@ -17,12 +18,40 @@ _CURVE = ("q_per_nm", "intensity", "intensity_err")
 _SIZES = ("smooth", "smooth_low", "smooth_high")
 
 
+@dataclass(frozen=True)
+class WantedFrame:
+    """A frame that is to be shown: of which stream, and the unix time of what it belongs to."""
+
+    stream: str
+    reference: FrameReference
+    time: float
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """What became of a frame that was wanted.
+
+    Attributes:
+        pixels: as :func:`reduced` gives them, shape (rows, columns); None where it cannot be had.
+        counts_at_255: likewise.
+        why: it cannot be had, or not yet.
+    """
+
+    wanted: WantedFrame
+    pixels: NDArray[np.uint8] | None
+    counts_at_255: int | None
+    why: str | None
+
+
 class Scattering:
     """Of one run.
 
     Args:
         start: its start document.
         sections: where what is to be seen goes.
+
+    Attributes:
+        wanted: the newest frame; None before there is any.
     """
 
     def __init__(self, start: dict[str, Any], sections: Sections):
@@ -31,7 +60,9 @@ class Scattering:
         self._files: dict[str, FrameFile] = {}
         self._frames_key: dict[str, str] = {}
         self._streams: dict[str, dict[str, Any]] = {}
-        self._newest: tuple[str, FrameReference, float] | None = None
+        self.wanted: WantedFrame | None = None
+        #: By the number of the point: the event of the spectrum of the same plug.
+        self._spectra: dict[int, str] = {}
         #: By the number of the point: the section ``saxs`` of it.
         self.points: dict[int, dict[str, Any]] = {}
         for name in ("saxs", "frame"):
@@ -56,20 +87,23 @@ class Scattering:
         if file is not None and stream is not None:
             frames_each = int(stream["data_keys"][self._frames_key[file.uid]]["shape"][0])
             newest = int(doc["indices"]["stop"]) * frames_each - 1
-            self._newest = stream["name"], FrameReference(file, newest), now_s
+            self.wanted = WantedFrame(stream["name"], FrameReference(file, newest), now_s)
 
-    def read_newest(self, read: ReadFrame) -> bool:
-        """Show the newest frame, if it was not shown; it is read here."""
-        if self._newest is None:
+    def show_frame(self, seen: SeenFrame) -> bool:
+        """Show a frame, or why there is none, unless it is of another run; whether it was shown."""
+        wanted, pixels = seen.wanted, seen.pixels
+        if wanted.reference.file.uid not in self._files:
             return False
-        (stream, reference, time), self._newest = self._newest, None
-        shown: dict[str, Any] = {"time": time, "stream": stream, "width": 0, "height": 0, "pixels": None}
-        try:
-            pixels, most = reduced(read(reference))
-            height, width = pixels.shape
-            shown |= {"width": width, "height": height, "pixels": pixels.ravel(), "counts_at_255": most, "why": None}
-        except FrameError as error:
-            shown |= {"counts_at_255": None, "why": str(error)}
+        height, width = (0, 0) if pixels is None else pixels.shape
+        shown = {
+            "time": wanted.time,
+            "stream": wanted.stream,
+            "width": width,
+            "height": height,
+            "pixels": None if pixels is None else pixels.ravel(),
+            "counts_at_255": seen.counts_at_255,
+            "why": seen.why,
+        }
         self._sections.set("frame", shown)
         return True
 
@@ -98,16 +132,23 @@ class Scattering:
         while len(self.points) > _MOST_KEPT:
             del self.points[next(iter(self.points))]
         self._sections.set("saxs", shown)
+        self._spectra[number] = spectrum = str(data.get("spectrum_event", ""))
         told = {
             **place,
             "kind": sizes["kind"],
             "radius_nm": sizes["radius_nm"],
             "radius_err_nm": sizes["radius_err_nm"],
-            **self._optical(str(data.get("spectrum_event", ""))),
+            **self._optical(spectrum),
         }
         at = next((i for i, p in enumerate(self._sections.get("saxs_points")) if p["point"] == number), None)
         self._sections.put("saxs_points", len(self._sections.get("saxs_points")) if at is None else at, told)
         return told
+
+    def take_spectrum_point(self, event_uid: str) -> None:
+        """A spectrum was analysed: points of the same plug may have been told without it."""
+        for i, point in enumerate(self._sections.get("saxs_points")):
+            if self._spectra[int(point["point"])] == event_uid:
+                self._sections.put("saxs_points", i, {**point, **self._optical(event_uid)})
 
     def _optical(self, spectrum_event: str) -> dict[str, Any]:
         """The diameter by absorption of the same plug."""

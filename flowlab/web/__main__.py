@@ -28,8 +28,8 @@ from flowlab.web.viewers import Viewers
 
 #: Seconds that answers under way may take when it ends; connections at once.
 _GRACE_S, _CONNECTIONS = 2, 500
-#: Milliseconds that what was sent may wait for somebody who takes nothing.
-_UNREAD_MS = 20_000
+#: Milliseconds that what was sent may wait for somebody who takes nothing: as long as one message to a viewer may take.
+_UNREAD_MS = 10_000
 #: Of what a viewer says: who it is, and nothing more.
 _LONGEST_MESSAGE = 8192
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -78,16 +79,17 @@ class Viewers:
         judged = time.monotonic()
         self._join(waiting)
         reading = asyncio.create_task(_until_gone(websocket, waiting), name="viewer")
-        hello = {"name": viewer.name, "role": viewer.role, "version": flowlab.__version__}
+        who = {"name": viewer.name, "role": viewer.role, "version": flowlab.__version__}
+        hello = encode({"type": "hello", **who, "control": self._control is not None})
         try:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):  # it is gone, or as good as that
-                await _send(websocket, encode({"type": "hello", **hello, "control": self._control is not None}))
+                await _in_time(websocket.send_bytes(hello))
                 while (data := await waiting.get()) is not None:
                     if time.monotonic() - judged > _JUDGED_EVERY_S:
                         judged = time.monotonic()
                         self._guard.viewer(websocket, viewer.token)
-                    await _send(websocket, data)
-                await websocket.close(_GOING_AWAY if self._closed else _TRY_AGAIN_LATER)
+                    await _in_time(websocket.send_bytes(data))
+                await _in_time(websocket.close(_GOING_AWAY if self._closed else _TRY_AGAIN_LATER))
         except RefusedViewerError as error:  # no longer
             await _refuse(websocket, error)
         finally:
@@ -261,14 +263,15 @@ def _can_be_sent(name: str, section: Any) -> bool:
 async def _refuse(websocket: WebSocket, error: RefusedViewerError) -> None:
     client = websocket.client.host if websocket.client else "?"
     _LOG.warning("refused: a viewer from %s: %s", client, error)
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        await websocket.send_bytes(encode({"type": "refused", "why": str(error), "code": error.code}))
-        await websocket.close(error.code)
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+        await _in_time(websocket.send_bytes(encode({"type": "refused", "why": str(error), "code": error.code})))
+        await _in_time(websocket.close(error.code))
 
 
-async def _send(websocket: WebSocket, data: bytes) -> None:
+async def _in_time(leaving: Awaitable[None]) -> None:
+    """Wait until a message has left, or raise TimeoutError: who reads nothing is waited for no longer."""
     async with asyncio.timeout(_SENT_WITHIN_S):
-        await websocket.send_bytes(data)
+        await leaving
 
 
 async def _until_gone(websocket: WebSocket, waiting: Waiting) -> None:

@@ -109,6 +109,23 @@ def test_gauges_say_what_is_the_case_while_the_reactor_is_hot(page, begun):
     eventually(looked, told_truly, "the page and the plant agree", 120_000)
 
 
+@pytest.mark.parametrize(
+    ("every_s", "age_s", "old"),
+    [(1.0, 2.9, False), (1.0, 3.1, True), (0.2, 2.9, False), (10.0, 24.0, False), (10.0, 26.0, True)],
+)
+def test_a_gauge_is_old_by_how_often_it_is_read(page, begun, every_s, age_s, old):
+    """As for flowlab watch: in the flow scheme, and for what the strip says."""
+    looked = look_at(page, begun)
+    ask = """async ([gauge, now_s]) => {
+        const { silence_s } = await import("/static/reactor/judgement.js");
+        const { heard } = await import("/static/reactor/places.js");
+        return [silence_s(gauge, now_s), heard({ time: now_s, gauges: [gauge] }, now_s).gauges[0].value];
+    }"""
+    silent_s, value = looked.evaluate(ask, [{"at": 1e9, "every_s": every_s, "value": 5.0}, 1e9 + age_s])
+    assert silent_s == (pytest.approx(age_s) if old else None)
+    assert value == (None if old else 5.0)
+
+
 def test_saxs_is_what_the_documents_say(page, scanned):
     looked = look_at(page, scanned, "saxs")
     points = scanned.results("saxs_points")
@@ -132,6 +149,9 @@ def test_emission_is_what_the_documents_say(page, scanned):
     band = with_error(newest["band_wavelength_nm"], newest["band_wavelength_err_nm"])
     wide = with_error(newest["band_fwhm_nm"], newest["band_fwhm_err_nm"])
     expect(section(looked, "Emission")).to_contain_text(f"band at {band} nm, FWHM {wide} nm")
+    low, high = newest["mask_nm"]
+    left_out = f"Light of the LED, left out: {low:.0f} to {high:.0f} nm"
+    expect(section(looked, "Emission").get_by_role("img", name=left_out)).to_be_visible()
 
 
 def test_nothing_but_the_server_s_own_scripts_may_run(scanned):

@@ -97,6 +97,16 @@ def test_a_gauge_that_is_not_read_any_more_is_not_shown_as_if_it_were():
     assert any("(280.1 °C)" in line for line in lines(shown))
 
 
+@pytest.mark.parametrize(
+    ("every_s", "age_s", "old"),
+    [(1.0, 2.9, False), (1.0, 3.1, True), (0.2, 2.9, False), (10.0, 24.0, False), (10.0, 26.0, True)],
+)
+def test_a_gauge_is_old_by_how_often_it_is_read(every_s, age_s, old):
+    shown = sections(NOW)
+    shown["readings"]["gauges"][5] |= {"at": NOW - age_s, "every_s": every_s}
+    assert any("(3.420 bar)" in line for line in lines(shown, 100)) is old
+
+
 def test_beyond_the_limit_of_an_interlock_a_gauge_has_a_sign_and_the_limit():
     shown = sections(NOW)
     shown["readings"]["gauges"][5]["value"] = 26.0

@@ -26,7 +26,7 @@ _GAUGES = (
 
 def gauge(now: float, **facts: Any) -> dict[str, Any]:
     none = dict.fromkeys(("setpoint", "left", "low", "high", "trips_below", "trips_above", "why"))
-    return {"device": "d", "signal": "s", "left_units": "mL", "at": now - 0.4, **none, **facts}
+    return {"device": "d", "signal": "s", "left_units": "mL", "at": now - 0.4, "every_s": 1.0, **none, **facts}
 
 
 def readings(now: float) -> dict[str, Any]:

@@ -262,6 +262,20 @@ def test_a_device_is_left_alone_for_some_times_as_long_as_it_was_read():
     assert min(b - a for a, b in itertools.pairwise(begun)) >= 0.25
 
 
+def test_how_often_it_is_read_is_told_and_that_a_slow_device_takes_longer():
+    lab = Lab(seldom={"place": "feed", "label": "pump", "device": "pump", "signal": "content_ml", "every_s": 30.0})
+    gauges = lab.gauges()
+    gauges.start()
+    now = lab.until(lambda now: all(gauge.value is not None for gauge in now.values()))
+    assert now["seldom"].every_s == 30.0
+    lab.values["temperature_c"] = lambda: threading.Event().wait(0.2) or 20.0
+    slow = lab.until(lambda now: now["oven"].every_s >= 0.6)
+    assert slow["seldom"].every_s == 30.0
+    lab.values["temperature_c"] = 20.0
+    lab.until(lambda now: now["oven"].every_s < 0.6)
+    gauges.close()
+
+
 def test_a_signal_that_its_device_does_not_have_is_refused():
     gauge = {"place": "growth", "label": "oven", "device": "oven", "signal": "temperature_c", "setpoint": "volume"}
     with pytest.raises(ConfigError, match=r"^lab: gauges\.wrong: oven has no signal 'volume'$"):

@@ -40,6 +40,7 @@ GAUGE = GaugeReading(
     trips_below=None,
     trips_above=370.0,
     at=1_700_000_000.0,
+    every_s=1.0,
     why=None,
 )
 LOCK = InterlockState(name="hot", action="safe", when="growth_heater.temperature_c above 370", tripped=None)

@@ -273,6 +273,22 @@ def test_what_is_shown_of_a_busy_line_grows_step_by_step(hub):
     assert len(seen) > 1
 
 
+def test_each_document_is_news_though_nothing_follows_from_it(hub):
+    """Or whoever looks would be told of it with the next thing only."""
+    (name, start), *others = documents_of_a_scan({270.0: [550.0] * 3})
+    scan = [(name, {**start, "material": "none"}), *others]  # of which nothing can be analysed
+    with hub.feed() as feed:
+        quiet(feed)
+        hub.record(scan)
+        shown = (None, None)
+        while not (feed.picture.sections.get("run") or {}).get("stopped"):
+            news = feed.take()
+            before, shown = shown, (feed.picture.sections.get("run"), feed.picture.sections.get("spectrum"))
+            assert news or all(one is other for one, other in zip(before, shown, strict=True))
+            if not news:
+                feed.wait(5.0)
+
+
 def test_a_feed_waits_for_what_comes(hub):
     with hub.feed() as feed:
         quiet(feed)

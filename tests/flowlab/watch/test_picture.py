@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from flowlab.live.frames import FrameReader
-from flowlab.live.references import FrameError
 from flowlab.stream import Message, RunStore
 from flowlab.watch.picture import Picture
-from flowlab.watch.scattering import reduced
+from flowlab.watch.scattering import SeenFrame, reduced
 from tests.emission_runs import POINTS as BANDS
 from tests.emission_runs import emission_documents
 from tests.flowlab.watch.histories import find_material, history, picture_of, rows, tell
@@ -211,9 +210,15 @@ def test_emission_is_what_the_analysis_says(tmp_path):
             data["why"] or None,
             data["emission"],
         )
+        assert found["mask_nm"] == list(data["mask_nm"]) == [385.0, 425.0]
         assert found["band"] == {name: shown(data[f"band_{name}"]) for name in found["band"]}
         assert found["band"].keys() >= {"wavelength_nm", "wavelength_err_nm", "fwhm_nm", "fwhm_err_nm", "height", "snr"}
     assert picture.sections.get("run")["kinds"] == ["luminescence"]
+
+
+def test_emission_of_which_nothing_can_be_made_has_no_mask(tmp_path):
+    emission = picture_of(history(RunStore(tmp_path), emission_documents(dark=False))).sections.get("emission")
+    assert (emission["mask_nm"], emission["why"]) == (None, "no dark spectrum was taken before it")
 
 
 def test_saxs_is_what_the_analysis_says(tmp_path):
@@ -256,22 +261,36 @@ def test_beside_a_diameter_by_x_rays_stands_that_of_the_same_plug_by_absorption(
         assert (point["optical_why"] is None) == (point["optical_diameter_nm"] is not None)
 
 
-def test_the_newest_frame_is_shown_once(joint):
+def test_it_is_told_once_it_is_known_whichever_of_both_is_analysed_first(joint):
+    _, heard = joint
+    spectra = {m.doc["uid"] for of, m in heard if of and m.name == "descriptor" and m.doc["name"] == "spectra"}
+    late = [(of, m) for of, m in heard if of and m.name == "event" and m.doc["descriptor"] in spectra]
+    picture = Picture(find_material)
+    tell(picture, [one for one in heard if not any(one[1] is m for _, m in late)])
+    for point in picture.sections.get("saxs_points"):
+        assert (point["optical_diameter_nm"], point["optical_why"]) == (None, "its spectrum is not analysed yet")
+    picture.sections.take_changes()
+    tell(picture, late)
+    expected = picture_of(heard).sections.get("saxs_points")
+    assert any(point["optical_diameter_nm"] is not None for point in expected)
+    assert same(picture.sections.get("saxs_points"), expected)
+    assert picture.sections.take_changes()["saxs_points"] == {"from": 0, "items": expected}
+
+
+def test_the_newest_frame_is_shown(joint):
     folder, heard = joint
     picture = picture_of(heard)
     with FrameReader(RunStore(folder).frames, within_s=0.0) as reader:
-        assert picture.read_newest_frame(reader)
+        wanted = picture.wanted_frame()
+        assert picture.show_frame(SeenFrame(wanted, *reduced(reader(wanted.reference)), None))
         frame = picture.sections.get("frame")
         data = [(m.doc, of) for of, m in heard if m.name == "stream_datum" and not of]
         resources = {m.doc["uid"]: m.doc for _, m in heard if m.name == "stream_resource"}
         newest = data[-1][0]
-        references = []
-        picture_of(heard).read_newest_frame(lambda reference: references.append(reference) or np.zeros((2, 2), int))
-        (reference,) = references
+        reference = wanted.reference
         assert reference.file.uri == resources[newest["stream_resource"]]["uri"]
         assert reference.index == newest["indices"]["stop"] - 1
         pixels, most = reduced(reader(reference))
-        assert not picture.read_newest_frame(reader)
     assert (frame["height"], frame["width"]) == pixels.shape
     assert np.array_equal(frame["pixels"], pixels.ravel())
     assert (frame["counts_at_255"], frame["stream"], frame["why"]) == (most, "saxs", None)
@@ -283,19 +302,23 @@ def test_of_an_event_of_several_images_the_last_is_shown(tmp_path):
     for _, message in heard:
         if message.name == "descriptor" and "camera_image" in message.doc["data_keys"]:
             message.doc["data_keys"]["camera_image"]["shape"][0] = 4
-    references = []
-    picture_of(heard).read_newest_frame(lambda reference: references.append(reference) or np.zeros((2, 2), int))
-    assert references[0].index == 3 * 4 - 1
+    assert picture_of(heard).wanted_frame().reference.index == 3 * 4 - 1
 
 
 def test_a_frame_that_cannot_be_read_says_why(joint):
-    def read(reference):
-        raise FrameError("it is not there")
-
     picture = picture_of(joint[1])
-    assert picture.read_newest_frame(read)
+    assert picture.show_frame(SeenFrame(picture.wanted_frame(), None, None, "it is not there"))
     frame = picture.sections.get("frame")
     assert (frame["why"], frame["pixels"], frame["counts_at_255"]) == ("it is not there", None, None)
+
+
+def test_a_frame_of_the_run_before_is_not_shown(joint, scan):
+    picture = picture_of(joint[1])
+    wanted = picture.wanted_frame()
+    tell(picture, scan[:1])
+    assert picture.wanted_frame() is None
+    assert not picture.show_frame(SeenFrame(wanted, None, None, "it is not there"))
+    assert picture.sections.get("frame") is None
 
 
 @pytest.mark.parametrize("share", [0.1, 0.37, 0.5, 0.93])

@@ -1,7 +1,7 @@
 // Photoluminescence: counts against wavelength, where the run has any.
 
 import { element, say } from "../dom.js";
-import { withError } from "../words.js";
+import { number, withError } from "../words.js";
 import { whereText } from "./conditions.js";
 import { Plot, nearest } from "./plot.js";
 import { colour } from "./theme.js";
@@ -16,7 +16,10 @@ export function createEmission(page) {
     const found = page.live.sections.emission;
     if (!found?.wavelength_nm?.length || !found.counts) return "";
     const i = nearest(found.wavelength_nm, x);
-    return `${found.wavelength_nm[i].toFixed(1)} nm; ${withError(found.counts[i], found.counts_err?.[i], "counts")}`;
+    const nm = found.wavelength_nm[i];
+    const [low, high] = found.mask_nm ?? [];
+    const masked = nm >= low && nm <= high ? "; light of the LED, left out" : "";
+    return `${nm.toFixed(1)} nm; ${withError(found.counts[i], found.counts_err?.[i], "counts")}${masked}`;
   }
 
   return {
@@ -41,8 +44,10 @@ export function createEmission(page) {
       if (!found.usable) text = `${of}: not usable: ${found.why}`;
       else if (!band && found.why) text = `${of}: no band: ${found.why}`;
       say(words, text);
-      plot.describe(text);
+      const mask = found.mask_nm;
+      plot.describe(mask ? `${text}. Light of the LED, left out: ${number(mask[0], 0)} to ${number(mask[1], 0)} nm` : text);
       const layers = [];
+      if (mask) layers.push({ span: mask, text: "LED" });
       if (found.counts)
         layers.push({
           line: true,

@@ -30,7 +30,7 @@ export function drawAll(ctx, layers, place) {
   ctx.restore();
 }
 
-// Names stand at the bottom; where there is no room, one above the other.
+// Names stand at the bottom, beneath what is seen of their range; where there is no room, one above the other.
 function drawSpans(ctx, layers, place) {
   const spans = layers.filter((layer) => layer.span).sort((a, b) => a.span[0] - b.span[0]);
   ctx.font = place.font;
@@ -41,7 +41,9 @@ function drawSpans(ctx, layers, place) {
     span: [low, high],
     text,
   } of spans) {
-    const [from, to] = [place.x(low), place.x(high)];
+    const from = Math.max(place.x(low), place.left);
+    const to = Math.min(place.x(high), place.left + place.width);
+    if (!(from < to)) continue;
     ctx.fillStyle = place.faint;
     ctx.fillRect(from, place.top, to - from, place.height);
     if (!text) continue;

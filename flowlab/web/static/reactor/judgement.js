@@ -4,8 +4,9 @@
 import { duration, number } from "../words.js";
 
 const NEAR = 0.9;
+// A gauge is old that was not read for so many times as long as it takes from read to read, and for so long at least.
+const READS_MISSED = 2.5;
 const LEAST_SILENCE_S = 3;
-const USUAL_S = 5; // how seldom one may be read of which that is not known yet
 const COLD_C = 50; // what is colder cools by itself, or not at all
 const DIGITS = { "°C": 1, "mL/min": 3, mL: 1, bar: 1, mA: 1, "%": 1 };
 
@@ -41,17 +42,9 @@ function short(value, units) {
   return inUnits(value, units)[0].replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
-// Which gauges have fallen silent: one that is asked seldom may be silent for longer.
-export class Ages {
-  #heard = new Map();
-
-  // Seconds for which a gauge was not heard, or null when that is not longer than usual.
-  silent({ name, at }, now_s) {
-    let last = this.#heard.get(name) ?? { at, every_s: USUAL_S };
-    if (at > last.at) last = { at, every_s: Math.max(at - last.at, last.every_s * 0.7) };
-    this.#heard.set(name, last);
-    return now_s - at > Math.max(LEAST_SILENCE_S, 2.5 * last.every_s) ? now_s - at : null;
-  }
+// Seconds for which a gauge was not read, or null when that is not longer than usual.
+export function silence_s({ at, every_s }, now_s) {
+  return now_s - at > Math.max(LEAST_SILENCE_S, READS_MISSED * every_s) ? now_s - at : null;
 }
 
 // {level, short, long}: of one gauge; level null when nothing is to be said.

@@ -1,5 +1,7 @@
 // The places of the flow scheme, in the order in which the liquid passes them.
 
+import { silence_s } from "./judgement.js";
+
 export const STAGES = {
   mixer: "Mixer",
   nucleation: "Nucleation oven",
@@ -23,12 +25,11 @@ export function elsewhere(gauges) {
   return gauges.filter(({ place }) => place !== "feed" && !(place in STAGES));
 }
 
-const OLD_S = 15; // a gauge that was not read for so long says nothing of how things are
-
-// Readings as far as they are of now: null where none come any more, a value null where it was not read for long.
+// Readings as far as they are of now: null where none come any more, a value null where it was not read for longer than
+// usual.
 export function heard(readings, now_s) {
   if (!readings || now_s - readings.time > 3) return null;
-  const gauges = readings.gauges.map((gauge) => (now_s - gauge.at > OLD_S ? { ...gauge, value: null } : gauge));
+  const gauges = readings.gauges.map((gauge) => (silence_s(gauge, now_s) === null ? gauge : { ...gauge, value: null }));
   return { ...readings, gauges };
 }
 

@@ -3,7 +3,7 @@
 import { element, say } from "../dom.js";
 import { createMiniMap } from "../plots/mini_map.js";
 import { createMiniSpectrum } from "../plots/mini_spectrum.js";
-import { Ages, judge } from "../reactor/judgement.js";
+import { judge, silence_s } from "../reactor/judgement.js";
 import { createInterlocks, createOthers, createTroubles } from "../reactor/lists.js";
 import { elsewhere } from "../reactor/places.js";
 import { createScheme } from "../reactor/scheme.js";
@@ -25,7 +25,6 @@ export function createReactor(root, page) {
       element("div", { class: "lists scrolls", tabindex: "0", role: "region", "aria-label": "Trouble and interlocks" }, troubles.root, interlocks.root, others.root)),
   ); // prettier-ignore
   const minis = [createMiniSpectrum(miniSpectrum, page), createMiniMap(miniMap, page)];
-  const ages = new Ages();
 
   function draw() {
     const { readings, run } = live.sections;
@@ -41,7 +40,7 @@ export function createReactor(root, page) {
     const now_s = live.now_s();
     const judged = new Map();
     for (const gauge of readings.gauges) {
-      const silent_s = ages.silent(gauge, now_s);
+      const silent_s = silence_s(gauge, now_s);
       judged.set(gauge.name, { ...judge(gauge, silent_s), old: silent_s !== null });
     }
     const heard = live.stale ? [] : readings.gauges.filter((gauge) => !judged.get(gauge.name).old);
