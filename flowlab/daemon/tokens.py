@@ -120,6 +120,14 @@ class Tokens:
                 _LOG.warning("%s: holds no token: %s", path, error)
         return found
 
+    @property
+    def changed(self) -> int:
+        """When one was made or removed last, in nanoseconds since the epoch; 0: there never was one."""
+        try:
+            return self._folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
     def judge(self, token: str) -> Token:
         """Whose token this is.
 

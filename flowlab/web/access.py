@@ -83,6 +83,11 @@ class Guard:
             raise RefusedViewerError(str(error)) from None
         return Viewer(kept.name, kept.role, token)
 
+    @property
+    def changed(self) -> int:
+        """Another number when a token was made or removed: whoever was let in may have to go."""
+        return 0 if self._tokens is None else self._tokens.changed
+
     def needs(self, role: Role) -> Caller:
         """A dependency that tells who asks, when they may do what the role may."""
 

@@ -29,7 +29,7 @@ _MOST, _MOST_WAITING, _HELLO_WITHIN_S = 200, 50, 5.0
 _AT_LEAST_S, _AT_MOST_S = 0.05, 1.0
 #: Seconds: how long one message may take to leave; how long the picture may be busy and what is shown still stand.
 _SENT_WITHIN_S, _BUSY_AT_MOST_S = 10.0, 1.5
-#: A token may be removed while somebody looks with it.
+#: A token may expire while somebody looks with it; when one is removed, all are judged at once.
 _JUDGED_EVERY_S = 60.0
 #: Seconds until a daemon that did not tell its queue is asked again.
 _ASK_AGAIN_S = 0.5
@@ -68,6 +68,7 @@ class Viewers:
     async def serve(self, websocket: WebSocket) -> None:
         """Tell one viewer, until one of both goes away."""
         await websocket.accept()
+        judged_by = self._guard.changed
         try:
             viewer = await self._let_in(websocket)
         except RefusedViewerError as error:
@@ -85,8 +86,8 @@ class Viewers:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):  # it is gone, or as good as that
                 await _in_time(websocket.send_bytes(hello))
                 while (data := await waiting.get()) is not None:
-                    if time.monotonic() - judged > _JUDGED_EVERY_S:
-                        judged = time.monotonic()
+                    if self._guard.changed != judged_by or time.monotonic() - judged > _JUDGED_EVERY_S:
+                        judged, judged_by = time.monotonic(), self._guard.changed
                         self._guard.viewer(websocket, viewer.token)
                     await _in_time(websocket.send_bytes(data))
                 await _in_time(websocket.close(_GOING_AWAY if self._closed else _TRY_AGAIN_LATER))

@@ -1,6 +1,7 @@
 """The simulated lab under ``flowlab up``, with somebody who may operate it, and what it wrote down."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ from flowlab.stream import RunStore, StoredRun, read_journal
 from tests.daemons import Daemon, daemon
 from tests.instruments import UV_VIS
 
+#: Plant seconds per second: so few that no plan ends by itself while somebody looks.
+SLOW = 60
+SCAN = {
+    "nucleation_c": [200.0],
+    "growth_offsets_c": [0.0, -10.0, -20.0, -30.0],
+    "residence_time_s": 60.0,
+    "blank_c": None,
+}
 _GAUGES = """
 [gauges]
 cadmium = { place = "feed", label = "cadmium", device = "cadmium_pump", signal = "rate_ml_min" }
@@ -44,6 +53,17 @@ class Lab:
         self.daemon.until(lambda facts: facts["running"] and facts["running"]["run_uid"])
         return uid
 
+    def rest(self) -> None:
+        """See to it that nothing runs, nothing is queued, all is safe; whatever a test before left behind."""
+        ask = self.daemon.ask
+        facts = self.daemon.until_state("idle", "running", "paused", "interrupted")
+        if facts["state"] == "interrupted":
+            ask("flowlab_queue_ack", {"uid": re.search(r"flowlab queue ack (\S+)", facts["why"])[1]})
+        elif facts["state"] != "idle":
+            ask("re_abort")
+        self.daemon.until(lambda facts: facts["state"] == "idle" and facts["environment"] == "open" and facts["safe"])
+        ask("queue_clear")
+
     @property
     def newest(self) -> StoredRun:
         """The newest run."""
@@ -75,6 +95,13 @@ def with_gauges(file: Path) -> Path:
     """Write the file of the UV-vis lab, with gauges for what is hot and what flows."""
     file.write_text(Path(UV_VIS).read_text("utf-8") + _GAUGES, "utf-8")
     return file
+
+
+@contextlib.contextmanager
+def slow_lab(folder: Path) -> Iterator[Lab]:
+    """The UV-vis lab, with gauges, to be operated: what runs goes on while somebody looks."""
+    with lab(folder, "-c", str(with_gauges(folder / "lab.toml")), "--speed", str(SLOW)) as one:
+        yield one
 
 
 @contextlib.contextmanager

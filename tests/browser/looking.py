@@ -14,10 +14,10 @@ STALE = re.compile(r"\bstale\b")
 _LOOK_EVERY_MS = 50
 
 
-def look_at(watched: WatchedPage, one: Lab, view: str = "reactor") -> Page:
-    """The page, live, with a view shown."""
+def look_at(watched: WatchedPage, one: Lab, view: str = "reactor", url: str | None = None) -> Page:
+    """The page, live, with a view shown; under another address than its server's, if need be."""
     watched.secrets.append(one.token)
-    watched.page.goto(f"{one.url}/#{view}")
+    watched.page.goto(f"{url or one.url}/#{view}")
     live(watched.page)
     return watched.page
 
@@ -49,6 +49,11 @@ def log_in(page: Page, token: str) -> None:
     asked = page.get_by_role("dialog", name="Log in")
     asked.get_by_label("Token").fill(token)
     asked.get_by_role("button", name="Log in").click()
+
+
+def as_a_second_press(page: Page) -> None:
+    """Wait as long as nobody does between the two clicks of a double one: what comes sooner is no second press."""
+    page.wait_for_timeout(500)
 
 
 def eventually(page: Page, holds: Callable[[], Any], what: str, limit_ms: int = LIMIT_MS) -> Any:

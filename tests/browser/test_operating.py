@@ -10,41 +10,24 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from flowlab.errors import FlowlabError
-from tests.browser.lab import Lab, lab, with_gauges
-from tests.browser.looking import answer, eventually, log_in, look_at, section, strip
+from tests.browser.lab import SCAN, Lab, slow_lab
+from tests.browser.looking import answer, as_a_second_press, eventually, log_in, look_at, section, strip
 from tests.browser.watched import WatchedPage
 from tests.support import is_safe
-
-#: So slow that no plan ends by itself while somebody looks.
-SPEED = 60
-SCAN = {
-    "nucleation_c": [200.0],
-    "growth_offsets_c": [0.0, -10.0, -20.0, -30.0],
-    "residence_time_s": 60.0,
-    "blank_c": None,
-}
 
 VIEWER = re.compile(r"\bviewer$")
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("lab")
-    with lab(folder, "-c", str(with_gauges(folder / "lab.toml")), "--speed", str(SPEED)) as one:
+    with slow_lab(tmp_path_factory.mktemp("lab")) as one:
         yield one
 
 
 @pytest.fixture
 def idle(shared: Lab) -> Lab:
-    """Nothing runs, nothing is queued, all is safe; whatever the test before left behind."""
-    ask = shared.daemon.ask
-    facts = shared.daemon.until_state("idle", "running", "paused", "interrupted")
-    if facts["state"] == "interrupted":
-        ask("flowlab_queue_ack", {"uid": re.search(r"flowlab queue ack (\S+)", facts["why"])[1]})
-    elif facts["state"] != "idle":
-        ask("re_abort")
-    shared.daemon.until(lambda facts: facts["state"] == "idle" and facts["environment"] == "open" and facts["safe"])
-    ask("queue_clear")
+    """Nothing runs, nothing is queued, all is safe."""
+    shared.rest()
     return shared
 
 
@@ -74,7 +57,7 @@ def press(page: Page, name: str, *, sure: str | None = None) -> None:
     buttons = section(page, "What runs")
     buttons.get_by_role("button", name=name, exact=True).click()
     if sure is not None:
-        page.wait_for_timeout(500)  # a second click that comes at once is taken for one of a double click
+        as_a_second_press(page)
         buttons.get_by_role("button", name=sure).click()
 
 
@@ -177,7 +160,7 @@ def test_the_safe_state_is_two_presses_away_and_the_first_says_what_the_second_d
     strip(operator).get_by_role("button", name="Safe state").click()
     expect(strip(operator).get_by_text("stops the pumps")).to_be_visible()
     assert idle.daemon.status()["state"] == "running"
-    operator.wait_for_timeout(500)  # as above
+    as_a_second_press(operator)
     strip(operator).get_by_role("button", name="Click again").click()
     expect(strip(operator).get_by_text(re.compile(r"Safe: \d+ devices"))).to_be_visible()
     assert is_safe(idle.daemon.truth())

@@ -190,16 +190,60 @@ def test_each_view_is_a_link_away_and_its_address_leads_back_to_it(page, scanned
     expect(looked.locator("#view-log")).to_be_visible()
 
 
-def test_no_view_needs_scrolling_for_the_strip_and_none_is_wider_than_the_screen(page, scanned):
+#: What each view is looked at for.
+ESSENTIAL = {
+    "reactor": ("group", "Flow scheme"),
+    "spectrum": ("img", "Absorbance against wavelength"),
+    "scan": ("application", "of 2 points"),
+    "saxs": ("img", "Intensity against q"),
+    "queue": ("region", "What runs"),
+    "log": ("listitem", None),
+}
+#: What lies on top of a button, at any of these parts of its width and height.
+COVERED = """button => {
+    const { left, top, width, height } = button.getBoundingClientRect();
+    const parts = [0.1, 0.3, 0.5, 0.7, 0.9]; // its corners are round
+    const there = parts.flatMap((x) => parts.map((y) => document.elementFromPoint(left + x * width, top + y * height)));
+    return there.filter((one) => one !== button).map((one) => one?.outerHTML.slice(0, 100) ?? "outside");
+}"""
+#: How much of the page, and of the view in it, is beyond the screen, in pixels: below, to the right.
+BEYOND = """() => [document.documentElement, document.querySelector("main")].flatMap((one) => [
+    one.scrollHeight - one.clientHeight, one.scrollWidth - one.clientWidth])"""
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_what_each_view_is_looked_at_for_needs_no_scrolling(browser: Browser, scanned, look):
+    with watched(browser, color_scheme=look) as page:
+        looked = look_at(page, scanned)
+        safe = strip(looked).get_by_role("button", name="Safe state")
+        for width, height in ((1366, 768), (1920, 1080)):
+            looked.set_viewport_size({"width": width, "height": height})
+            for view, (role, name) in ESSENTIAL.items():
+                looked.evaluate("view => { location.hash = view; }", view)
+                shown = looked.locator(f"#view-{view}")
+                found = shown.get_by_role(role, name=name and re.compile(name)).first
+                expect(found).to_be_in_viewport(ratio=1)
+                expect(answer(looked, "Is it safe?")).to_be_in_viewport(ratio=1)
+                expect(safe).to_be_in_viewport(ratio=1)
+                assert looked.evaluate(BEYOND) == [0, 0, 0, 0], (view, width)
+
+
+def test_nothing_covers_the_button_of_the_safe_state_on_a_small_screen(page, scanned):
     looked = look_at(page, scanned)
-    for size in ({"width": 1366, "height": 768}, {"width": 1920, "height": 1080}):
-        looked.set_viewport_size(size)
-        for view in VIEWS:
-            looked.evaluate("view => { location.hash = view; }", view)
-            expect(looked.locator(f"#view-{view}")).to_be_visible()
-            assert looked.evaluate("document.documentElement.scrollWidth") <= size["width"], view
-            expect(answer(looked, "Is it safe?")).to_be_in_viewport(ratio=1)
-            expect(strip(looked).get_by_role("button", name="Safe state")).to_be_in_viewport(ratio=1)
+    log_in(looked, scanned.token)
+    expect(strip(looked).get_by_text("anna, operator")).to_be_visible()
+    looked.set_viewport_size({"width": 1024, "height": 700})
+    safe = strip(looked).locator("button.dangerous")
+    for view in VIEWS:
+        looked.evaluate("view => { location.hash = view; }", view)
+        expect(looked.locator(f"#view-{view}")).to_be_visible()
+        expect(safe).to_be_in_viewport(ratio=1)
+        assert safe.evaluate(COVERED) == [], view
+    safe.click()
+    expect(safe).to_have_text("Click again")
+    assert safe.evaluate(COVERED) == []
+    looked.keyboard.press("Escape")
+    expect(safe).to_have_text("Safe state")
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])

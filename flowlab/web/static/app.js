@@ -26,6 +26,7 @@ const EVERYTHING = new Set([
   "stale", "status", "queue", "readings", "run", "baseline", "axis", "spectrum", "points", "tracks", "window",
   "emission", "saxs", "saxs_points", "frame", "log",
 ]); // prettier-ignore
+const DOUBT_MS = 5000; // much is drawn some time after it came: what has just failed is not well because nothing fails now
 
 const live = new Live(token());
 const page = {
@@ -41,7 +42,8 @@ const page = {
   },
 };
 
-const strip = createStrip(document.getElementById("strip"), page);
+const strip = { title: "At a glance", section: document.getElementById("strip"), failed_ms: null };
+strip.view = createStrip(strip.section, page);
 const parts = {};
 const tabs = {};
 let shown = null;
@@ -49,7 +51,7 @@ let shown = null;
 for (const [name, [title, create]] of Object.entries(VIEWS)) {
   const section = element("section", { id: `view-${name}`, "aria-label": title, hidden: true });
   document.getElementById("view").append(section);
-  parts[name] = { section, view: create(section, page) };
+  parts[name] = { title, section, failed_ms: null, view: create(section, page) };
   tabs[name] = element("a", { href: `#${name}` }, title);
   document.getElementById("tabs").append(tabs[name]);
 }
@@ -71,18 +73,28 @@ function follow() {
 }
 
 // A part that cannot show what came says so, and keeps none of the others from showing what they can.
-function update({ section, view }, names) {
+function update(part, names) {
   try {
-    view.update(names);
-    section.classList.remove("failed");
+    part.view.update(part.failed_ms === null ? names : EVERYTHING);
+    if (performance.now() - part.failed_ms > DOUBT_MS) part.failed_ms = null;
   } catch (error) {
-    section.classList.add("failed");
-    page.say("Something that came cannot be shown here; what is seen may be old.");
-    console.error(error);
+    if (part.failed_ms === null) console.error(error);
+    part.failed_ms = performance.now();
   }
+  tellFailed();
 }
 
-const drawStrip = () => update({ section: document.getElementById("strip"), view: strip }, EVERYTHING);
+function tellFailed() {
+  const failed = [strip, parts[shown]].filter(({ section, failed_ms }) =>
+    section.classList.toggle("failed", failed_ms !== null),
+  );
+  const where = failed.map(({ title }) => title).join(", ");
+  const line = document.getElementById("failed");
+  line.hidden = !where;
+  say(line, where && `▲ ${where}: something that came cannot be shown; what is seen there may be old.`);
+}
+
+const drawStrip = () => update(strip, EVERYTHING);
 const readStrip = readably(drawStrip);
 const changed = new Set();
 const draw = gently(() => {
@@ -102,5 +114,11 @@ live.addEventListener("change", (event) => note(event.detail));
 live.addEventListener("hello", () => note(EVERYTHING));
 live.addEventListener("refused", () => note(EVERYTHING));
 window.addEventListener("hashchange", follow);
+// What fails when it is drawn, after it came.
+window.addEventListener("error", ({ error }) => {
+  if (!error) return; // the browser's own remarks
+  parts[shown].failed_ms = performance.now();
+  tellFailed();
+});
 follow();
-strip.update(EVERYTHING);
+update(strip, EVERYTHING);

@@ -2,9 +2,9 @@
 
 const SILENT_MS = 2000; // the server says something each second
 const AGAIN_MS = 500;
-const FORGET = 0.02; // of the difference of the clocks, with each message: clocks are set
+const DRIFT = 0.001; // how much faster than the other one clock may go
 const NOT_ALLOWED = 1008; // trying again would not help; it would where there are too many viewers
-const GIVEN_UP_MS = 5000; // a connection on which so long nothing came is cut somewhere, whoever has not noticed
+const GIVEN_UP_MS = 5000; // a connection on which so long nothing new came is cut somewhere, whoever has not noticed
 
 // The first picture comes packed: then there is no header, but a message in gzip.
 async function unpacked(buffer) {
@@ -37,6 +37,7 @@ export class Live extends EventTarget {
   #socket = null;
   #heard = -Infinity;
   #begun = -Infinity;
+  #lived = -Infinity; // when what is shown was what was the case, last
   #told = false; // whether this connection has brought a picture
   #ahead_ms = -Infinity; // of the server's clock, before this one's
   #said_ms = 0; // when the newest message was sent, by the server's clock
@@ -49,8 +50,9 @@ export class Live extends EventTarget {
     this.#connect();
     setInterval(() => {
       this.#watch();
-      const silent_ms = performance.now() - Math.max(this.#heard, this.#begun);
-      if (silent_ms > GIVEN_UP_MS && !this.refused) this.#connect();
+      // All that comes seems old once a clock was set back, too: another connection compares them anew.
+      const old_ms = performance.now() - Math.max(this.#lived, this.#begun);
+      if (old_ms > GIVEN_UP_MS && !this.refused) this.#connect();
     }, 250);
   }
 
@@ -110,6 +112,7 @@ export class Live extends EventTarget {
     if (message.type === "refused") {
       this.refused = message.why;
       this.token_needed = message.code === NOT_ALLOWED;
+      if (this.token_needed) this.who = null; // whoever it was, they are that no longer
       this.dispatchEvent(new CustomEvent("refused"));
       return;
     }
@@ -118,12 +121,6 @@ export class Live extends EventTarget {
       this.dispatchEvent(new CustomEvent("hello"));
       return;
     }
-    this.#heard = performance.now();
-    this.#told = true;
-    this.#said_ms = message.time * 1000;
-    // The quickest message tells how far the clocks are apart; slower ones have been under way for longer.
-    const ahead_ms = this.#said_ms - Date.now();
-    this.#ahead_ms = ahead_ms > this.#ahead_ms ? ahead_ms : this.#ahead_ms + (ahead_ms - this.#ahead_ms) * FORGET;
     for (const [name, section] of Object.entries(message.sections)) {
       if (LISTS.includes(name)) {
         this.sections[name].length = Math.min(this.sections[name].length, section.from);
@@ -132,6 +129,12 @@ export class Live extends EventTarget {
         this.sections[name] = section;
       }
     }
+    const drift_ms = (performance.now() - this.#heard) * DRIFT;
+    this.#heard = performance.now();
+    this.#told = true;
+    this.#said_ms = message.time * 1000;
+    // The quickest message tells how far the clocks are apart; slower ones have been under way for longer.
+    this.#ahead_ms = Math.max(this.#said_ms - Date.now(), this.#ahead_ms - drift_ms);
     this.#watch(new Set(Object.keys(message.sections)));
   }
 
@@ -141,6 +144,7 @@ export class Live extends EventTarget {
     // By the clock of the day, too: that of the page stands while a computer sleeps, and what was under way for long is old.
     const behind_ms = Math.max(performance.now() - this.#heard, Date.now() + this.#ahead_ms - this.#said_ms);
     const stale = cut || !this.#told || behind_ms > SILENT_MS;
+    if (!stale) this.#lived = performance.now();
     if (stale !== this.#stale) {
       this.#stale = stale;
       changed.add("stale");

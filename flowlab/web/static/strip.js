@@ -9,7 +9,18 @@ import { createThemeButton } from "./strip/theme.js";
 import { clock } from "./words.js";
 
 const TOLD_MS = 10_000;
+const NOT_SHOWN = "something that came from the server cannot be shown here";
 const SIGNS = { ok: "✓", notice: "●", warning: "▲", alarm: "✕", unknown: "?", cluster: "●", exciton: "▲", plain: "" };
+
+// What is made of what came; where that fails, it is not what was made before.
+function made(make, instead) {
+  try {
+    return make();
+  } catch (error) {
+    console.error(error);
+    return instead;
+  }
+}
 
 // One question and its answer.
 function createCell(question, attributes = {}) {
@@ -99,7 +110,10 @@ export function createStrip(root, page) {
   }
 
   function showAlarms(picture) {
-    const lines = alarms(picture);
+    const lines = made(
+      () => alarms(picture),
+      [["alarm", `It is not known what is the matter: ${NOT_SHOWN}. Go to the instrument.`, false]],
+    );
     const key = JSON.stringify(lines);
     if (alarmed.dataset.shows === key) return;
     alarmed.dataset.shows = key;
@@ -114,16 +128,20 @@ export function createStrip(root, page) {
 
   function draw() {
     const now_s = live.now_s();
-    const readings = heard(live.sections.readings, now_s);
-    const picture = { ...live.sections, readings, who: live.who, stale: live.stale, silence_s: live.silence_s, refused: live.refused };
+    const { who: whoLooks, stale, silence_s, refused, sections } = live;
+    const picture = {
+      ...sections, who: whoLooks, stale, silence_s, refused,
+      get readings() { return heard(sections.readings, now_s); },
+    }; // prettier-ignore
     showAlarms(picture); // before anything that could fail
-    const answer = safety(picture);
-    notice(live.stale ? "stale" : (picture.status?.facts?.state ?? null), answer.title);
+    const answered = (make, level = "unknown") => made(make, { level, title: "Not known", lines: [NOT_SHOWN] });
+    const answer = answered(() => safety(picture), "alarm");
+    notice(stale ? "stale" : (picture.status?.facts?.state ?? null), answer.title);
     cells.safe.show(answer);
-    cells.does.show(activity(picture, pausedSince));
-    cells.last.show(lastSpectrum(picture, now_s));
-    cells.window.show(accumulation(picture));
-    cells.still.show(remaining(picture, now_s));
+    cells.does.show(answered(() => activity(picture, pausedSince)));
+    cells.last.show(answered(() => lastSpectrum(picture, now_s)));
+    cells.window.show(answered(() => accumulation(picture)));
+    cells.still.show(answered(() => remaining(picture, now_s)));
     say(time, clock(now_s));
     const { name, role } = live.who ?? {};
     say(who, live.refused ? "not let in" : !role ? "connecting …" : name && name !== role ? `${name}, ${role}` : role);

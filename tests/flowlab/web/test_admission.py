@@ -78,6 +78,26 @@ def test_a_token_that_is_worth_nothing_is_refused_in_words(web, token, why):
     assert f"refused: a viewer from 127.0.0.1: {why}" in web.log
 
 
+def until_refused(viewer):
+    """Why a viewer has to go, who had been let in."""
+    while (message := told(viewer))["type"] == "picture":
+        pass
+    return message["why"], ended(viewer)
+
+
+def test_whose_token_is_removed_has_to_go_and_nobody_else(web):
+    guest = web.kept.new("guest", Role.OPERATOR, None)
+    with looking(web, guest) as leaves, looking(web, "operator") as stays, looking(web) as here:
+        web.kept.remove("guest")
+        assert until_refused(leaves) == ("the token is not known here", 1008)
+        for viewer in (stays, here):
+            for _ in range(3):
+                assert told(viewer)["type"] == "picture"
+    with opened(web) as again:
+        again.send(json.dumps({"token": guest}))
+        assert refused(again) == ("the token is not known here", 1008)
+
+
 @pytest.mark.parametrize("header", PROXIED)
 def test_whoever_comes_through_a_proxy_needs_a_token(web, header):
     with opened(web, additional_headers=[header]) as viewer:

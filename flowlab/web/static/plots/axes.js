@@ -24,6 +24,7 @@ const STEPS = [
 ];
 
 export function logTicks(low, high) {
+  if (!(low > 0 && high < Infinity)) return []; // an axis without data yet, or that begins at nought, has no decades
   const decades = Math.log10(high / low);
   const [, steps] = STEPS.find(([from]) => decades > from);
   const ticks = [];

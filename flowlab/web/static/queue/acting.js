@@ -57,6 +57,7 @@ export function looksOn(page, role = "operator") {
 const ROLES = ["viewer", "operator", "admin"];
 export function roleMissing(page, role = "operator") {
   const who = page.live.who;
+  if (page.live.token_needed) return "the server lets nobody in like this: log in";
   if (who === null) return "the server has not been heard yet";
   if (!who.control) return "there is no daemon to be asked";
   if (ROLES.indexOf(who.role) >= ROLES.indexOf(role)) return null;

@@ -12,6 +12,7 @@ const IN_PLAIN = "It aborts the plan, sets the heaters to their safe temperature
 // Who may do something: why not, or null.
 function whyNot(page) {
   const who = page.live.who;
+  if (page.live.token_needed) return `The server lets nobody in like this: ${page.live.refused}.`;
   if (who?.control === false) return "There is no daemon here that could be asked.";
   if (!token() || who?.role === "viewer") return "You only look on: log in with an operator's token to use this.";
   return null;
