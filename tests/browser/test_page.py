@@ -126,6 +126,23 @@ def test_a_gauge_is_old_by_how_often_it_is_read(page, begun, every_s, age_s, old
     assert value == (None if old else 5.0)
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(20.0, None), (200.0, "still hot: nucleation oven, oven 200 °C"),
+     (None, "how hot it is now is not known: nucleation oven, oven")],
+)  # fmt: skip
+def test_what_is_safe_is_not_said_to_be_cold_when_that_is_not_known(page, begun, value, words):
+    ask = """async (gauges) => {
+        const { safety } = await import("/static/strip/sentences.js");
+        const status = { facts: { state: "idle", safe: true } };
+        return safety({ silence_s: 0, status, readings: { gauges, interlocks: [] } });
+    }"""
+    oven = {"place": "nucleation", "label": "oven", "units": "°C", "value": value}
+    said = look_at(page, begun).evaluate(ask, [oven])
+    assert (said["level"], said["title"]) == ("ok", "Safe")
+    assert said["lines"] == ["each device was made safe and read back", *([words] if words else [])]
+
+
 def test_saxs_is_what_the_documents_say(page, scanned):
     looked = look_at(page, scanned, "saxs")
     points = scanned.results("saxs_points")

@@ -40,8 +40,10 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
       return say("alarm", "Look there", `${is}: beyond where its interlock trips, though it was made safe. Does it obey?`);
     }
     const hot = hottest(gauges);
+    const silent = gauges.find(({ units, value }) => units === "°C" && value === null);
     const still = hot && `still hot: ${named(hot).toLowerCase()} ${number(hot.value, 0)} °C`;
-    return say("ok", "Safe", "each device was made safe and read back", still);
+    const unheard = silent && `how hot it is now is not known: ${named(silent).toLowerCase()}`;
+    return say("ok", "Safe", "each device was made safe and read back", still || unheard);
   }
   return say("warning", "Not known", "it has not been made safe since it was last used");
 }
