@@ -16,10 +16,14 @@ const WORDS = {
   left: "not measured",
 };
 
-// [{panel, coordinate}, …] in the order of the visit: see `grid` in docs/page.md.
+// Where a run is going to take spectra: see `grid` in docs/page.md. Null where it takes none, or does not say.
+function gridOf(run) {
+  return run?.kinds?.includes("absorbance") ? run.grid : null;
+}
+
+// [{panel, coordinate}, …] in the order of the visit.
 function placesOf(run) {
-  if (!run?.grid || !run.kinds.includes("absorbance")) return [];
-  const { panels, coordinates, relative } = run.grid;
+  const { panels, coordinates, relative } = gridOf(run) ?? { panels: [] };
   return panels.flatMap((panel) =>
     coordinates.map((value) => ({ panel, coordinate: relative ? panel + value : value })),
   );
@@ -37,7 +41,7 @@ export function cellsOf(run, points, tracks, family) {
   };
   places.forEach((place, number) => {
     const cell = cellAt(place);
-    if (cell.now) return; // it is gone to once more, later
+    if (cell.now) return; // the scan comes back to it later
     cell.found = { state: stateOf(run, number) };
     cell.now = cell.found.state === "underway";
   });
@@ -81,20 +85,29 @@ export function cellText({ found, point, now }) {
 
 // How many points a map shows, and how many are still to come, or never came.
 export function countText(run, cells) {
-  const measured = cells.filter(({ point }) => point);
-  const seen = measured.filter(({ found }) => found.state === "found").length;
-  const open = run?.grid ? `, ${cells.length - measured.length} ${openWords(run)}` : "";
-  return `found at ${seen} of ${measured.length} points${open}`;
+  const said = [`found at ${inState(cells, "found")} of ${cells.filter(({ point }) => point).length} points`];
+  const waiting = inState(cells, "waiting");
+  if (waiting) said.push(`${waiting} ${WORDS.waiting}`);
+  if (gridOf(run)) said.push(`${openCount(cells)} ${openWords(run)}`);
+  return said.join(", ");
+}
+
+// What the signs mean. As long from the first point to the last: what stands above it keeps its size.
+export function legendText(run, cells) {
+  const signs = `${SIGNS.absent} looked for, not found; ${SIGNS.undecided} undecided; ${SIGNS.unusable} not usable`;
+  if (!gridOf(run)) return `${signs}; empty: not measured${run && !run.grid ? " (what is planned is not told)" : ""}`;
+  const count = `${openCount(cells)} of ${cells.length}`;
+  return `${signs}; ${SIGNS.underway} under way; dotted: ${openWords(run)} (${count})`;
 }
 
 function openWords(run) {
   return run.stopped ? WORDS.left : WORDS.planned;
 }
 
-// What the signs mean. As long from the first point to the last: what stands above it keeps its size.
-export function legendText(run, cells) {
-  const signs = `${SIGNS.absent} looked for, not found; ${SIGNS.undecided} undecided; ${SIGNS.unusable} not usable`;
-  if (!run?.grid) return `${signs}; empty: not measured (the run does not tell what is to come)`;
-  const open = cells.filter(({ point }) => !point).length;
-  return `${signs}; ${SIGNS.underway} under way; dotted: ${openWords(run)} (${open} of ${cells.length})`;
+function openCount(cells) {
+  return inState(cells, "planned", "underway", "left");
+}
+
+function inState(cells, ...states) {
+  return cells.filter(({ found }) => states.includes(found.state)).length;
 }

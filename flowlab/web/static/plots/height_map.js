@@ -233,7 +233,8 @@ export class HeightMap {
   // Reads a cell out, and goes on doing so: what it says changes when it is measured.
   #tell(cell) {
     this.#told = cell?.key ?? null;
-    say(this.#said, cell ? `${whereText(this.#run, cell)}: ${this.#family} ${cellText(cell)}` : "");
+    const of = this.#family ? `${this.#family} ` : "";
+    say(this.#said, cell ? `${whereText(this.#run, cell)}: ${of}${cellText(cell)}` : "");
   }
 }
 
