@@ -6,6 +6,7 @@ from bluesky.utils import MsgGenerator
 from pydantic import Field
 
 from flowlab.conditions import Conditions
+from flowlab.grid import Grid
 from plans.emission import Emission
 from plans.frames import DEFAULT_FRAMES, Frames, FrameSettings
 from plans.roles import Endstation, Light, Reactor, Spectrometer
@@ -45,7 +46,11 @@ def nucleation_scan(
         ValueError: ``pl`` without a fluorometer.
         LimitError: a point is not allowed, or there is not enough reagent; nothing moved.
     """
-    points = [Conditions(nucleation, growth_c, residence_time_s) for nucleation in nucleation_c]
+    grid = Grid(panels=(growth_c,), coordinates=tuple(nucleation_c))
+
+    def conditions(growth: float, nucleation: float) -> Conditions:
+        return Conditions(nucleation, growth, residence_time_s)
+
     blank = None if blank_c is None else Conditions(blank_c, blank_c, residence_time_s)
     spectra = "uv-vis" in detectors
     measurements: list[Measurement] = [Spectra(reactor, spectrometer, steady, blank)] if spectra else []
@@ -54,6 +59,5 @@ def nucleation_scan(
     if "pl" in detectors:
         flush_volumes = 0.0 if measurements else steady.flush_volumes
         measurements.append(Emission(reactor, spectrometer, fluorometer, led, flush_volumes))
-    metadata = {"plan_name": "nucleation_scan", "shape": [len(points)]}
     axes = [f"{reactor.name}_growth_setpoint_c", f"{reactor.name}_nucleation_setpoint_c"]
-    yield from scan(reactor, points, axes, measurements, metadata, first_point)
+    yield from scan(reactor, grid, conditions, axes, measurements, {"plan_name": "nucleation_scan"}, first_point)

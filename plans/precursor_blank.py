@@ -6,6 +6,7 @@ from bluesky.utils import MsgGenerator
 from pydantic import Field
 
 from flowlab.conditions import Conditions
+from flowlab.grid import Grid
 from plans.frames import DEFAULT_FRAMES, Frames, FrameSettings
 from plans.roles import Endstation, Reactor
 from plans.scan import CELSIUS, SECONDS, scan
@@ -36,7 +37,12 @@ def precursor_blank(
     """
     if len(set(streams)) < len(streams):
         raise ValueError("streams names a reagent twice; name each once")
-    points = [Conditions(t, t, residence_time_s, tuple(streams)) for t in temperatures_c]
-    metadata = {"plan_name": "precursor_blank", "shape": [len(points)]}
+    grid = Grid(panels=(residence_time_s,), coordinates=tuple(temperatures_c))
+
+    def conditions(residence: float, temperature: float) -> Conditions:
+        return Conditions(temperature, temperature, residence, tuple(streams))
+
+    metadata = {"plan_name": "precursor_blank"}
     axes = [f"{reactor.name}_residence_time_s", f"{reactor.name}_growth_setpoint_c"]
-    yield from scan(reactor, points, axes, [Frames(reactor, xray, frames, follow=False)], metadata, first_point)
+    taken = Frames(reactor, xray, frames, follow=False)
+    yield from scan(reactor, grid, conditions, axes, [taken], metadata, first_point)

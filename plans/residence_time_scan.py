@@ -6,6 +6,7 @@ from bluesky.utils import MsgGenerator
 from pydantic import Field
 
 from flowlab.conditions import Conditions
+from flowlab.grid import Grid
 from plans.emission import Emission
 from plans.roles import Light, Reactor, Spectrometer
 from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, Measurement, scan
@@ -41,14 +42,17 @@ def residence_time_scan(
         ValueError: ``pl`` without a fluorometer.
         LimitError: a point is not allowed, or there is not enough reagent; nothing moved.
     """
-    points = [Conditions(t, t, residence) for t in temperatures_c for residence in residence_times_s]
-    blank = None if blank_c is None else Conditions(blank_c, blank_c, points[0].residence_time_s)
+    grid = Grid(panels=tuple(temperatures_c), coordinates=tuple(residence_times_s))
+
+    def conditions(temperature: float, residence: float) -> Conditions:
+        return Conditions(temperature, temperature, residence)
+
+    blank = None if blank_c is None else Conditions(blank_c, blank_c, residence_times_s[0])
     measurements: list[Measurement] = []
     if "uv-vis" in detectors:
         measurements.append(Spectra(reactor, spectrometer, steady, blank))
     if "pl" in detectors:
         flush_volumes = 0.0 if measurements else steady.flush_volumes
         measurements.append(Emission(reactor, spectrometer, fluorometer, led, flush_volumes))
-    metadata = {"plan_name": "residence_time_scan", "shape": [len(temperatures_c), len(residence_times_s)]}
     axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_residence_time_s"]
-    yield from scan(reactor, points, axes, measurements, metadata, first_point)
+    yield from scan(reactor, grid, conditions, axes, measurements, {"plan_name": "residence_time_scan"}, first_point)

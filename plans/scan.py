@@ -1,6 +1,6 @@
 """A scan over conditions: what every scan of the reactor has in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Protocol
 
 import bluesky.plan_stubs as bps
@@ -9,6 +9,7 @@ from bluesky.utils import MsgGenerator
 from pydantic import Field
 
 from flowlab.conditions import Conditions
+from flowlab.grid import Grid
 from plans.roles import Reactor
 from plans.safety import shutdown
 
@@ -69,7 +70,8 @@ class Measurement(Protocol):
 
 def scan(
     reactor: Reactor,
-    points: Sequence[Conditions],
+    grid: Grid,
+    conditions: Callable[[float, float], Conditions],
     axes: list[str],
     measurements: Sequence[Measurement],
     metadata: dict[str, Any],
@@ -78,12 +80,14 @@ def scan(
     """What comes first, then every measurement at each point; safe at the end, whatever happens.
 
     A scan that was interrupted is gone on with from a later point: what comes first is measured again, the points
-    before are not visited, and no reagent is asked for them. ``num_points`` of the run is how many it visits itself.
+    before are not visited, and no reagent is asked for them. ``num_points`` of the run is how many it visits itself;
+    ``grid`` is that of the whole scan.
 
     Args:
         reactor: moved.
-        points: of the whole scan, in the order in which they are visited.
-        axes: data keys of the scan's axes, slowest first.
+        grid: of the whole scan; its points are visited in its order.
+        conditions: at a panel and a coordinate.
+        axes: data keys of the scan's axes, slowest first: that of the panels, and that of the coordinates.
         measurements: at each point one after the other.
         metadata: of the run.
         first_point: how many points are left out because an earlier run has them.
@@ -93,9 +97,9 @@ def scan(
         LimitError: a point is not allowed, there is not enough reagent, or something cannot be measured;
             nothing moved.
     """
-    if not 0 <= first_point < len(points):
-        raise ValueError(f"first_point is {first_point}, but the scan has {len(points)} points")
-    points = points[first_point:]
+    if not 0 <= first_point < len(grid):
+        raise ValueError(f"first_point is {first_point}, but the scan has {len(grid)} points")
+    points = [conditions(panel, coordinate) for panel, coordinate in grid.places()[first_point:]]
     _check(reactor, points, measurements)
     needed_ml = [
         reactor.heating_ml(before, point)
@@ -109,6 +113,8 @@ def scan(
     analysis = {key: value for measurement in measurements for key, value in measurement.analysis().items()}
     run = {
         "num_points": len(points),
+        "shape": [len(grid.panels), len(grid.coordinates)],
+        "grid": grid.facts(),
         "point_events": {stream: n for measurement in measurements for stream, n in measurement.point_events().items()},
         "hints": {"dimensions": [([axis], "primary") for axis in axes]},
         "analysis": {**analysis, "kind": measurements[0].analysis()["kind"], "axes": axes},

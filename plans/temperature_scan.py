@@ -6,6 +6,7 @@ from bluesky.utils import MsgGenerator
 from pydantic import Field
 
 from flowlab.conditions import Conditions
+from flowlab.grid import Grid
 from plans.roles import Reactor, Spectrometer
 from plans.scan import CELSIUS, DEFAULT_BLANK_C, SECONDS, BlankTemperature, scan
 from plans.spectra import DEFAULT_CRITERION, Spectra, SteadyCriterion
@@ -46,20 +47,21 @@ def temperature_scan(
         ValueError: not exactly one of ``growth_offsets_c`` and ``growth_c`` is given.
         LimitError: a point is not allowed, or there is not enough reagent; nothing moved.
     """
-    points = [
-        Conditions(nucleation, growth, residence_time_s)
-        for nucleation in nucleation_c
-        for growth in _growth_temperatures(nucleation, growth_offsets_c, growth_c)
-    ]
-    metadata = {"plan_name": "temperature_scan", "shape": [len(nucleation_c), len(points) // len(nucleation_c)]}
+    grid = _grid(nucleation_c, growth_offsets_c, growth_c)
+
+    def conditions(nucleation: float, growth: float) -> Conditions:
+        return Conditions(nucleation, growth, residence_time_s)
+
+    metadata = {"plan_name": "temperature_scan"}
     axes = [f"{reactor.name}_nucleation_setpoint_c", f"{reactor.name}_growth_setpoint_c"]
-    blank = None if blank_c is None else Conditions(blank_c, blank_c, points[0].residence_time_s)
-    yield from scan(reactor, points, axes, [Spectra(reactor, spectrometer, steady, blank)], metadata, first_point)
+    blank = None if blank_c is None else Conditions(blank_c, blank_c, residence_time_s)
+    spectra = Spectra(reactor, spectrometer, steady, blank)
+    yield from scan(reactor, grid, conditions, axes, [spectra], metadata, first_point)
 
 
-def _growth_temperatures(
-    nucleation_c: float, offsets_c: list[float] | None, growth_c: list[float] | None
-) -> list[float]:
+def _grid(nucleation_c: list[float], offsets_c: list[float] | None, growth_c: list[float] | None) -> Grid:
     if (offsets_c is None) == (growth_c is None) or not (offsets_c or growth_c):
         raise ValueError("give the growth temperatures either as growth_offsets_c or as growth_c")
-    return growth_c if offsets_c is None else [nucleation_c + offset for offset in offsets_c]  # type: ignore[return-value]
+    if offsets_c:
+        return Grid(tuple(nucleation_c), tuple(offsets_c), relative=True)
+    return Grid(tuple(nucleation_c), tuple(growth_c or ()))

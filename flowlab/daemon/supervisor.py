@@ -13,8 +13,8 @@ from flowlab.errors import BadInputError
 
 #: Keys of start documents that are not for whoever queues a plan.
 _OURS = {
-    *("uid", "time", "scan_id", "plan_name", "plan_type", "plan_parameters", "num_points", "hints", "analysis"),
-    *("item_uid", "resumes", "first_point", "point_events", "instrument", "material", "software", "config"),
+    *("uid", "time", "scan_id", "plan_name", "plan_type", "plan_parameters", "num_points", "shape", "grid", "hints"),
+    *("analysis", "item_uid", "resumes", "first_point", "point_events", "instrument", "material", "software", "config"),
 }
 
 

@@ -40,7 +40,10 @@ class Absorption:
         self._sections = sections
         self._special: dict[tuple[str, str], Counts] = {}
         self._baselines: dict[str, Baseline] = {}
-        self._first = int(start.get("first_point", 0))
+        #: By the uids of runs: how many points of the scan are in runs before it.
+        self._first = {self._uid: int(start.get("first_point", 0))}
+        #: By the uids of their events: which points of the scan they are.
+        self._indices: dict[str, int] = {}
         #: By the uid of their events: absorbance and its error, nan where not known.
         self.spectra: dict[str, Spectrum] = {}
         for name in ("axis", "spectrum", "window"):
@@ -48,6 +51,10 @@ class Absorption:
         sections.set("tracks", {})
         sections.set("baseline", {"dark": None, "reference": None})
         sections.clear("points")
+
+    def take_earlier_run(self, start: dict[str, Any]) -> None:
+        """A run that this one resumes."""
+        self._first[start["uid"]] = int(start.get("first_point", 0))
 
     def take_descriptor(self, doc: dict[str, Any]) -> None:
         """A stream of the run."""
@@ -70,6 +77,8 @@ class Absorption:
         if name in ("dark", "reference"):
             self._take_baseline(run_uid, name, counts, doc)
             return
+        if name == "primary":
+            self._indices[doc["uid"]] = max(0, self._first.get(run_uid, 0) + int(doc["seq_num"]) - 1)
         spectrum, why = self._absorbance(run_uid, counts)
         if spectrum is not None and name == "primary":
             self.spectra[doc["uid"]] = spectrum
@@ -104,7 +113,7 @@ class Absorption:
         slow, fast = (known(data.get(axis)) for axis in (self._axes[0], self._axes[-1]))
         told = {
             "uid": doc["uid"],
-            "index": None,
+            "index": self._indices.get(doc["uid"]),
             "stream": name,
             "time": doc["time"],
             "panel": slow,
@@ -121,13 +130,19 @@ class Absorption:
                 if _is_number(value) and _PLUG not in key
             ],
         }
-        if name == "primary":
-            told["index"] = self._first + int(doc["seq_num"]) - 1
         self._sections.set("spectrum", told)
 
-    def take_spectrum_result(self, index: int, doc: dict[str, Any]) -> dict[str, Any]:
-        """What the analysis says of a point; returns what is shown of it."""
+    def take_spectrum_result(self, number: int, doc: dict[str, Any]) -> dict[str, Any]:
+        """What the analysis says of a point; returns what is shown of it.
+
+        A point that was begun anew after a pause has two spectra: the newer one takes the place of the other.
+
+        Args:
+            number: of how many it told before; the point's, where its event is not known.
+            doc: what it says.
+        """
         data = doc["data"]
+        index = self._indices.get(str(data["spectrum_event"]), number)
         numbers = [np.asarray(data[f"feature_{name}"], float) for name in _FEATURE]
         tracks = [int(track) for track in data["feature_track"]]
         point = {

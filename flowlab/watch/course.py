@@ -5,11 +5,14 @@ import statistics
 from typing import Any
 
 from flowlab.config import Material
+from flowlab.grid import grid_of
 from flowlab.report.axes import axis_name
 from flowlab.watch.sections import known
 
 #: Points whose pace is asked: what comes is more like what was last.
 _RECENT = 30
+#: A map of more places can neither be read nor drawn as quickly as it changes.
+_MOST_PLACES = 10_000
 
 
 class Course:
@@ -25,8 +28,10 @@ class Course:
         axes = list(dict.fromkeys(str(axis) for axis in analysis.get("axes", [])))
         self._first = int(start.get("first_point", 0))
         of = start.get("num_points")
-        self._point_stream = next(iter(start.get("point_events") or {"primary": 1}))
-        self._per_point = max(1, int((start.get("point_events") or {}).get(self._point_stream, 1)))
+        events = start.get("point_events") or {"primary": 1}
+        self._per_point = {str(stream): max(1, int(count)) for stream, count in events.items()}
+        self._came = dict.fromkeys(self._per_point, 0)
+        grid = grid_of(start)
         self._times: list[float] = []
         self._facts: dict[str, Any] = {
             "uid": start["uid"],
@@ -38,6 +43,7 @@ class Course:
             "stopped": None,
             "points_total": None if of is None else self._first + int(of),
             "points_done": self._first,
+            "grid": None if grid is None or len(grid) > _MOST_PLACES else grid.facts(),
             "axes": [dict(zip(("key", "name", "unit", "symbol"), (a, *axis_name(a)), strict=True)) for a in axes],
             "kinds": [
                 *(["absorbance"] if analysis.get("kind") == "absorbance" else []),
@@ -64,9 +70,10 @@ class Course:
 
     def take_event(self, stream: str, doc: dict[str, Any]) -> bool:
         """An event of the run; whether that changes anything."""
-        if stream != self._point_stream:
+        if stream not in self._came:
             return False
-        done = self._first + int(doc["seq_num"]) // self._per_point
+        self._came[stream] = int(doc["seq_num"])
+        done = self._first + min(self._came[name] // count for name, count in self._per_point.items())
         if done > self._facts["points_done"]:
             self._times = [*self._times, float(doc["time"])][-_RECENT:]
         self._facts["points_done"] = done

@@ -72,6 +72,7 @@ class Picture:
         match name:
             case "start" if before:
                 self._goes_on_with(doc)
+                self._spectra.take_earlier_run(doc)
             case "start" if "analysis" in doc:
                 self._begin(doc)
             case "start":

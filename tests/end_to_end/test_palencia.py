@@ -9,7 +9,8 @@ import pytest
 
 from flowlab.daemon.replay import replay_run
 from flowlab.daemon.session import Outcome, Session
-from flowlab.report.load import load_run
+from flowlab.grid import grid_of
+from flowlab.report.load import RunData, load_run
 from flowlab.report.words import answer
 from tests.instruments import UV_VIS
 
@@ -30,6 +31,15 @@ def run(session: Session, plan: str, **parameters: Any) -> Outcome:
     return outcome
 
 
+def measured(found: RunData) -> list[tuple[float, float]]:
+    return [(point["panel"], point["coordinate"]) for point in found.points]
+
+
+def planned(found: RunData) -> list[Any]:
+    """As pumps and heaters can do it, and read it back."""
+    return [pytest.approx(place, rel=1e-3) for place in grid_of(found.start).places()]
+
+
 @pytest.mark.timeout(300)
 def test_the_precursors_mesophase_melts_by_100_c(lab):
     outcome = run(
@@ -41,6 +51,7 @@ def test_the_precursors_mesophase_melts_by_100_c(lab):
         frames={"frames": 2, "background_frames": 3},
     )
     found = load_run(outcome.stored)
+    assert measured(found) == planned(found)
     cold = found.points[0]
     assert cold["order"] == "lamellar"
     assert cold["bragg_q_per_nm"][:2] == pytest.approx([1.84, 3.69], abs=0.01)
@@ -63,6 +74,7 @@ def test_radii_at_1_5_s_follow_the_nucleation_temperature(lab):
     found = load_run(outcome.stored)
     radii = {point["coordinate"]: point["radius_nm"] for point in found.points}
     assert list(radii) == [190.0, 210.0, 240.0]
+    assert measured(found) == planned(found)
     # Palencia 2020: 0.87 nm at 190, 0.94 from 200, a full shoulder at 1.02 at 240 °C.
     assert radii[190.0] == pytest.approx(0.87, abs=0.03)
     assert radii[210.0] == pytest.approx(0.94, abs=0.03)

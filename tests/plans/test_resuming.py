@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 import devices  # noqa: F401  before a RunEngine imports ophyd
 from flowlab.conditions import Conditions
+from flowlab.grid import Grid, grid_of
 from flowlab.stream.resumed import Document, complete_points, until_complete
 from plans.scan import scan
 from plans.spectra import record
 from tests.engines import run_engine
 
-POINTS = [Conditions(250.0 + 10.0 * i, 250.0, 14.0) for i in range(4)]
+GRID = Grid((250.0,), (250.0, 260.0, 270.0, 280.0))
+POINTS = [Conditions(nucleation, growth, 14.0) for growth, nucleation in GRID.places()]
 #: What makes a point; beside it there are events before the first, on the way, and of holds.
 PARTS = {"primary": 1, "frames": 3, "emission": 1}
 
@@ -119,7 +121,12 @@ class Counted:
 
 def plan(reactor: Reactor, first_point: int = 0):
     measurements = [Counted(reactor, stream, count) for stream, count in PARTS.items()]
-    yield from scan(reactor, POINTS, ["point"], measurements, {"plan_name": "made_up"}, first_point)  # type: ignore[arg-type]
+    metadata = {"plan_name": "made_up"}
+    yield from scan(reactor, GRID, conditions, ["point"], measurements, metadata, first_point)  # type: ignore[arg-type]
+
+
+def conditions(growth: float, nucleation: float) -> Conditions:
+    return Conditions(nucleation, growth, 14.0)
 
 
 @functools.cache
@@ -194,6 +201,7 @@ def test_a_resumed_scan_measures_first_what_comes_first_and_asks_for_reagent_for
     assert whole[0][1]["num_points"] == 4
     assert "first_point" not in whole[0][1]
     assert (rest[0][1]["num_points"], rest[0][1]["first_point"]) == (1, 3)
+    assert grid_of(whole[0][1]) == grid_of(rest[0][1]) == GRID
     assert whole[0][1]["point_events"] == rest[0][1]["point_events"] == PARTS
     streams = [[doc["name"] for name, doc in documents if name == "descriptor"] for documents in (whole, rest)]
     assert streams[0] == streams[1]

@@ -15,6 +15,7 @@ from flowlab.conditions import Conditions
 from flowlab.config import load_instrument
 from flowlab.config.instrument import ClockSettings
 from flowlab.daemon.reasons import ours
+from flowlab.grid import grid_of
 from plans.residence_time_scan import residence_time_scan
 from plans.spectra import Judgement, SteadyCriterion, take_when_steady
 from plans.temperature_scan import temperature_scan
@@ -90,6 +91,10 @@ def primary(documents, key):
     ]
 
 
+def planned(documents):
+    return grid_of(documents[0][1]).places()
+
+
 def _stream(documents, event):
     return next(d["name"] for n, d in documents if n == "descriptor" and d["uid"] == event["descriptor"])
 
@@ -107,7 +112,7 @@ def test_a_temperature_scan_visits_its_points_in_the_order_of_the_paper_and_ends
         primary(documents, "reactor_growth_setpoint_c"),
         strict=True,
     )
-    assert list(points) == [(60.0, 60.0), (60.0, 50.0), (70.0, 70.0), (70.0, 60.0)]
+    assert list(points) == [(60.0, 60.0), (60.0, 50.0), (70.0, 70.0), (70.0, 60.0)] == planned(documents)
     assert primary(documents, "reactor_residence_time_s") == pytest.approx([14.0] * 4, rel=1e-3)
     streams = [d["name"] for n, d in documents if n == "descriptor"]
     assert streams[:2] == ["dark", "reference"]
@@ -121,11 +126,13 @@ def test_a_temperature_scan_visits_its_points_in_the_order_of_the_paper_and_ends
 def test_the_same_growth_temperatures_can_be_given_for_every_panel(run):
     documents = run(temperature_scan, nucleation_c=[60.0, 65.0], growth_c=[50.0], residence_time_s=14.0, steady=QUICK)
     assert primary(documents, "reactor_growth_setpoint_c") == [50.0, 50.0]
+    assert planned(documents) == [(60.0, 50.0), (65.0, 50.0)]
 
 
 def test_a_residence_time_scan_sets_the_flow(run):
     documents = run(residence_time_scan, temperatures_c=[40.0], residence_times_s=[4.5, 14.0], steady=QUICK)
     assert primary(documents, "reactor_residence_time_s") == pytest.approx([4.5, 14.0], rel=1e-3)
+    assert planned(documents) == [(40.0, 4.5), (40.0, 14.0)]
     assert primary(documents, "reactor_flow_ml_min") == pytest.approx([60 * 0.4 / 4.5, 60 * 0.4 / 14], rel=1e-3)
 
 

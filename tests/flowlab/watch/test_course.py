@@ -86,6 +86,33 @@ def test_a_point_of_several_frames_is_done_with_the_last():
     assert one.facts()["eta"]["seconds"] == pytest.approx(7 * 3.0)
 
 
+def test_a_point_is_done_with_the_last_of_all_that_is_measured_there():
+    one = Course({**START, "point_events": {"primary": 1, "saxs": 2}}, None)
+    done = []
+    for stream, number in (("primary", 1), ("saxs", 1), ("saxs", 2), ("primary", 2), ("saxs", 3), ("saxs", 4)):
+        assert one.take_event(stream, {"seq_num": number, "time": float(len(done))})
+        done.append(one.facts()["points_done"])
+    assert done == [0, 0, 1, 1, 1, 2]
+
+
+GRID = {"panels": [270.0, 280.0], "coordinates": [0.0, -10.0, -20.0, -30.0, -40.0], "relative": True}
+
+
+def test_where_it_will_measure_is_told_before_it_does():
+    assert course(grid=GRID).facts()["grid"] == GRID
+    assert course(grid=GRID, first_point=4, num_points=6).facts()["grid"] == GRID
+
+
+@pytest.mark.parametrize("grid", [None, "hostile", {**GRID, "panels": [math.nan, 1.0]}, {**GRID, "panels": [270.0]}])
+def test_where_it_will_measure_is_not_known_where_the_start_document_makes_no_sense(grid):
+    assert course(grid=grid).facts()["grid"] is None
+
+
+def test_more_places_than_a_map_can_show_are_not_told():
+    axis = [float(value) for value in range(101)]
+    assert course(grid={"panels": axis, "coordinates": axis}, num_points=101 * 101).facts()["grid"] is None
+
+
 def test_the_facts_of_a_run_are_those_of_its_start_document():
     axes = ["reactor_nucleation_setpoint_c", "reactor_growth_setpoint_c"]
     analysis = {"kind": "absorbance", "saxs": {}, "axes": axes}
@@ -102,3 +129,4 @@ def test_the_facts_of_a_run_are_those_of_its_start_document():
 def test_a_start_document_that_says_next_to_nothing_has_a_course_all_the_same():
     facts = Course({"uid": "run", "time": 0.0}, None).facts()
     assert (facts["plan"], facts["points_total"], facts["kinds"], facts["axes"]) == ("a run", None, [], [])
+    assert facts["grid"] is None

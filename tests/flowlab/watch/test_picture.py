@@ -374,6 +374,17 @@ def test_a_run_that_goes_on_shows_the_points_of_all(tmp_path, interrupted_behind
     assert same(picture.sections.get("window"), whole.sections.get("window"))
 
 
+def test_a_point_that_was_begun_anew_after_a_pause_is_one_point(tmp_path):
+    """Its newer spectrum has the number of the one that it replaces."""
+    name, *others = documents_of_a_scan(PANELS, clusters=(270.0,))
+    spectra = [at for at, (kind, doc) in enumerate(others) if kind == "event" and SLOW in doc["data"]]
+    third = others[spectra[2]][1]
+    others.insert(spectra[2] + 1, ("event", {**third, "uid": "anew"}))
+    points = picture_of(history(RunStore(tmp_path), [name, *others])).sections.get("points")
+    assert [point["index"] for point in points] == list(range(len(spectra)))
+    assert points[2]["uid"] == "anew"
+
+
 def test_a_run_that_only_moves_liquids_is_told_and_the_other_stays(scan):
     picture = picture_of(scan)
     before = {name: picture.sections.get(name) for name in OF_A_RUN}

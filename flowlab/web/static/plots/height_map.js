@@ -1,34 +1,16 @@
-// The height of a family's band over a scan: a cell for each point, drawn as it comes. What was looked for and not found,
-// what cannot be used and what was not measured look different from any height.
+// The height of a family's band over a scan: a cell for each place, filled as the points come. What was looked for and
+// not found, what cannot be used and what was not measured look different from any height.
 
 import { HEIGHT, css, mixed } from "../colours.js";
 import { element, say } from "../dom.js";
-import { withError } from "../words.js";
+import { SIGNS, cellText, countText } from "./cells.js";
 import { axesOf, axisText, panelsOf, plain, whereText } from "./conditions.js";
-import { bandOf, trackOf } from "./features.js";
 import { colour, onTheme } from "./theme.js";
 
-const NEAR_NM = 9; // half the width of a cluster's band
-
-export const SIGNS = { absent: "–", undecided: "?", unusable: "×" };
-const WORDS = { absent: "looked for, not found", undecided: "not decided yet", unusable: "not usable" };
-
-// {state, height, err} of a family at a point.
-export function heightAt(run, tracks, point, family) {
-  const band = bandOf(tracks, point, family);
-  if (band) return { state: "found", height: band.height, err: band.height_err };
-  if (!point.usable) return { state: "unusable" };
-  const at = run?.families?.find(({ name }) => name === family)?.wavelength_nm;
-  const open = (point.features ?? []).some(
-    (feature) => trackOf(tracks, feature).kind === "unknown" && Math.abs(feature.wavelength_nm - at) < NEAR_NM,
-  );
-  return { state: open ? "undecided" : "absent" };
-}
-
-export function heightText(found, point) {
-  if (found.state === "found") return `height ${withError(found.height, found.err)}`;
-  return found.state === "unusable" && point.why ? `not usable: ${point.why}` : WORDS[found.state];
-}
+// Of cells without a colour: what is not there is thinner and smaller than what could not be told.
+const [SOLID, DASHED, DOTTED] = [[], [2, 2], [1, 2]];
+const LINES = { absent: SOLID, planned: DOTTED, left: DOTTED };
+const LEAST_SIGN = 7; // height in pixels below which a cell has no room for a sign
 
 export class HeightMap {
   highest = 0;
@@ -37,11 +19,13 @@ export class HeightMap {
   #small;
   #picked;
   #said = element("p", { class: "plot-readout", "aria-live": "polite" });
-  #of = { run: null, points: [], tracks: {}, family: null };
-  #cells = []; // {point, found, column}
+  #run = null;
+  #family = null;
+  #cells = []; // see cells.js
   #panels = [];
-  #cursor = null; // index of the point that keys are at
-  #chosen = null;
+  #cursor = null; // key of the cell that keys are at
+  #told = null; // key of the cell that is read out
+  #chosen = null; // index of a point
   #size = [0, 0];
 
   // picked(point): called for a cell that is clicked, or entered by key. small: no axes' names, no keys.
@@ -59,7 +43,8 @@ export class HeightMap {
     root.append(box);
     if (picked) {
       root.append(this.#said);
-      box.addEventListener("click", (event) => this.#click(event));
+      box.addEventListener("click", (event) => this.#goTo(this.#under(event), true));
+      box.addEventListener("pointermove", (event) => this.#tell(this.#under(event)));
       box.addEventListener("keydown", (event) => this.#key(event));
     }
     new ResizeObserver(() => {
@@ -69,21 +54,17 @@ export class HeightMap {
     onTheme(() => this.draw());
   }
 
-  show(run, points, tracks, family, chosen = null) {
-    this.#of = { run, points, tracks, family };
+  show(run, family, cells, chosen = null) {
+    this.#run = run;
+    this.#family = family;
+    this.#cells = cells;
     this.#chosen = chosen;
-    this.#panels = panelsOf(points);
-    this.#cells = [];
+    this.#panels = panelsOf(cells);
     this.highest = 0;
-    for (const point of points) {
-      if (point.panel === null || point.coordinate === null) continue;
-      const found = heightAt(run, tracks, point, family);
-      if (found.state === "found") this.highest = Math.max(this.highest, found.height);
-      this.#cells.push({ point, found, column: this.#panels.indexOf(point.panel) });
-    }
-    const seen = this.#cells.filter(({ found }) => found.state === "found").length;
-    const name = `Height of ${family ?? "a family"} over the scan: found at ${seen} of ${this.#cells.length} points`;
+    for (const { found } of cells) if (found.state === "found") this.highest = Math.max(this.highest, found.height);
+    const name = `Height of ${family ?? "a family"} over the scan: ${countText(run, cells)}`;
     this.box.setAttribute("aria-label", this.#picked ? `${name}. Arrow keys move, Enter shows the spectrum.` : name);
+    this.#tell(cells.find(({ key }) => key === this.#told));
     this.draw();
   }
 
@@ -91,7 +72,7 @@ export class HeightMap {
     const [width, height] = this.#size;
     const small = this.#small;
     const [left, top, right, bottom] = small ? [34, 4, width - 4, height - 18] : [52, 6, width - 6, height - 36];
-    const values = this.#cells.map(({ point }) => point.coordinate);
+    const values = this.#cells.map(({ coordinate }) => coordinate);
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const step = spacing(this.#cells) ?? 1;
     const scale = (bottom - top) / (high - low + step);
@@ -117,8 +98,10 @@ export class HeightMap {
     const place = this.#place();
     this.#drawAxes(ctx, place);
     for (const cell of this.#cells) this.#drawCell(ctx, cell, place);
-    this.#outline(ctx, place, this.#chosen, colour("ink"), []);
-    if (document.activeElement === this.box) this.#outline(ctx, place, this.#cursor, colour("accent"), [3, 2]);
+    const outline = (cell, ink, dash) => cell && this.#outline(ctx, place, cell, colour(ink), dash);
+    outline(this.#cells.find(({ now }) => now), "accent", []);
+    outline(this.#chosenCell(), "ink", []);
+    if (document.activeElement === this.box) outline(this.#cursorCell(), "accent", [3, 2]);
   }
 
   #drawAxes(ctx, place) {
@@ -131,7 +114,7 @@ export class HeightMap {
     });
     ctx.textAlign = "right";
     ctx.textBaseline = "middle";
-    const values = [...new Set(this.#cells.map(({ point }) => point.coordinate))].sort((a, b) => a - b);
+    const values = [...new Set(this.#cells.map(({ coordinate }) => coordinate))].sort((a, b) => a - b);
     let last = Infinity;
     for (const value of values) {
       if (last - place.y(value) < 15) continue;
@@ -139,7 +122,7 @@ export class HeightMap {
       ctx.fillText(plain(value), place.left - 5, last);
     }
     if (this.#small) return;
-    const { slow, fast } = axesOf(this.#of.run);
+    const { slow, fast } = axesOf(this.#run);
     ctx.textAlign = "center";
     ctx.textBaseline = "bottom";
     ctx.fillText(axisText(slow), (place.left + place.right) / 2, this.#size[1] - 1);
@@ -151,32 +134,33 @@ export class HeightMap {
     ctx.restore();
   }
 
-  #drawCell(ctx, { point, found, column }, place) {
+  #drawCell(ctx, { panel, coordinate, found }, place) {
     const [wide, tall] = [Math.min(place.wide, 90) - 3, Math.max(2, place.tall - 2)];
-    const [x, y] = [place.x(column) - wide / 2, place.y(point.coordinate) - tall / 2];
+    const [x, y] = [place.x(this.#column(panel)) - wide / 2, place.y(coordinate) - tall / 2];
     if (found.state === "found") {
       ctx.fillStyle = css(mixed(HEIGHT, this.highest > 0 ? found.height / this.highest : 0));
       ctx.fillRect(x, y, wide, tall);
       return;
     }
+    const line = LINES[found.state] ?? DASHED;
+    const inset = line === DOTTED ? 1.5 : 0.5;
     ctx.clearRect(x, y, wide, tall);
     ctx.strokeStyle = colour("muted");
     ctx.lineWidth = 1;
-    ctx.setLineDash(found.state === "absent" ? [] : [2, 2]);
-    ctx.strokeRect(x + 0.5, y + 0.5, wide - 1, tall - 1);
+    ctx.setLineDash(line);
+    ctx.strokeRect(x + inset, y + inset, wide - 2 * inset, Math.max(1, tall - 2 * inset));
     ctx.setLineDash([]);
-    if (tall < 9) return;
+    if (tall < LEAST_SIGN || !SIGNS[found.state]) return;
+    ctx.font = `${Math.min(12, tall + 1)}px system-ui, sans-serif`;
     ctx.fillStyle = colour("ink");
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
     ctx.fillText(SIGNS[found.state], x + wide / 2, y + tall / 2);
   }
 
-  #outline(ctx, place, index, ink, dash) {
-    const cell = this.#cells.find(({ point }) => point.index === index);
-    if (!cell) return;
+  #outline(ctx, place, { panel, coordinate }, ink, dash) {
     const [wide, tall] = [Math.min(place.wide, 90), place.tall + 1];
-    const [x, y] = [place.x(cell.column) - wide / 2, place.y(cell.point.coordinate) - tall / 2];
+    const [x, y] = [place.x(this.#column(panel)) - wide / 2, place.y(coordinate) - tall / 2];
     ctx.lineWidth = 3;
     ctx.strokeStyle = colour("ground");
     ctx.strokeRect(x, y, wide, tall);
@@ -187,35 +171,49 @@ export class HeightMap {
     ctx.setLineDash([]);
   }
 
-  #click(event) {
-    if (this.#cells.length === 0) return;
-    const place = this.#place();
-    const column = Math.floor((event.offsetX - place.left) / place.wide);
-    this.#goTo(this.#nearest(column, place.coordinate(event.offsetY)), true);
+  #column(panel) {
+    return this.#panels.indexOf(panel);
   }
 
-  // The cell of a column that is nearest to a coordinate; of points at the same place the newest.
+  #chosenCell() {
+    return this.#cells.find(({ point }) => point && point.index === this.#chosen);
+  }
+
+  #cursorCell() {
+    return this.#cells.find(({ key }) => key === this.#cursor);
+  }
+
+  // The cell at a pointer, or none.
+  #under({ offsetX, offsetY }) {
+    if (this.#cells.length === 0) return null;
+    const place = this.#place();
+    return this.#nearest(Math.floor((offsetX - place.left) / place.wide), place.coordinate(offsetY));
+  }
+
+  // The cell of a column that is nearest to a coordinate.
   #nearest(column, coordinate) {
     let best = null;
     for (const cell of this.#cells) {
-      if (cell.column !== column) continue;
-      const away = Math.abs(cell.point.coordinate - coordinate);
-      if (!best || away <= Math.abs(best.point.coordinate - coordinate)) best = cell;
+      if (cell.panel !== this.#panels[column]) continue;
+      const away = Math.abs(cell.coordinate - coordinate);
+      if (!best || away < Math.abs(best.coordinate - coordinate)) best = cell;
     }
     return best;
   }
 
   #key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || this.#cells.length === 0) return;
-    const at = this.#cells.find(({ point }) => point.index === (this.#cursor ?? this.#chosen)) ?? this.#cells.at(-1);
-    const column = this.#cells.filter((cell) => cell.column === at.column).map(({ point }) => point.coordinate);
-    const above = Math.min(...column.filter((value) => value > at.point.coordinate));
-    const below = Math.max(...column.filter((value) => value < at.point.coordinate));
+    const newest = this.#cells.findLast(({ point }) => point) ?? this.#cells[0];
+    const at = this.#cursorCell() ?? this.#chosenCell() ?? newest;
+    const column = this.#column(at.panel);
+    const values = this.#cells.filter(({ panel }) => panel === at.panel).map(({ coordinate }) => coordinate);
+    const above = Math.min(...values.filter((value) => value > at.coordinate));
+    const below = Math.max(...values.filter((value) => value < at.coordinate));
     const to = {
-      ArrowLeft: () => this.#nearest(at.column - 1, at.point.coordinate),
-      ArrowRight: () => this.#nearest(at.column + 1, at.point.coordinate),
-      ArrowUp: () => Number.isFinite(above) && this.#nearest(at.column, above),
-      ArrowDown: () => Number.isFinite(below) && this.#nearest(at.column, below),
+      ArrowLeft: () => this.#nearest(column - 1, at.coordinate),
+      ArrowRight: () => this.#nearest(column + 1, at.coordinate),
+      ArrowUp: () => Number.isFinite(above) && this.#nearest(column, above),
+      ArrowDown: () => Number.isFinite(below) && this.#nearest(column, below),
       Enter: () => at,
       " ": () => at,
     }[event.key];
@@ -226,19 +224,26 @@ export class HeightMap {
 
   #goTo(cell, pick) {
     if (!cell) return;
-    this.#cursor = cell.point.index;
-    say(this.#said, `${whereText(this.#of.run, cell.point)}: ${this.#of.family} ${heightText(cell.found, cell.point)}`);
-    if (pick) this.#picked(cell.point);
+    this.#cursor = cell.key;
+    this.#tell(cell);
+    if (pick && cell.point) this.#picked(cell.point);
     this.draw();
+  }
+
+  // Reads a cell out, and goes on doing so: what it says changes when it is measured.
+  #tell(cell) {
+    this.#told = cell?.key ?? null;
+    const of = this.#family ? `${this.#family} ` : "";
+    say(this.#said, cell ? `${whereText(this.#run, cell)}: ${of}${cellText(cell)}` : "");
   }
 }
 
 // The least distance between coordinates of the same panel.
 function spacing(cells) {
   const panels = new Map();
-  for (const { point } of cells) {
-    if (!panels.has(point.panel)) panels.set(point.panel, []);
-    panels.get(point.panel).push(point.coordinate);
+  for (const { panel, coordinate } of cells) {
+    if (!panels.has(panel)) panels.set(panel, []);
+    panels.get(panel).push(coordinate);
   }
   let least = Infinity;
   for (const values of panels.values()) {

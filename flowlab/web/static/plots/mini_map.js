@@ -4,9 +4,10 @@ import { HEIGHT } from "../colours.js";
 import { element, say } from "../dom.js";
 import { gently } from "../pace.js";
 import { number } from "../words.js";
+import { SIGNS, cellsOf } from "./cells.js";
 import { axesOf } from "./conditions.js";
 import { familiesOf } from "./features.js";
-import { HeightMap, SIGNS } from "./height_map.js";
+import { HeightMap } from "./height_map.js";
 import { ScaleBar } from "./scale_bar.js";
 
 export function createMiniMap(root, page) {
@@ -23,9 +24,11 @@ export function createMiniMap(root, page) {
     const { slow, fast, several } = axesOf(run);
     const across = several ? `${slow.symbol || slow.name} across, ` : "";
     const over = `${across}${fast.symbol || fast.name} up, ${fast.unit}`;
-    const signs = `${SIGNS.absent} not found, ${SIGNS.undecided} undecided, ${SIGNS.unusable} not usable`;
-    say(words, points.length ? `${family ?? "no family"} over ${over}; ${signs}` : "No points yet.");
-    map.show(run, points, tracks, family);
+    const cells = cellsOf(run, points, tracks, family);
+    const open = run?.grid ? ", dotted not measured, framed under way" : "";
+    const signs = `${SIGNS.absent} not found, ${SIGNS.undecided} undecided, ${SIGNS.unusable} not usable${open}`;
+    say(words, cells.length ? `${family ?? "no family"} over ${over}; ${signs}` : "No points yet.");
+    map.show(run, family, cells);
     bar.node.hidden = !(map.highest > 0);
     bar.show("height", "0", number(map.highest, 3));
   });

@@ -4,10 +4,11 @@ import { HEIGHT } from "../colours.js";
 import { element, say } from "../dom.js";
 import { gently } from "../pace.js";
 import { number, withError } from "../words.js";
+import { cellText, cellsOf, heightAt, heightText, legendText } from "../plots/cells.js";
 import { axesOf, panelsOf, plain, whereText } from "../plots/conditions.js";
 import { button, choice, fillRows, offer } from "../plots/controls.js";
 import { familiesOf, kindWords, trackOf } from "../plots/features.js";
-import { HeightMap, SIGNS, heightAt, heightText } from "../plots/height_map.js";
+import { HeightMap } from "../plots/height_map.js";
 import { PanelSpectra } from "../plots/panel_spectra.js";
 import { ScaleBar } from "../plots/scale_bar.js";
 import { createTrends } from "../plots/trends.js";
@@ -27,13 +28,12 @@ export function createScan(root, page) {
   const bar = new ScaleBar(HEIGHT);
   const place = element("div", { class: "plot-fill" });
   const map = new HeightMap(place, { picked: (point) => pick(point.index) });
-  const signs = element("p", { class: "plot-note" },
-    `${SIGNS.absent} looked for, not found; ${SIGNS.undecided} not decided yet; ${SIGNS.unusable} not usable; empty: not measured`); // prettier-ignore
+  const signs = element("p", { class: "plot-note" });
   const cell = element("p", { class: "plot-note", "aria-live": "polite" });
   const clear = button("Show none", () => pick(null));
   const head = element("tr");
   const body = element("tbody");
-  const details = element("details", { ontoggle: () => fillTable() },
+  const details = element("details", { ontoggle: () => draw() },
     element("summary", {}, "The map as a table"),
     element("div", { class: "plot-scrolls" }, element("table", { class: "plot-table" }, element("thead", {}, head), body))); // prettier-ignore
   const window = element("ul", { class: "plot-window" });
@@ -71,11 +71,13 @@ export function createScan(root, page) {
       names.map((each) => [each, each]),
       name ?? "",
     );
-    map.show(run, points, tracks, name, picked);
+    const cells = cellsOf(run, points, tracks, name);
+    map.show(run, name, cells, picked);
+    say(signs, legendText(run, cells));
     bar.node.hidden = !(map.highest > 0);
     bar.show("", "0", `${number(map.highest, 3)} absorbance`);
     tellCell(run, tracks, name);
-    fillTable();
+    fillTable(cells);
   });
 
   function tellCell(run, tracks, name) {
@@ -96,11 +98,10 @@ export function createScan(root, page) {
   }
 
   // A row for each coordinate, a column for each panel; only while somebody has it open.
-  function fillTable() {
+  function fillTable(cells) {
     if (!details.open) return;
-    const { run, points, tracks } = live.sections;
-    const name = shownFamily();
-    const panels = panelsOf(points);
+    const { run } = live.sections;
+    const panels = panelsOf(cells);
     const { slow, fast } = axesOf(run);
     const heads = [
       `${fast.symbol || fast.name} \\ ${slow.symbol || slow.name}`,
@@ -111,11 +112,10 @@ export function createScan(root, page) {
       if (!head.cells[i]) head.append(element("th", { scope: "col" }));
       say(head.cells[i], text);
     });
-    const texts = new Map();
-    for (const point of points)
-      texts.set(`${point.panel} ${point.coordinate}`, heightText(heightAt(run, tracks, point, name), point));
-    const coordinates = [...new Set(points.map((point) => point.coordinate))].sort((a, b) => b - a);
-    fillRows(body, coordinates.map((at) => [`${plain(at)} ${fast.unit}`, ...panels.map((panel) => texts.get(`${panel} ${at}`) ?? "not measured")])); // prettier-ignore
+    const texts = new Map(cells.map((cell) => [cell.key, cellText(cell)]));
+    const none = run?.grid ? "not planned" : "not measured";
+    const coordinates = [...new Set(cells.map(({ coordinate }) => coordinate))].sort((a, b) => b - a);
+    fillRows(body, coordinates.map((at) => [`${plain(at)} ${fast.unit}`, ...panels.map((panel) => texts.get(`${panel} ${at}`) ?? none)])); // prettier-ignore
   }
 
   function tellWindow() {
