@@ -125,7 +125,7 @@ class Tokens:
         """When one was made or removed last, in nanoseconds since the epoch; 0: there never was one."""
         try:
             return self._folder.stat().st_mtime_ns
-        except FileNotFoundError:
+        except OSError:  # what cannot be read holds no token, see all()
             return 0
 
     def judge(self, token: str) -> Token:
