@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from flowlab.daemon.plan_queue import Item, Place, PlanQueue
+from flowlab.errors import FlowlabError
 
 #: What a person is told of the whole. *interrupted*: an item came to an end that nobody saw, and nothing begins before
 #: that is acknowledged. *unsafe*: it is not known that the instrument is safe, and nothing begins before it is.
@@ -19,6 +20,10 @@ Environment = Literal["closed", "opening", "open", "closing"]
 Engine = Literal["idle", "running", "pausing", "paused", "ending"]
 #: How a plan can be ended: as if it were done; aborted, with its clean-up; or without even that.
 Ending = Literal["stop", "abort", "halt"]
+
+
+class NotNowError(FlowlabError):
+    """What is asked for cannot be done in the state that the daemon is in."""
 
 
 @dataclass(frozen=True)
