@@ -8,12 +8,12 @@ import contextlib
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 from flowlab.config import InstrumentConfig
 from flowlab.daemon.chores import Chores
-from flowlab.daemon.desk import Ending, Engine, NotNowError
+from flowlab.daemon.desk import Ending, EndingFacts, Engine, NotNowError
 from flowlab.daemon.plan_queue import Item, PlanQueue, Running
 from flowlab.daemon.surroundings import Surroundings
 from flowlab.daemon.worker_keeper import WorkerKeeper
@@ -24,6 +24,7 @@ _STATUSES = {
     "StoppedError": "stopped",
     "HaltedError": "halted",
 }
+_STRENGTHS = get_args(Ending)
 
 
 @dataclass
@@ -58,6 +59,7 @@ class QueueRunner:
         task: the item that runs; None: none does.
         stop_pending: nothing follows the item that runs.
         pause_pending: a pause was asked for, and the plan has not come to it yet.
+        ending: how the item that runs comes to its end; None: it does not yet.
         runs_uid: another one after each change of the task's runs.
     """
 
@@ -66,6 +68,7 @@ class QueueRunner:
     ):
         self.task: Task | None = None
         self.stop_pending = self.pause_pending = False
+        self.ending: EndingFacts | None = None
         self.runs_uid = str(uuid.uuid4())
         self._config = config
         self._queue = queue
@@ -76,7 +79,7 @@ class QueueRunner:
         self._playing: asyncio.Task[None] | None = None
         self._holds = 0
         self._heard = 0.0
-        self._ending_since: float | None = None
+        self._ending_since = 0.0
 
     # How far it is.
 
@@ -98,7 +101,7 @@ class QueueRunner:
     @property
     def engine(self) -> Engine:
         """The RunEngine, and what was asked of it."""
-        if self._ending_since is not None:
+        if self.ending is not None:
             return "ending"
         return "pausing" if self.pause_pending and self._engine == "running" else self._engine
 
@@ -112,7 +115,7 @@ class QueueRunner:
         limits, now = self._config.daemon, time.monotonic()
         if self.task is None:
             return None
-        if self._ending_since is not None:
+        if self.ending is not None:
             late = now - self._ending_since > limits.finish_s
             return f"the plan had not ended {limits.finish_s:g} s after it was to" if late else None
         if self._engine in ("running", "pausing") and now - self._heard > limits.stalled_s:
@@ -130,6 +133,8 @@ class QueueRunner:
         """Begin nothing after the item that runs; or, with ``cancel``, go on."""
         if self._playing is None:
             raise NotNowError("the queue is not running")
+        if cancel and self.ending is not None:
+            raise NotNowError("the plan is ending, and the queue stops with it")
         self.stop_pending = not cancel
 
     def pause(self, *, deferred: bool) -> None:
@@ -145,12 +150,12 @@ class QueueRunner:
             raise NotNowError("no plan is paused")
         self._keeper.order({"do": "resume"})
 
-    def end(self, how: Ending) -> None:
+    def end(self, how: Ending, why: str) -> None:
         """End the plan that runs; the queue stops."""
         if self.task is None:
             raise NotNowError("no plan is running")
         self.stop_pending = True
-        self._order_end(how, "")
+        self._order_end(how, why)
 
     async def end_and_wait(self, how: Ending, why: str) -> None:
         """End what runs and wait until it has; a worker that does not do it in time is killed meanwhile."""
@@ -165,9 +170,16 @@ class QueueRunner:
             await asyncio.wait([self._playing])
 
     def _order_end(self, how: Ending, why: str) -> None:
-        if self._ending_since is None:
-            self._ending_since = time.monotonic()
         self._keeper.order({"do": "end", "how": how, "why": why})
+        was = None if self.ending is None else self.ending.how
+        if self._engine != "ending" and (was is None or _STRENGTHS.index(how) > _STRENGTHS.index(was)):
+            self._note_ending(how, why)
+
+    def _note_ending(self, how: Ending | None, why: str) -> None:
+        if self.ending is not None:
+            self.ending = replace(self.ending, how=how, why=why)
+        else:
+            self.ending, self._ending_since = EndingFacts(how, why, time.time()), time.monotonic()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -202,7 +214,7 @@ class QueueRunner:
         """Run one item to its end; return whether it ended well."""
         task = Task(item, asyncio.get_running_loop().create_future())
         self.task, self._engine, self._chores.trouble = task, "running", None
-        self._ending_since, self._heard = None, time.monotonic()
+        self.ending, self._heard = None, time.monotonic()
         self.runs_uid = str(uuid.uuid4())
         resumes = item.get("resumes", {})
         self._keeper.run(
@@ -224,7 +236,7 @@ class QueueRunner:
     def _rid_of_task(self) -> Task | None:
         """None runs any more; return what did."""
         task, self.task = self.task, None
-        self._engine, self._ending_since, self.pause_pending = "idle", None, False
+        self._engine, self.ending, self.pause_pending = "idle", None, False
         return task
 
     # What the worker says.
@@ -256,8 +268,10 @@ class QueueRunner:
             case "engine":
                 self._engine, self._heard = value, now
                 self.pause_pending = self.pause_pending and value == "running"
-                if value == "ending" and self._ending_since is None:
-                    self._ending_since = now
+            case "ending":
+                if self._engine != "ending":  # what it tells first is how it ends
+                    self._note_ending(**value)
+                self._engine, self._heard, self.pause_pending = "ending", now, False
             case "beat":
                 self._heard = now
                 if value["for_s"] > self._config.daemon.wait_s:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,7 @@ class Supervisor:
             "queue_uid": self.queue.uid,
             "history_uid": self.queue.history_uid,
             "running": running,
+            "ending": None if self._runner.ending is None else asdict(self._runner.ending),
             "stop_pending": self._runner.stop_pending,
             "pause_pending": self._runner.pause_pending,
             "pause_limit_s": self._config.daemon.pause_s,
@@ -346,9 +348,9 @@ class Supervisor:
         """Go on after a pause."""
         self._runner.resume()
 
-    def end(self, how: Ending) -> None:
+    def end(self, how: Ending, why: str) -> None:
         """End the plan that runs; the queue stops."""
-        self._runner.end(how)
+        self._runner.end(how, why)
 
     async def make_safe(self, *, dry_run: bool) -> dict[str, str | None]:
         """Bring the instrument into its safe state, or say what that would be."""
