@@ -69,6 +69,8 @@ def status(address: Address = None, as_json: Json = False) -> None:
     if as_json:
         sys.stdout.write(json.dumps(facts) + "\n")
         return
+    from flowlab.daemon.desk import ending_in_words
+
     safe = {True: "safe", False: "NOT SAFE", None: "not in its safe state, as far as is known"}[facts["safe"]]
     lines = [f"{facts['instrument']} is {facts['state']}; the instrument is {safe}"]
     if facts["why"]:
@@ -76,6 +78,8 @@ def status(address: Address = None, as_json: Json = False) -> None:
     if (running := facts["running"]) is not None:
         of = "" if running["of"] is None else f" of {running['of']}"
         lines.append(f"{running['plan']}: {running['done']}{of} points, item {running['item']}")
+    if (ending := facts.get("ending")) is not None:
+        lines.append(f"{ending_in_words(ending)}; then the instrument is made safe")
     lines.append(f"{facts['queue']} in the queue")
     sys.stdout.write("\n".join(lines) + "\n")
 
@@ -201,12 +205,12 @@ def resume(address: Address = None) -> None:
 
 def abort(address: Address = None) -> None:
     """End the plan, with its clean-up; then the safe state."""
-    _ask(address, "re_abort")
+    _ask(address, "re_abort", {"user": _user()})
 
 
 def halt(address: Address = None) -> None:
     """End the plan at once, without its clean-up; then the safe state."""
-    _ask(address, "re_halt")
+    _ask(address, "re_halt", {"user": _user()})
 
 
 def _ask(

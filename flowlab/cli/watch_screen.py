@@ -10,6 +10,7 @@ from rich.text import Text
 
 from flowlab.cli import watch_parts, watch_plots
 from flowlab.cli.watch_words import beside, clock, duration, fitted, give_or_take, place, wrapped
+from flowlab.daemon.desk import ending_in_words
 
 #: Seconds of silence after which nothing is taken for what is the case.
 STALE_S = 2.0
@@ -101,11 +102,13 @@ def _doing(sections: dict[str, Any], facts: dict[str, Any], now: float, stale: b
     told = []
     if running is not None:
         of = "" if running["of"] is None else f" of {running['of']}"
+        if (ending := facts.get("ending")) is not None:
+            told.append(f"{ending_in_words(ending)}; then the instrument is made safe")
         told.append(f"{running['plan']}: {running['done']}{of} points")
         if run is not None and run["uid"] == running["run_uid"]:
             if newest is not None and (where := place(run["axes"], newest["panel"], newest["coordinate"])):
                 told.append(where)
-            if not stale:
+            if not stale and ending is None:
                 told.append(_left(run["eta"], now))
     else:
         told.append("no plan runs")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from flowlab.daemon.plan_queue import Item, Place, PlanQueue
+from flowlab.errors import FlowlabError
 
 #: What a person is told of the whole. *interrupted*: an item came to an end that nobody saw, and nothing begins before
 #: that is acknowledged. *unsafe*: it is not known that the instrument is safe, and nothing begins before it is.
@@ -17,8 +18,12 @@ State = Literal["starting", "idle", "running", "paused", "interrupted", "unsafe"
 Environment = Literal["closed", "opening", "open", "closing"]
 #: The RunEngine.
 Engine = Literal["idle", "running", "pausing", "paused", "ending"]
-#: How a plan can be ended: as if it were done; aborted, with its clean-up; or without even that.
+#: How a plan can be ended, the weakest first: as if it were done; aborted, with its clean-up; or without even that.
 Ending = Literal["stop", "abort", "halt"]
+
+
+class NotNowError(FlowlabError):
+    """What is asked for cannot be done in the state that the daemon is in."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,26 @@ class RunFacts:
 
     uid: str
     exit_status: str | None = None
+
+
+@dataclass(frozen=True)
+class EndingFacts:
+    """How the plan that runs comes to its end.
+
+    Attributes:
+        how: None: nobody wanted it to, it failed.
+        why: in words.
+        since: Unix time, in seconds.
+    """
+
+    how: Ending | None
+    why: str
+    since: float
+
+
+def ending_in_words(ending: Mapping[str, Any]) -> str:
+    """The facts of an ending, ``ending: abort, asked for by anna``."""
+    return f"ending: {', '.join(filter(None, [ending['how'], ending['why']]))}"
 
 
 @dataclass(frozen=True)
@@ -128,8 +153,8 @@ class Desk(Protocol):
         """Go on after a pause."""
         ...
 
-    def end(self, how: Ending) -> None:
-        """End the plan that runs or is paused; the queue stops."""
+    def end(self, how: Ending, why: str) -> None:
+        """End the plan that runs or is paused, and have its record say why; the queue stops."""
         ...
 
     async def make_safe(self, *, dry_run: bool) -> dict[str, str | None]:

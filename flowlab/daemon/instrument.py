@@ -58,7 +58,8 @@ class Instrument:
         documents_in: address to which documents, and what the gauges say, are published.
         addresses: where devices really are, when that is only known at run time.
         tell: told how far it is: ``{"run": …}``, ``{"progress": …}``, ``{"stopped": …}``, ``{"engine": …}``,
-            ``{"beat": …}`` while a plan runs, ``{"tripped": …}``.
+            ``{"beat": …}`` while a plan runs, ``{"ending": …}`` with how and why when it comes to no good end,
+            ``{"tripped": …}``.
         when_idle: called when an interlock tripped while no plan runs; it is to have :meth:`make_safe` called.
 
     Attributes:
@@ -203,7 +204,7 @@ class Instrument:
             failure = after(failed, in_words(error))
         finally:
             self._busy = False
-        self._tell({"engine": "ending"})
+        self._tell({"ending": {"how": self._ending, "why": str(failure)}})
         self.make_safe()
         raise with_trips(failure, self._tripped, self._not_latched)
 
@@ -241,7 +242,7 @@ class Instrument:
         Raises:
             FlowlabError: how it ended, always.
         """
-        self._tell({"engine": "ending"})
+        self._tell({"ending": {"how": how, "why": self._why()}})
         kinds: dict[Ending, tuple[type[FlowlabError], str]] = {
             "stop": (StoppedError, "stopped"),
             "abort": (InterlockError if self._tripped else AbortedError, "aborted"),

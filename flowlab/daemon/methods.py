@@ -8,6 +8,8 @@ from flowlab.daemon.method import Answer, Method, Office, ends, of_environment, 
 from flowlab.daemon.queue_methods import QUEUE_METHODS
 from flowlab.errors import BadInputError
 
+_LONGEST_NAME = 100
+
 
 async def _status(at: Office) -> Answer:
     queue = at.desk.queue
@@ -101,10 +103,16 @@ async def _re_resume(at: Office) -> None:
 
 
 def _ending(how: Ending) -> Method:
-    async def end(at: Office) -> None:
-        at.desk.end(how)
+    async def end(at: Office, user: str = "") -> None:
+        by = _name(user)
+        at.desk.end(how, f"asked for by {by}" if by else "asked for from outside")
 
     return ends(end)
+
+
+def _name(user: str) -> str:
+    """Who somebody says they are, on a line: it is shown and recorded, and is no reason to refuse what ends a plan."""
+    return " ".join("".join(c if c.isprintable() else " " for c in user).split())[:_LONGEST_NAME]
 
 
 def _told(at: Office) -> Answer:

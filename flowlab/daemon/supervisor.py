@@ -1,15 +1,32 @@
-"""The supervisor, as who asks it sees it: see :class:`flowlab.daemon.desk.Desk`."""
+"""The supervisor: puts the daemon together, and answers who asks, see :class:`flowlab.daemon.desk.Desk`.
+
+It is made of who keeps the worker and knows whether the instrument is safe (:mod:`flowlab.daemon.worker_keeper`), who
+has that worker run the queue (:mod:`flowlab.daemon.queue_runner`), and what stands around both
+(:mod:`flowlab.daemon.surroundings`). The runner asks the keeper; the keeper knows nothing of it.
+"""
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from flowlab.daemon.desk import Ending, Engine, RunFacts, Situation, State
+from flowlab.config import InstrumentConfig
+from flowlab.daemon.chores import Chores
+from flowlab.daemon.desk import Ending, NotNowError, RunFacts, Situation, State
 from flowlab.daemon.latches import Latches
-from flowlab.daemon.overseer import NotNowError, Overseer
-from flowlab.daemon.plan_queue import BACK, FRONT, Item, Place, QueueBlockedError
+from flowlab.daemon.plan_queue import BACK, FRONT, Item, Place, PlanQueue, QueueBlockedError
+from flowlab.daemon.queue_runner import QueueRunner
+from flowlab.daemon.state_folder import StateFolder
+from flowlab.daemon.surroundings import Simulation, Surroundings
+from flowlab.daemon.worker_keeper import WorkerKeeper
 from flowlab.errors import BadInputError
+
+_LOG = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.25
 
 #: Keys of start documents that are not for whoever queues a plan.
 _OURS = {
@@ -18,8 +35,15 @@ _OURS = {
 }
 
 
-class Supervisor(Overseer):
+class Supervisor:
     """What can be asked is described in :class:`flowlab.daemon.desk.Desk`.
+
+    Args:
+        config: of the instrument.
+        source: its file.
+        folder: where state is kept; held by this process.
+        queue: in that folder.
+        simulation: start simulators; None where the instrument is there already.
 
     Attributes:
         control: address of the control socket.
@@ -29,54 +53,145 @@ class Supervisor(Overseer):
     control: str | None = None
     also: str | None = None
 
+    def __init__(
+        self,
+        config: InstrumentConfig,
+        source: Path,
+        folder: StateFolder,
+        queue: PlanQueue,
+        simulation: Simulation | None,
+    ):
+        self.queue = queue
+        self._config = config
+        self._source = source
+        self._folder = folder
+        self._chores = Chores()
+        self._around = Surroundings(config, source, folder, simulation, self._chores.note)
+        self._keeper = WorkerKeeper(
+            config,
+            self._around,
+            folder.logs / "worker.log",
+            self._chores,
+            on_plan=lambda what, value: self._runner.took(what, value),
+            on_death=lambda reason: self._runner.worker_died(reason),
+        )
+        self._runner = QueueRunner(config, queue, self._keeper, self._around, self._chores)
+        self._started = asyncio.Event()
+        self._looks = False
+        self._stopping = False
+
+    # From its beginning to its end.
+
+    async def start(self) -> None:
+        """Have everything there: safe first of all, then whatever was left unfinished, then the worker."""
+        await self._around.start()
+        await self._keeper.make_safe_apart()
+        before = self.queue.running
+        if before is not None:
+            await self._runner.finish_runs(before.begun, before.interrupted or "flowlab ended while it ran")
+        self._chores.do(self._keep_looking())
+        self._looks = True
+        await self._keeper.start()
+        self._started.set()
+        if before is not None:
+            await self._runner.follow_again(before)
+        await self._keeper.opened()
+
+    async def stop(self, why: str) -> None:
+        """End what runs, leave the instrument safe, and end every process."""
+        self._stopping = True
+        _LOG.info("stopping: %s", why)
+        self._keeper.retire()
+        with self._runner.held():
+            await self._runner.end_and_wait("abort", why)
+            await self._keeper.stop()
+            if self._keeper.safe is not True and self._looks:
+                await self._keeper.make_safe_apart()
+            await self._chores.close()
+        await self._around.close()
+
+    async def serve_web(self, control: str, host: str, port: int) -> None:
+        """Have the HTTP API served; without it everything else goes on.
+
+        Raises:
+            FlowlabError: it does not start.
+        """
+        serving = self._chores.do(self._around.serve_web(control, host, port))
+        there = self._chores.do(self._around.web_there.wait())
+        await asyncio.wait([serving, there], return_when=asyncio.FIRST_COMPLETED)
+        there.cancel()
+        if serving.done():
+            serving.result()
+
+    async def _keep_looking(self) -> None:
+        """Kill a worker that does not do what it should; while nothing runs, make safe once more what is not."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if (reason := self._runner.overdue()) is not None:
+                self._keeper.kill(reason)
+            elif not self._runner.busy and self._keeper.is_to_be_tried_again():
+                self._chores.do(self._try_again())
+
+    async def _try_again(self) -> None:
+        """Try once more to make the instrument safe: what is plugged in again may be hot still."""
+        await self._bring_to_safety()
+        if self._keeper.safe:
+            self._chores.note("the instrument was not safe for a while; now it is")
+
+    async def _bring_to_safety(self) -> dict[str, str | None]:
+        if self._stopping:
+            raise NotNowError("flowlab is stopping, which ends with the safe state")
+        await self._started.wait()
+        with self._runner.held():
+            await self._runner.end_and_wait("abort", "the safe state was asked for")
+            return await self._keeper.make_safe()
+
+    # How things stand.
+
     def situation(self) -> Situation:
         """How things stand."""
-        engine: Engine = self._engine
-        if self._ending_since is not None:
-            engine = "ending"
-        elif self._pause_pending and engine == "running":
-            engine = "pausing"
-        runs = [] if self._task is None else [RunFacts(uid, status) for uid, status in self._task.runs.items()]
+        task = self._runner.task
         return Situation(
             self._state(),
             self._why(),
-            self._environment,
-            engine,
-            self._stop_pending,
-            self._pause_pending,
-            runs,
-            self._runs_uid,
-            self._plans_uid,
+            self._keeper.environment,
+            self._runner.engine,
+            self._runner.stop_pending,
+            self._runner.pause_pending,
+            [] if task is None else [RunFacts(uid, status) for uid, status in task.runs.items()],
+            self._runner.runs_uid,
+            self._keeper.plans_uid,
         )
 
     def _state(self) -> State:
         running = self.queue.running
         if self._stopping:
             return "stopping"
-        if self._task is not None:
-            return "paused" if self._engine == "paused" else "running"
+        if self._runner.task is not None:
+            return "paused" if self._runner.paused else "running"
         if not self._started.is_set():
             return "starting"
-        if self._safe is False:
+        if self._keeper.safe is False:
             return "unsafe"
-        if running is not None and (running.interrupted is not None or self._playing is None):
+        if running is not None and (running.interrupted is not None or not self._runner.playing):
             return "interrupted"
-        if self._playing is not None:
+        if self._runner.playing:
             return "running"
-        settled = self._ready.is_set() and self._environment != "opening"
+        settled = self._keeper.ready and self._keeper.environment != "opening"
         return "idle" if settled else "starting"
 
     def _why(self) -> str | None:
-        words = [f"NOT SAFE: {device}: {error}" for device, error in self._unsafe.items()]
+        words = [f"NOT SAFE: {device}: {error}" for device, error in self._keeper.unsafe.items()]
         if (running := self.queue.running) is not None and running.interrupted is not None:
             uid = running.item["item_uid"]
             words.append(f"{running.item['name']} was interrupted: {running.interrupted}; flowlab queue ack {uid}")
-        words += [self._trouble] if self._trouble and self._trouble not in "".join(words) else []
+        trouble = self._chores.trouble
+        words += [trouble] if trouble and trouble not in "".join(words) else []
         return "; ".join(words) or None
 
     def facts(self) -> dict[str, Any]:
         """What ``flowlab status --json`` prints."""
-        task = self._task
+        task = self._runner.task
         running = None
         if task is not None:
             newest = next(reversed(task.runs), None)
@@ -88,9 +203,7 @@ class Supervisor(Overseer):
                 "of": None if task.of is None else task.first + task.of,
             }
         parts = ("worker", "analyzer", "writer", "simulators", "web")
-        pids: dict[str, int | None] = {"supervisor": os.getpid(), **dict.fromkeys(parts)}
-        if self._worker is not None:
-            pids["worker"] = self._worker.pid
+        pids = {**dict.fromkeys(parts), "supervisor": os.getpid(), "worker": self._keeper.pid}
         return {
             "state": self._state(),
             "why": self._why(),
@@ -106,16 +219,17 @@ class Supervisor(Overseer):
                 "http": self._around.http,
                 "faults": self._around.control,
             },
-            "environment": self._environment,
+            "environment": self._keeper.environment,
             "queue": len(self.queue.items),
             "queue_uid": self.queue.uid,
             "history_uid": self.queue.history_uid,
             "running": running,
-            "stop_pending": self._stop_pending,
-            "pause_pending": self._pause_pending,
+            "ending": None if self._runner.ending is None else asdict(self._runner.ending),
+            "stop_pending": self._runner.stop_pending,
+            "pause_pending": self._runner.pause_pending,
             "pause_limit_s": self._config.daemon.pause_s,
             "interrupted": self._interrupted(),
-            "safe": self._safe,
+            "safe": self._keeper.safe,
         }
 
     def _interrupted(self) -> dict[str, str] | None:
@@ -125,36 +239,19 @@ class Supervisor(Overseer):
             return None
         return {"item": running.item["item_uid"], "plan": running.item["name"], "why": running.interrupted}
 
+    # What can be asked for.
+
     async def plans(self) -> Mapping[str, dict[str, Any]]:
         """JSON Schemas of the plans."""
-        await self._worker_ready()
-        return self._facts["plans"]
+        return (await self._keeper.known())["plans"]
 
     async def devices(self) -> Mapping[str, dict[str, Any]]:
         """What is known of the devices."""
-        await self._worker_ready()
-        return self._facts["devices"]
+        return (await self._keeper.known())["devices"]
 
     async def preflight(self, plan: str, parameters: dict[str, Any], first_point: int = 0) -> dict[str, Any]:
         """What a plan would do; refused when it is not allowed."""
-        await self._worker_ready()
-        assert self._worker is not None  # noqa: S101  it is ready
-        self._asked += 1
-        number = self._asked
-        answer = self._questions[number] = asyncio.get_running_loop().create_future()
-        try:
-            asked = {"plan": plan, "parameters": parameters, "first_point": first_point}
-            self._worker.order({"do": "check", "number": number, **asked})
-            found = await answer
-        except asyncio.CancelledError:
-            if answer.cancelled():
-                raise NotNowError("the worker died while it looked at the plan; ask again") from None
-            raise
-        finally:
-            del self._questions[number]
-        if "refused" in found:
-            raise BadInputError(found["refused"])
-        return found["preflight"]
+        return await self._keeper.check(plan, parameters, first_point)
 
     async def add(self, items: Sequence[Item], place: Place = BACK) -> list[Item]:
         """Queue items."""
@@ -175,9 +272,9 @@ class Supervisor(Overseer):
     def acknowledge(self, uid: str) -> Item:
         """Somebody has seen that an item was interrupted."""
         running = self.queue.running
-        if running is not None and running.interrupted is None and self._playing is None:
+        if running is not None and running.interrupted is None and not self._runner.playing:
             self.queue.interrupt("its end could not be recorded")
-        return self.queue.acknowledge(uid, [] if running is None else self._runs_of(running))
+        return self.queue.acknowledge(uid, [] if running is None else self._runner.runs_of(running))
 
     async def resume_item(self, uid: str) -> Item:
         """Queue what is left of an item."""
@@ -197,38 +294,36 @@ class Supervisor(Overseer):
 
     async def open_environment(self) -> None:
         """Connect the devices."""
-        await self._worker_ready()
-        if self._safe is not True and self._task is None:
+        await self._keeper.known()
+        if self._keeper.safe is not True and self._runner.task is None:
             await self.make_safe(dry_run=False)
-        if self._safe is False:
+        if self._keeper.safe is False:
             raise NotNowError(self._why() or "the instrument is not safe")
-        self._open()
+        self._keeper.open()
 
     async def close_environment(self) -> None:
         """Let go of the devices."""
-        if self._task is not None or self._playing is not None:
+        if self._runner.task is not None or self._runner.playing:
             raise NotNowError("a plan runs; end it first")
-        if self._environment == "open" and self._worker is not None:
-            self._become("closing")
-            self._do(self._see_done(self._worker, "close", "closed"))
+        self._keeper.close()
 
     async def destroy_environment(self) -> None:
         """Kill the worker."""
-        if self._worker is None:
+        if self._keeper.pid is None:
             raise NotNowError("there is no worker")
-        self._kill_worker("somebody destroyed the environment")
+        self._keeper.kill("somebody destroyed the environment")
 
     def start_queue(self) -> None:
         """Run the items of the queue."""
         if self._stopping:
             raise NotNowError("flowlab is stopping")
-        if self._playing is not None:
+        if self._runner.playing:
             raise NotNowError("the queue is running")
         if not self._started.is_set():
             raise NotNowError("flowlab is starting; a moment")
-        if self._safe is False:
+        if self._keeper.safe is False:
             raise NotNowError(f"{self._why()}; flowlab safe-state tries again")
-        if self._making_safe:
+        if self._runner.held_back:
             raise NotNowError("the instrument is being made safe; a moment")
         running = self.queue.running
         if running is not None:
@@ -239,39 +334,27 @@ class Supervisor(Overseer):
         if not self.queue.items:
             raise NotNowError("the queue is empty; flowlab queue add PLAN")
         Latches(self._folder.runs, self._config.name).check(str(self._source))
-        self._stop_pending = False
-        self._playing = self._do(self._play())
+        self._runner.play()
 
     def stop_queue(self, *, cancel: bool = False) -> None:
         """Stop after the item that runs."""
-        if self._playing is None:
-            raise NotNowError("the queue is not running")
-        self._stop_pending = not cancel
+        self._runner.stop_after_item(cancel=cancel)
 
     def pause(self, *, deferred: bool) -> None:
         """Pause."""
-        if self._task is None or self._engine != "running":
-            raise NotNowError("no plan is running")
-        self._pause_pending = True
-        if self._worker is not None:
-            self._worker.order({"do": "pause", "deferred": deferred})
+        self._runner.pause(deferred=deferred)
 
     def resume(self) -> None:
         """Go on after a pause."""
-        if self._engine != "paused" or self._worker is None:
-            raise NotNowError("no plan is paused")
-        self._worker.order({"do": "resume"})
+        self._runner.resume()
 
-    def end(self, how: Ending) -> None:
+    def end(self, how: Ending, why: str) -> None:
         """End the plan that runs; the queue stops."""
-        if self._task is None:
-            raise NotNowError("no plan is running")
-        self._stop_pending = True
-        self._order_end(how, "")
+        self._runner.end(how, why)
 
     async def make_safe(self, *, dry_run: bool) -> dict[str, str | None]:
         """Bring the instrument into its safe state, or say what that would be."""
         if dry_run:
-            await self._worker_ready()
-            return {name: self._facts["devices"][name]["safe_state"] for name in self._config.safe_state}
-        return await self.bring_to_safety()
+            devices = await self.devices()
+            return {name: devices[name]["safe_state"] for name in self._config.safe_state}
+        return await self._bring_to_safety()

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from flowlab.daemon.desk import ending_in_words
 from flowlab.watch.sections import Sections
 
 _STATES = {
@@ -94,6 +95,8 @@ class News:
             self.say("notice", "the daemon answers again")
         if facts.get("state") != was.get("state") and facts.get("state") in _STATES:
             self.say(*_STATES[facts["state"]])
+        if (ending := facts.get("ending")) and not was.get("ending"):
+            self.say("notice", ending_in_words(ending))
         if facts.get("why") and facts["why"] != was.get("why"):
             self.say("alarm" if facts.get("safe") is False else "warning", str(facts["why"]))
 

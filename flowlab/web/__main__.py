@@ -23,7 +23,7 @@ from flowlab.web.app import Sources, guard_of, make_app
 from flowlab.web.control import ControlClient
 from flowlab.web.gallery import Gallery
 from flowlab.web.settings import Settings
-from flowlab.web.status import Status
+from flowlab.web.status import SELDOM_S, Status
 from flowlab.web.viewers import Viewers
 
 #: Seconds that answers under way may take when it ends; connections at once.
@@ -84,6 +84,12 @@ def listen(settings: Settings) -> socket.socket:
     return listening
 
 
+async def _note(status: Status, gallery: Gallery) -> None:
+    """Have the log know how things stand, whether or not somebody looks."""
+    async for told in status.follow(SELDOM_S):
+        gallery.do(lambda picture, told=told: picture.take_status(told.facts, told.lost))
+
+
 @contextlib.asynccontextmanager
 async def _sources(settings: Settings) -> AsyncIterator[Sources]:
     """Whom answers come from, for as long as there are questions."""
@@ -98,6 +104,9 @@ async def _sources(settings: Settings) -> AsyncIterator[Sources]:
             open_feed = functools.partial(Feed, settings.documents, settings.replay, settings.data)
             gallery = Gallery(open_feed, alone=control is None)
             stack.callback(gallery.close)
+            if status is not None:
+                noting = asyncio.create_task(_note(status, gallery), name="note the status")
+                stack.callback(noting.cancel)
         yield Sources(control, status, gallery)
 
 

@@ -112,20 +112,20 @@ def _engine(control: ControlClient, guard: Guard) -> APIRouter:
     async def resume() -> Facts:
         return await control.ask("re_resume")
 
-    @router.post("/stop", dependencies=[Depends(operator)])
-    async def stop() -> Facts:
+    @router.post("/stop")
+    async def stop(user: Annotated[str, Depends(operator)]) -> Facts:
         """End the plan as if it were done."""
-        return await control.ask("re_stop")
+        return await control.ask("re_stop", user=user)
 
-    @router.post("/abort", dependencies=[Depends(operator)])
-    async def abort() -> Facts:
+    @router.post("/abort")
+    async def abort(user: Annotated[str, Depends(operator)]) -> Facts:
         """End the plan with its clean-up."""
-        return await control.ask("re_abort")
+        return await control.ask("re_abort", user=user)
 
-    @router.post("/halt", dependencies=[Depends(admin)])
-    async def halt() -> Facts:
+    @router.post("/halt")
+    async def halt(user: Annotated[str, Depends(admin)]) -> Facts:
         """End the plan without even its clean-up."""
-        return await control.ask("re_halt")
+        return await control.ask("re_halt", user=user)
 
     return router
 

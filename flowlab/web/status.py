@@ -10,8 +10,8 @@ from typing import Any
 from flowlab.errors import FlowlabError
 from flowlab.web.control import ControlClient
 
-#: Seconds between questions while somebody listens; how old an answer may be for who asks once.
-_EVERY_S, _FRESH_S = 0.2, 0.1
+#: Seconds between questions while somebody listens; while nobody does; how old an answer may be for who asks once.
+_EVERY_S, SELDOM_S, _FRESH_S = 0.2, 1.0, 0.1
 _HEARTBEAT_S = 1.0
 #: How many may listen at once.
 LISTENERS = 200
@@ -29,10 +29,15 @@ class Told:
     facts: dict[str, Any] | None
     error: FlowlabError | None
 
+    @property
+    def lost(self) -> str | None:
+        """Why it said nothing, in words."""
+        return None if self.error is None else str(self.error)
+
     def event(self) -> str:
         """As an event of the stream, without its end."""
         if self.facts is None:
-            return f"event: lost\ndata: {json.dumps({'why': str(self.error)})}"
+            return f"event: lost\ndata: {json.dumps({'why': self.lost})}"
         return f"event: status\ndata: {json.dumps(self.facts)}"
 
 
@@ -44,7 +49,8 @@ class Status:
         self._told: Told | None = None
         self._asking: asyncio.Task[Told] | None = None
         self._news = asyncio.Condition()
-        self._listeners = 0
+        self._listening: list[float] = []
+        self._every_s: float | None = None
         self._following: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -80,31 +86,38 @@ class Status:
                 self._news.notify_all()
         return self._told
 
-    async def _follow(self) -> None:
+    async def _follow(self, every_s: float) -> None:
         while True:
             await self._ask()
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(every_s)
+
+    def _follow_as_wanted(self) -> None:
+        """Ask as often as those who listen want; where that changes, at once."""
+        every_s = min(self._listening, default=None)
+        if every_s == self._every_s:
+            return
+        if self._following is not None:
+            self._following.cancel()
+        self._every_s = every_s
+        self._following = None if every_s is None else asyncio.create_task(self._follow(every_s), name="follow status")
 
     @property
     def full(self) -> bool:
         """Whether as many listen as can."""
-        return self._listeners >= LISTENERS
+        return len(self._listening) >= LISTENERS
 
-    async def follow(self) -> AsyncGenerator[Told]:
-        """How things stand, at first and after each change."""
-        self._listeners += 1
+    async def follow(self, every_s: float = _EVERY_S) -> AsyncGenerator[Told]:
+        """How things stand, at first and after each change, looked for so often, or more where others want that."""
+        self._listening.append(every_s)
         try:
-            if self._following is None:
-                self._following = asyncio.create_task(self._follow(), name="follow the status")
+            self._follow_as_wanted()
             told = await self._ask()
             while not self._closed:
                 yield told
                 told = await self._after(told)
         finally:
-            self._listeners -= 1
-            if not self._listeners and self._following is not None:
-                self._following.cancel()
-                self._following = None
+            self._listening.remove(every_s)
+            self._follow_as_wanted()
 
     async def listen(self) -> AsyncGenerator[str]:
         """Events as server-sent events have them: the status at first and after each change, heartbeats between."""

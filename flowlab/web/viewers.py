@@ -188,9 +188,7 @@ class Viewers:
     async def _follow_status(self, status: Status) -> None:
         """Keep the status up to date, while somebody looks."""
         async for told in status.follow():
-            lost = None if told.error is None else str(told.error)
-            self._set("status", {"facts": told.facts, "lost": lost})
-            self._gallery.do(lambda picture, facts=told.facts, lost=lost: picture.take_status(facts, lost))
+            self._set("status", {"facts": told.facts, "lost": told.lost})
             self._status_came.set()
 
     async def _follow_queue(self) -> None:

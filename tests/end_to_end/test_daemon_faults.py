@@ -234,7 +234,7 @@ def test_a_pause_that_is_too_long_ends_in_the_safe_state(state):
 )
 def test_a_plan_is_ended_from_outside_whether_it_runs_or_is_paused(state, method, status, document):
     with hot(state) as (running, _, _):
-        running.ask(method)
+        running.ask(method, {"user": "anna"})
         running.until_state("idle")
         assert unsafe(running.truth()) == set()
         begin(running)
@@ -243,8 +243,10 @@ def test_a_plan_is_ended_from_outside_whether_it_runs_or_is_paused(state, method
         running.ask(method)
         assert running.until_state("idle")["safe"] is True
         assert unsafe(running.truth()) == set()
-        ended = [item["result"]["exit_status"] for item in running.ask("history_get")["items"]]
-    assert ended == [status, status]
+        ended = [item["result"] for item in running.ask("history_get")["items"]]
+    assert [result["exit_status"] for result in ended] == [status, status]
+    assert ended[0]["msg"].startswith(f"asked for by anna; the plan was {status}")
+    assert ended[1]["msg"].startswith(f"asked for from outside; the plan was {status}")
     assert [messages[-1].doc["exit_status"] for messages in journals(state)] == [document, document]
 
 
@@ -266,6 +268,28 @@ def test_a_device_that_never_returns_is_noticed_by_the_silence_of_the_engine(sta
         assert "nothing moved for 3 s: a device does not return; the worker was killed" in facts["why"]
         assert unsafe(running.truth()) == set()
         assert stop_of(state)["exit_status"] == "abort"
+
+
+def test_until_a_plan_has_ended_it_is_told_how_it_ends_and_why_and_that_the_queue_stops_with_it(state):
+    hang = "\n[plans.hang]\nfunction = 'tests.end_to_end.hanging:hang'\ndevices = { reactor = 'reactor' }\n"
+    file = written(state, hang, stalled_s=600.0, finish_s=600.0)
+    with daemon(state, "-c", str(file), "--speed", str(SPEED)) as running:
+        running.add("hang")
+        running.ask("queue_start")
+        assert running.until(lambda facts: facts["running"] and facts["running"]["run_uid"])["ending"] is None
+        running.ask("re_stop", {"user": "anna\n\x1b[2J"})
+        ending = running.status()["ending"]
+        assert (ending["how"], ending["why"]) == ("stop", "asked for by anna [2J")
+        running.ask("re_halt", {"user": "bea"})  # stronger; an abort is weaker then
+        running.ask("re_abort")
+        assert running.status()["ending"] == {**ending, "how": "halt", "why": "asked for by bea"}
+        with pytest.raises(FlowlabError, match="the plan is ending, and the queue stops with it"):
+            running.ask("queue_stop_cancel")
+        told = running.flowlab("status").stdout
+        assert "ending: halt, asked for by bea; then the instrument is made safe" in told
+        assert "ending: halt, asked for by bea; then the instrument is made safe" in running.flowlab("watch").stdout
+        running.ask("environment_destroy")
+        assert running.until_state("interrupted")["ending"] is None
 
 
 def test_a_worker_whose_device_never_returns_ends_though_its_supervisor_is_gone_and_leaves_a_safe_plant(state):

@@ -31,6 +31,11 @@ export function clock(unix_s) {
   return new Date(unix_s * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 }
 
+// How a plan comes to its end: abort, asked for by anna.
+export function endingInWords({ how, why }) {
+  return [how, why].filter(Boolean).join(", ");
+}
+
 // What a peak is, in words and as a short sign.
 export const KINDS = {
   msc: { words: "cluster, stays", sign: "●" },

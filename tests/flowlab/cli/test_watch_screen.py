@@ -47,6 +47,14 @@ def test_in_a_common_terminal_it_says_what_matters():
     assert "! point 10 cannot be used: a bubble" in text
 
 
+def test_a_plan_that_is_ending_says_how_and_at_whose_wish_and_not_how_long_it_would_have_taken():
+    shown = sections(NOW)
+    shown["status"]["facts"]["ending"] = {"how": "abort", "why": "asked for by anna", "since": NOW - 2.0}
+    said = " ".join(" ".join(lines(shown)[1:3]).split())
+    assert said.startswith("ending: abort, asked for by anna; then the instrument is made safe; temperature_scan: 25")
+    assert "left" not in said
+
+
 def test_where_there_is_room_the_spectrum_is_drawn_with_its_peaks():
     told = lines(sections(NOW), 140, 40)
     assert any("⠙" in line or "⠳" in line for line in told)

@@ -137,8 +137,8 @@ class MemoryDesk:
             raise FlowlabError("no plan is paused")
         self.engine = "running"
 
-    def end(self, how: Ending) -> None:
-        self.told.append(how)
+    def end(self, how: Ending, why: str) -> None:
+        self.told += [how, why]
         if self.engine == "idle":
             raise FlowlabError("no plan runs")
         self._ending, self.engine = {"stop": "stopped", "abort": "aborted", "halt": "halted"}[how], "ending"

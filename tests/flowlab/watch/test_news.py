@@ -51,6 +51,18 @@ def test_names_of_runs_long_past_are_forgotten(news):
     assert len(news._names) < 50
 
 
+def test_that_a_plan_is_ending_is_told_once(news, sections):
+    began = {"facts": {"state": "running", "ending": None}, "lost": None}
+    ends, failed = (
+        {"facts": {"state": "running", "ending": {"how": how, "why": why, "since": 1.0}}, "lost": None}
+        for how, why in (("abort", "asked for by anna"), (None, "cadmium_pump: has\nstalled"))
+    )
+    for before, now in ((began, ends), (ends, ends), (began, failed)):
+        news.status(before, now)
+    told = ["ending: abort, asked for by anna", "ending: cadmium_pump: has stalled"]
+    assert lines(sections) == [("notice", text) for text in told]
+
+
 def test_the_daemons_state_is_told_when_it_changes(news, sections):
     def facts(**said):
         return {"facts": said, "lost": None}

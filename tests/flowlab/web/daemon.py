@@ -129,7 +129,10 @@ class Daemon:
     def do_re_resume(self):
         raise QueueBlockedError("nothing runs")
 
-    do_re_stop = do_re_abort = do_re_halt = do_re_resume
+    def do_re_stop(self, user):
+        raise QueueBlockedError(f"nothing runs that {user} could end")
+
+    do_re_abort = do_re_halt = do_re_stop
 
     def do_flowlab_safe_state(self, dry_run):
         return {"outcome": {"pump": "stop" if dry_run else None}}

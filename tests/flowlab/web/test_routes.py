@@ -194,6 +194,9 @@ def test_plans_and_devices_are_told(web):
         ("POST", "/api/v1/queue", {"plan": "scan", "place": {}}, 422, "give one place"),
         ("POST", "/api/v1/queue", {"plan": "scan", "place": {"before": "x"}}, 422, "the queue has no item 'x'"),
         ("POST", "/api/v1/pause", {"deferred": False}, 409, "nothing runs"),
+        ("POST", "/api/v1/stop", None, 409, "nothing runs that admin could end"),
+        ("POST", "/api/v1/abort", None, 409, "nothing runs that admin could end"),
+        ("POST", "/api/v1/halt", None, 409, "nothing runs that admin could end"),
         ("GET", "/api/v1/history?newest=0", None, 422, "greater than or equal to 1"),
     ],
 )

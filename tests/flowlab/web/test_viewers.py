@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
+from flowlab.web.status import SELDOM_S
 from tests.flowlab.watch.histories import history, picture_of
 from tests.flowlab.watch.hub import Hub, at
 from tests.flowlab.watch.test_picture import OF_A_RUN
@@ -142,7 +143,7 @@ def lazy_viewer(sock: socket.socket) -> socket.socket:
 
 
 def test_those_who_come_and_go_leave_nobody_waiting(web):
-    """Each that stays is told, whoever leaves at that moment; and when all have gone nobody is asked for them."""
+    """Each that stays is told, whoever leaves at that moment; when all have gone only the log has the daemon asked."""
 
     def come_and_go() -> None:
         for _ in range(8):
@@ -161,14 +162,35 @@ def test_those_who_come_and_go_leave_nobody_waiting(web):
     for thread in threads:
         thread.join()
     with contextlib.suppress(TimeoutError):
-        wait_until(lambda: nobody_asks(web))
-    assert nobody_asks(web)
+        wait_until(lambda: only_the_log_asks(web))
+    assert only_the_log_asks(web)
 
 
-def nobody_asks(web: Served) -> bool:
-    before = web.tell_daemon("test_count")["count"]["flowlab_status"]
-    threading.Event().wait(0.6)
-    return web.tell_daemon("test_count")["count"]["flowlab_status"] == before
+def asked(web: Served) -> int:
+    """How often the daemon was asked how it is."""
+    return web.tell_daemon("test_count")["count"].get("flowlab_status", 0)
+
+
+def only_the_log_asks(web: Served) -> bool:
+    before, began = asked(web), time.monotonic()
+    threading.Event().wait(2.0)
+    return asked(web) - before <= (time.monotonic() - began) / SELDOM_S + 1
+
+
+def test_what_changes_while_nobody_looks_is_in_the_log(web):
+    for state in ("running", "paused", "idle"):
+        web.tell_daemon("test_set", state=state)
+        before = asked(web)
+        wait_until(lambda before=before: asked(web) >= before + 2)  # what was answered first has been heard then
+    web.daemon.kill()
+    web.daemon.close()
+    wait_until(lambda: web.ask("GET", "/healthz").status_code == 503)
+    with looking(web) as viewer:
+        screen = Screen(viewer)
+        screen.until(lambda sections: any("does not answer" in line["text"] for line in sections.get("log", [])))
+    web.start_daemon()
+    told = [line["text"].partition(":")[0] for line in screen.sections["log"]]
+    assert told[-5:] == ["idle", "running", "paused", "idle", "the daemon does not answer"]
 
 
 def test_all_are_sent_home_when_it_ends(web):

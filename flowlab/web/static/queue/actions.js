@@ -2,7 +2,7 @@
 
 import { post } from "../api.js";
 import { element, say } from "../dom.js";
-import { duration } from "../words.js";
+import { duration, endingInWords } from "../words.js";
 import { looksOn, roleMissing, unheard } from "./acting.js";
 import { createButton, createTwoStep } from "./button.js";
 
@@ -42,6 +42,13 @@ export const ACTIONS = [
   },
 ];
 
+// What ends a plan, the weakest first: a stronger wish may still end one that a weaker one does not.
+const STRENGTHS = ["stop", "abort", "halt"];
+
+function isStronger(path, how) {
+  return STRENGTHS.includes(how) && STRENGTHS.indexOf(path) > STRENGTHS.indexOf(how);
+}
+
 // What becomes of a pause that nobody ends.
 export function afterPause(facts) {
   return facts?.pause_limit_s ? ` After ${duration(facts.pause_limit_s)} it is aborted.` : "";
@@ -65,6 +72,7 @@ export function createAction(page, action, outcome) {
     if (missing) return missing;
     if (unheard(page)) return action.ends ? null : unheard(page);
     if (!action.in.includes(facts.state)) return `it is ${facts.state}`;
+    if (facts.ending && !isStronger(path, facts.ending.how)) return `it is ending: ${endingInWords(facts.ending)}`;
     if (body?.deferred && facts.pause_pending) return "it is pausing already";
     if (facts.running === null) return "no plan has begun yet";
     return null;

@@ -1,7 +1,7 @@
 // What runs, and what can be done about it; each button says beside it what that does to the hardware.
 
 import { element, say } from "../dom.js";
-import { duration } from "../words.js";
+import { duration, endingInWords } from "../words.js";
 import { createOutcome } from "./acting.js";
 import { ACTIONS, afterPause, createAction } from "./actions.js";
 import { createInterrupted } from "./interrupted.js";
@@ -12,6 +12,7 @@ const STATES = {
   idle: ["○", "idle", "No plan runs."],
   running: ["▶", "running", ""],
   pausing: ["▶", "pausing", "A pause was asked for; it goes on until it can pause."],
+  ending: ["…", "ending", "Then the instrument is made safe, and the queue stops."],
   paused: [
     "Ⅱ",
     "paused",
@@ -29,6 +30,12 @@ const STATES = {
   ],
   stopping: ["…", "stopping", "What runs is aborted, the instrument made safe, the processes end."],
 };
+
+// What it does, by the names above.
+function nameOf(facts) {
+  if (facts?.ending && facts.state !== "stopping") return "ending";
+  return facts?.state === "running" && facts.pause_pending ? "pausing" : facts?.state;
+}
 
 export function createControl(page, plans) {
   const outcome = createOutcome(page);
@@ -64,9 +71,11 @@ export function createControl(page, plans) {
   function update() {
     const { status } = page.live.sections;
     const facts = status?.facts ?? null;
-    const is = facts?.state === "running" && facts.pause_pending ? "pausing" : facts?.state;
+    const is = nameOf(facts);
     const [mark, word, does] = STATES[is] ?? ["?", is ?? "not known", ""];
-    const words = is === "paused" ? does + afterPause(facts) : does;
+    let words = does;
+    if (is === "paused") words += afterPause(facts);
+    if (is === "ending") words = `It ends: ${endingInWords(facts.ending)}. ${does}`;
     if (node.dataset.state !== (facts?.state ?? "unknown")) outcome.settle();
     node.dataset.state = facts?.state ?? "unknown";
     say(sign, mark);

@@ -52,14 +52,16 @@ export function createList(page, plans) {
     const missing = roleMissing(page) ?? unheard(page);
     const runs = ["running", "paused"].includes(facts?.state);
     start.allow(missing ?? whyNotStart(facts, items));
-    stop.allow(roleMissing(page) ?? (runs || unheard(page) ? null : "the queue is not running"));
-    go.allow(missing ?? (runs ? null : "the queue is not running"));
+    const ending = facts?.ending ? "the plan is ending, and the queue stops with it" : null;
+    stop.allow(roleMissing(page) ?? (unheard(page) ? null : runs ? ending : "the queue is not running"));
+    go.allow(missing ?? (runs ? ending : "the queue is not running"));
     const stops = facts?.stop_pending === true;
     if (stops) swap(stop.node, go.node);
     else swap(go.node, stop.node);
     clear.allow(missing ?? (items.length > 0 ? null : "it is empty"));
     const waits = start.why && !runs && !looksOn(page) ? `Start: ${start.why}.` : "";
-    say(because, stops && runs ? "The queue stops after this plan." : waits);
+    const stopping = stops && runs ? "The queue stops after this plan." : waits;
+    say(because, ending ? "The plan is ending, and the queue stops with it." : stopping);
     because.hidden = because.textContent === "";
     say(
       title,

@@ -2,6 +2,7 @@
 
 import { post, token } from "../api.js";
 import { element, say } from "../dom.js";
+import { endingInWords } from "../words.js";
 
 const ARMED_MS = 5000;
 const DOUBT_MS = 8000; // heaters and flow are safe within two seconds, and all devices within a few more
@@ -89,6 +90,7 @@ export function createSafeButton(page, tell, ask) {
 export function createPauseButton(page, tell, ask) {
   const button = element("button", { type: "button", onclick: press, hidden: true }, "Pause");
   let paused = false;
+  let ending = null; // why there is nothing to pause
   let flipped = -Infinity;
 
   async function press() {
@@ -98,6 +100,7 @@ export function createPauseButton(page, tell, ask) {
       ask(why);
       return;
     }
+    if (ending !== null) return page.say(ending);
     if (performance.now() - flipped < FLIP_MS) return;
     const goOn = paused;
     if (goOn && page.live.stale) {
@@ -115,13 +118,14 @@ export function createPauseButton(page, tell, ask) {
   function show() {
     const justNow = performance.now() - flipped < FLIP_MS ? "It has just become another button." : null;
     const title = paused ? "Go on from the last checkpoint" : "Wait at the next checkpoint, hot as it is";
-    forbid(button, whyNot(page) ?? justNow, title);
+    forbid(button, whyNot(page) ?? ending ?? justNow, title);
   }
 
   return {
     button,
     update() {
-      const state = page.live.sections.status?.facts?.state;
+      const { state, ending: ends } = page.live.sections.status?.facts ?? {};
+      ending = ends ? `The plan is ending: ${endingInWords(ends)}.` : null;
       if (paused !== (state === "paused")) {
         flipped = performance.now();
         setTimeout(show, FLIP_MS);

@@ -4,7 +4,7 @@
 
 import { quantity } from "../reactor/judgement.js";
 import { flowing, hottest, named } from "../reactor/places.js";
-import { clock, duration, number, withError } from "../words.js";
+import { clock, duration, endingInWords, number, withError } from "../words.js";
 
 // Is it safe? What is old, or was not heard, is not known to be safe, whatever it was before.
 export function safety({ who, stale, silence_s, refused, status, readings }) {
@@ -19,6 +19,7 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
   if (facts.running && readings?.interlocks.some(({ action, tripped }) => tripped && action !== "hold")) {
     return say("alarm", hotAndFlowing(readings), "an interlock has tripped: the plan is aborted, then all is made safe");
   }
+  if (facts.ending && facts.state !== "stopping") return say("notice", hotAndFlowing(readings), "the plan is ending; then it becomes safe");
   switch (facts.state) {
     case "running":
       return say("notice", hotAndFlowing(readings), "normal while a plan runs");
@@ -75,6 +76,10 @@ export function activity({ status, queue, run, points, spectrum }, pausedSince) 
   const share = of ? done / of : null;
   const count = of ? `${done} of ${of} points` : `${done} points so far`;
   const where = shown && (place(shown, spectrum) || place(shown, points.at(-1)));
+  if (facts.ending) {
+    const becomes = `${endingInWords(facts.ending)}; the instrument becomes safe`;
+    return { ...say("notice", "Ending", becomes, `${words(running.plan)}, ${count}`), share };
+  }
   if (facts.state !== "paused") return { ...say("plain", words(running.plan), count, where), share };
   const since = pausedSince ? ` since ${clock(pausedSince).slice(0, 5)}` : "";
   return { ...say("warning", `Paused${since}`, `${words(running.plan)}, ${count}`, where), share };
@@ -136,6 +141,7 @@ export function remaining({ status, run }, now_s) {
   const running = status?.facts?.running;
   if (status?.lost || !status?.facts) return say("unknown", "Not known", run ? ending(run) : null);
   if (!running) return say("plain", "Nothing runs", run ? ending(run) : null);
+  if (status.facts.ending) return say("plain", "Ending", `since ${clock(status.facts.ending.since).slice(0, 5)}`);
   const shown = run?.uid === running.run_uid ? run : null;
   if (shown?.stopped) return say("plain", "Ending", "its run has ended");
   const eta = shown?.eta;
