@@ -126,6 +126,7 @@ def _complaints(sections: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     tripped = [lock for lock in (sections.get("readings") or {}).get("interlocks", []) if lock["tripped"]]
     return [
         *filter(None, [facts["why"]]),
+        *(f"interlock {one['name']} is to be acknowledged: {one['reason']}" for one in facts.get("latched") or []),
         *(f"interlock {lock['name']} tripped ({lock['action']}): {lock['tripped']}" for lock in tripped),
     ]
 

@@ -474,6 +474,20 @@ class Overseer:
             if self._worker is worker:
                 self._kill_worker(f"the safe state was not reached ({error})")
 
+    async def _watch_again(self) -> None:
+        """Have every interlock watched, also what tripped; each has been looked at once when this returns.
+
+        Raises:
+            FlowlabError: the devices are not connected any more.
+        """
+        worker = self._worker
+        if worker is None or self._environment != "open":
+            return  # it is when they are connected
+        self._become("opening")
+        self._opened.clear()
+        worker.order({"do": "watch"})
+        await worker.wait_for("opened", _START_WITHIN_S)
+
     async def _opened_within(self, limit_s: float) -> None:
         self._open()
         try:
@@ -538,10 +552,14 @@ class Overseer:
         finally:
             self._making_safe -= 1
 
-    async def _make_safe_somehow(self) -> dict[str, str | None]:
-        """By the worker, where it has the devices, or apart."""
+    async def _settle(self) -> None:
+        """Wait a while for devices that are being connected, or let go."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._settled.wait(), _CONNECTED_WITHIN_S)
+
+    async def _make_safe_somehow(self) -> dict[str, str | None]:
+        """By the worker, where it has the devices, or apart."""
+        await self._settle()
         worker = self._worker
         # A worker that connects the devices anew has their wires, too.
         if self._environment in ("open", "opening") and worker is not None:

@@ -9,7 +9,7 @@ from flowlab.daemon.desk import Ending, Engine, RunFacts, Situation, State
 from flowlab.daemon.latches import Latches
 from flowlab.daemon.overseer import NotNowError, Overseer
 from flowlab.daemon.plan_queue import BACK, FRONT, Item, Place, QueueBlockedError
-from flowlab.errors import BadInputError
+from flowlab.errors import BadInputError, FlowlabError
 
 #: Keys of start documents that are not for whoever queues a plan.
 _OURS = {
@@ -72,7 +72,20 @@ class Supervisor(Overseer):
             uid = running.item["item_uid"]
             words.append(f"{running.item['name']} was interrupted: {running.interrupted}; flowlab queue ack {uid}")
         words += [self._trouble] if self._trouble and self._trouble not in "".join(words) else []
+        _, unknown = self._latched()
+        words += [unknown] if unknown else []
         return "; ".join(words) or None
+
+    @property
+    def _latches(self) -> Latches:
+        return Latches(self._folder.runs, self._config.name)
+
+    def _latched(self) -> tuple[list[dict[str, Any]] | None, str | None]:
+        """Interlocks that are latched; None, and why, where that is not known."""
+        try:
+            return [{"name": name, **latch} for name, latch in self._latches.all().items()], None
+        except FlowlabError as error:
+            return None, str(error)
 
     def facts(self) -> dict[str, Any]:
         """What ``flowlab status --json`` prints."""
@@ -115,6 +128,7 @@ class Supervisor(Overseer):
             "pause_pending": self._pause_pending,
             "pause_limit_s": self._config.daemon.pause_s,
             "interrupted": self._interrupted(),
+            "latched": self._latched()[0],
             "safe": self._safe,
         }
 
@@ -179,6 +193,28 @@ class Supervisor(Overseer):
             self.queue.interrupt("its end could not be recorded")
         return self.queue.acknowledge(uid, [] if running is None else self._runs_of(running))
 
+    def interlocks(self) -> Mapping[str, dict[str, Any] | None]:
+        """The latch of each interlock."""
+        return self._latches.of(self._config.interlocks)
+
+    async def acknowledge_interlock(self, name: str, user: str) -> None:
+        """Somebody has seen that an interlock tripped; it is watched again from now on."""
+        if self._task is not None:
+            raise NotNowError("a plan is being ended, or runs; acknowledge when it has ended")
+        await self._settle()  # what is being connected may trip it once more
+        self._latches.acknowledge(name, user)
+        if self._trouble and f"interlock {name}" in self._trouble:
+            self._trouble = None  # it has been seen
+        try:
+            await self._watch_again()
+        except FlowlabError as error:
+            raise NotNowError(f"interlock {name} was acknowledged; it is not watched yet: {error}") from None
+        if (again := self._latches.all().get(name)) is not None:
+            raise NotNowError(
+                f"interlock {name} was acknowledged, and tripped again at once: {again['reason']}; "
+                "mend the cause, then acknowledge it again"
+            )
+
     async def resume_item(self, uid: str) -> Item:
         """Queue what is left of an item."""
         item = next((item for item in self.queue.history if item["item_uid"] == uid), None)
@@ -238,7 +274,7 @@ class Supervisor(Overseer):
             )
         if not self.queue.items:
             raise NotNowError("the queue is empty; flowlab queue add PLAN")
-        Latches(self._folder.runs, self._config.name).check(str(self._source))
+        self._latches.check(str(self._source))
         self._stop_pending = False
         self._playing = self._do(self._play())
 
