@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -203,7 +204,7 @@ class Supervisor(Overseer):
             raise NotNowError("a plan is being ended, or runs; acknowledge when it has ended")
         await self._settle()  # what is being connected may trip it once more
         self._latches.acknowledge(name, user)
-        if self._trouble and f"interlock {name}" in self._trouble:
+        if self._trouble and re.search(rf"\binterlock {re.escape(name)}(:| tripped)", self._trouble):
             self._trouble = None  # it has been seen
         try:
             await self._watch_again()

@@ -2,6 +2,7 @@
 
 import { element, say } from "./dom.js";
 import { heard } from "./reactor/places.js";
+import { createAcknowledge, createAcknowledgeButton } from "./strip/acknowledge.js";
 import { createPauseButton, createSafeButton } from "./strip/actions.js";
 import { createLogin } from "./strip/login.js";
 import { accumulation, activity, alarms, lastSpectrum, remaining, safety } from "./strip/sentences.js";
@@ -54,6 +55,8 @@ export function createStrip(root, page) {
   cells.safe.answer.classList.remove("live"); // it says itself that it is old
 
   const login = createLogin(page);
+  const acknowledge = createAcknowledge(page, tell);
+  page.acknowledge = (name) => acknowledge.open(name);
   const told = element("p", { class: "told", hidden: true });
   const alarmed = element("div", { class: "alarms" });
   const time = element("time", { title: "The server's clock" });
@@ -69,6 +72,7 @@ export function createStrip(root, page) {
     told,
     alarmed,
     login.dialog,
+    acknowledge.dialog,
   ); // prettier-ignore
 
   let quiet = null;
@@ -100,16 +104,21 @@ export function createStrip(root, page) {
 
   function showAlarms(picture) {
     const lines = alarms(picture);
-    const key = JSON.stringify(lines);
+    const key = JSON.stringify([lines, live.who?.role]);
     if (alarmed.dataset.shows === key) return;
     alarmed.dataset.shows = key;
-    if (lines.length) page.say(lines.map(([, text]) => text).join(" "));
+    if (lines.length) page.say(lines.map(({ text }) => text).join(" "));
+    const focused = alarmed.contains(document.activeElement) ? document.activeElement.closest("p").title : null;
     alarmed.replaceChildren(
-      ...lines.map(([level, text, act]) =>
-        element("p", { "data-level": level },
-          element("span", { title: text }, `${SIGNS[level]} ${text}`),
-          act ? element("a", { href: "#queue" }, "See to it") : null)),
+      ...lines.map(({ level, text, see, latched }) => {
+        const button = createAcknowledgeButton(page);
+        button.show(latched ?? null);
+        return element("p", { "data-level": level, title: text },
+          element("span", {}, `${SIGNS[level]} ${text}`),
+          see ? element("a", { href: see }, "See to it") : button.node);
+      }),
     ); // prettier-ignore
+    if (focused) [...alarmed.children].find(({ title }) => title === focused)?.querySelector("a, button").focus();
   }
 
   function draw() {
@@ -130,6 +139,7 @@ export function createStrip(root, page) {
     say(log, role && role !== "viewer" ? "Log out" : "Log in");
     safe.update();
     pause.update();
+    acknowledge.update();
   }
 
   live.addEventListener("refused", () => {

@@ -102,6 +102,7 @@ function swap(from, to) {
 function whyNotStart(facts, items) {
   if (facts.state === "running" || facts.state === "paused") return "it is running";
   if (facts.state !== "idle") return `it is ${facts.state}`;
+  if (facts.latched?.length) return `acknowledge ${facts.latched.map(({ name }) => name.replaceAll("_", " ")).join(", ")} first`;
   return items.length > 0 ? null : "the queue is empty";
 }
 
