@@ -200,6 +200,8 @@ class Supervisor(Overseer):
 
     async def acknowledge_interlock(self, name: str, user: str) -> None:
         """Somebody has seen that an interlock tripped; it is watched again from now on."""
+        if self._stopping:
+            raise NotNowError("flowlab is stopping")
         if self._task is not None:
             raise NotNowError("a plan is being ended, or runs; acknowledge when it has ended")
         await self._settle()  # what is being connected may trip it once more

@@ -6,6 +6,7 @@ import { createOutcome, roleMissing, unheard } from "../queue/acting.js";
 import { createButton } from "../queue/button.js";
 import { quantity } from "../reactor/judgement.js";
 import { heard, named } from "../reactor/places.js";
+import { words } from "../words.js";
 
 const TOO_QUICK_MS = 400; // the second click of a double one is no answer
 
@@ -83,8 +84,4 @@ function asRead({ when }, gauges) {
   const seen = gauges.filter(({ device, signal }) => when.includes(`${device}.${signal} `));
   const said = seen.map((gauge) => `${named(gauge)} ${gauge.value === null ? "not known" : quantity(gauge.value, gauge.units)}`);
   return said.length ? `Now: ${said.join(", ")}.` : "What is read now is not known: no gauge shows it.";
-}
-
-function words(name) {
-  return name.replaceAll("_", " ");
 }

@@ -4,7 +4,7 @@
 
 import { quantity } from "../reactor/judgement.js";
 import { flowing, hottest, named } from "../reactor/places.js";
-import { clock, duration, number, withError } from "../words.js";
+import { clock, duration, number, withError, words } from "../words.js";
 
 // Is it safe? What is old, or was not heard, is not known to be safe, whatever it was before.
 export function safety({ who, stale, silence_s, refused, status, readings }) {
@@ -198,11 +198,6 @@ function ending({ plan, stopped }) {
   if (!stopped) return "";
   const { time, exit_status: how, reason } = stopped;
   return `${words(plan)} ${ENDS[how] ?? how} at ${clock(time).slice(0, 5)}${reason ? `: ${reason}` : ""}`;
-}
-
-// A name of the program's, temperature_scan, as words.
-function words(name) {
-  return (name ?? "").replaceAll("_", " ");
 }
 
 function say(level, title, ...lines) {
