@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flowlab.cli.options import ConfigOption, Json, Seed, Speed, json_object
+from flowlab.cli.options import ConfigOption, Json, Seed, Speed, account, json_object
 from flowlab.errors import BadInputError
 
 Address = Annotated[
@@ -75,6 +75,14 @@ def status(address: Address = None, as_json: Json = False) -> None:
     lines = [f"{facts['instrument']} is {facts['state']}; the instrument is {safe}"]
     if facts["why"]:
         lines.append(facts["why"])
+    if latched := facts["latched"]:
+        from flowlab.daemon.latches import Latches
+
+        latches = Latches(Path(facts["data"]), facts["instrument"])
+        lines += [
+            f"interlock {one['name']} is latched: {one['reason']}; {latches.command(one['name'], facts['config'])}"
+            for one in latched
+        ]
     if (running := facts["running"]) is not None:
         of = "" if running["of"] is None else f" of {running['of']}"
         lines.append(f"{running['plan']}: {running['done']}{of} points, item {running['item']}")
@@ -103,7 +111,7 @@ def add(
         return
     item = {"item_type": "plan", "name": plan, "kwargs": wanted}
     place = "front" if front else "back"
-    who = {"user": _user(), "user_group": "primary"}
+    who = {"user": account(), "user_group": "primary"}
     answer = _ask(address, "queue_item_add", {"item": item, "pos": place, **who}, _LONG_S)
     sys.stdout.write(f"{answer['item']['item_uid']}\n")
 
@@ -205,12 +213,12 @@ def resume(address: Address = None) -> None:
 
 def abort(address: Address = None) -> None:
     """End the plan, with its clean-up; then the safe state."""
-    _ask(address, "re_abort", {"user": _user()})
+    _ask(address, "re_abort", {"user": account()})
 
 
 def halt(address: Address = None) -> None:
     """End the plan at once, without its clean-up; then the safe state."""
-    _ask(address, "re_halt", {"user": _user()})
+    _ask(address, "re_halt", {"user": account()})
 
 
 def _ask(
@@ -228,12 +236,3 @@ def control_address() -> str:
     folder = StateFolder()
     told = folder.facts().get("addresses", {}).get("control")
     return told if isinstance(told, str) else f"ipc://{folder.sockets() / Path('control')}"
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except OSError:
-        return "unknown"

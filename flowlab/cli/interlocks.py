@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowlab.cli.options import DATA, ConfigOption, Data, Json
+from flowlab.cli.options import DATA, ConfigOption, Data, Json, account
 
 
 def interlocks(
@@ -25,20 +25,18 @@ def interlocks(
     loaded = load_instrument(config)
     latches = Latches(data, loaded.name)
     if acknowledge is not None:
-        latches.acknowledge(acknowledge)
-    latched = latches.all()
-    names = dict.fromkeys([*loaded.interlocks, *latched])  # one that tripped may be gone from the file since
+        latches.acknowledge(acknowledge, account())
+    latched = latches.of(loaded.interlocks)
     if as_json:
-        told = {name: latched.get(name) for name in names}
-        sys.stdout.write(json.dumps({"latched": told}) + "\n")
+        sys.stdout.write(json.dumps({"latched": latched}) + "\n")
         return
-    for name in names:
+    for name, latch in latched.items():
         lock = loaded.interlocks.get(name)
         when = " and ".join(map(str, lock.when)) + (f" for {lock.for_s:g} s" if lock.for_s else "") if lock else "gone"
         then = ("makes safe" if lock.action == "safe" else f"holds {', '.join(lock.holds)}") if lock else ""
         sys.stdout.write(f"{name:20} {when}: {then}\n")
-        if name in latched:
-            at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(latched[name]["time"]))
-            sys.stdout.write(f"{'':20} TRIPPED at {at}: {latched[name]['reason']}\n")
-    if not names:
+        if latch is not None:
+            at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(latch["time"]))
+            sys.stdout.write(f"{'':20} TRIPPED at {at}: {latch['reason']}\n")
+    if not latched:
         sys.stdout.write(f"{config}: there are no interlocks\n")

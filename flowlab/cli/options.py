@@ -47,6 +47,16 @@ def find_run(run: str, data: Path) -> "StoredRun":
         raise BadInputError(f"{run}: cannot be looked up: {error.strerror}") from None
 
 
+def account() -> str:
+    """Who uses the command line."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except OSError:
+        return "unknown"
+
+
 def json_object(text: str) -> dict[str, Any]:
     """Parameters of a plan, as they are given on the command line.
 

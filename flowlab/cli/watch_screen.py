@@ -126,9 +126,13 @@ def _left(eta: dict[str, Any], now: float) -> str:
 
 
 def _complaints(sections: dict[str, Any], facts: dict[str, Any]) -> list[str]:
-    tripped = [lock for lock in (sections.get("readings") or {}).get("interlocks", []) if lock["tripped"]]
+    latched = facts.get("latched") or []
+    told = {one["name"] for one in latched}
+    locks = (sections.get("readings") or {}).get("interlocks", [])
+    tripped = [lock for lock in locks if lock["tripped"] and lock["name"] not in told]
     return [
         *filter(None, [facts["why"]]),
+        *(f"interlock {one['name']} is to be acknowledged: {one['reason']}" for one in latched),
         *(f"interlock {lock['name']} tripped ({lock['action']}): {lock['tripped']}" for lock in tripped),
     ]
 

@@ -121,6 +121,14 @@ class Desk(Protocol):
         """See :meth:`PlanQueue.acknowledge`."""
         ...
 
+    def interlocks(self) -> Mapping[str, dict[str, Any] | None]:
+        """See :meth:`flowlab.daemon.latches.Latches.of`."""
+        ...
+
+    async def acknowledge_interlock(self, name: str, user: str) -> None:
+        """See :meth:`flowlab.daemon.latches.Latches.acknowledge`; refused where it trips again at once."""
+        ...
+
     async def resume_item(self, uid: str) -> Item:
         """Queue, at the front, what is left of an item of the history that was interrupted, failed or aborted."""
         ...

@@ -1,13 +1,15 @@
 """Interlocks that tripped and were not acknowledged yet: kept in files beside the runs, so that they outlive us.
 
 Each has a file of its own. That it is there is the latch, whatever is in it: on a full disk an empty file can still be
-made; two that trip at once, or one that trips while another is acknowledged, do not meet.
+made; two that trip at once, or one that trips while another is acknowledged, do not meet. Who acknowledged which, and
+when, is written into one more, line after line.
 """
 
 import json
 import os
 import shlex
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -15,6 +17,7 @@ from urllib.parse import quote, unquote
 from flowlab.errors import BadInputError, FlowlabError
 
 _SUFFIX = ".latch"
+_RECORD = "acknowledged.jsonl"
 
 
 class LatchedError(FlowlabError):
@@ -50,6 +53,15 @@ class Latches:
         found = {unquote(path.name.removesuffix(_SUFFIX)): self._read(path) for path in files}
         return dict(sorted(found.items(), key=lambda item: item[1]["time"]))
 
+    def of(self, names: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+        """The latch of each interlock that there is, by name, None where it has none; see :meth:`all`.
+
+        Args:
+            names: of the interlocks that are declared; one that tripped may be so no longer, and is told all the same.
+        """
+        latched = self.all()
+        return {name: latched.get(name) for name in dict.fromkeys([*names, *latched])}
+
     def latch(self, name: str, reason: str) -> None:
         """Remember that an interlock tripped; the first reason stays.
 
@@ -75,20 +87,35 @@ class Latches:
         except OSError as error:
             raise FlowlabError(f"why interlock {name} tripped could not be written to {path} ({error})") from None
 
-    def acknowledge(self, name: str) -> None:
-        """Forget one.
+    def acknowledge(self, name: str, who: str) -> None:
+        """Record that somebody has seen one, and forget it.
 
         Raises:
             BadInputError: it is not latched.
-            FlowlabError: it cannot be forgotten.
+            FlowlabError: that cannot be recorded, and it is still latched; or it cannot be forgotten.
         """
+        latched = self.all()
+        if name not in latched:
+            raise BadInputError(f"{name!r} is not latched; latched are: {', '.join(latched) or 'none'}")
+        self._record(name, latched[name], who)
         try:
-            self._file(name).unlink()
+            self._file(name).unlink(missing_ok=True)  # two may acknowledge it in the same moment
             _sync_folder(self.path)
-        except FileNotFoundError:
-            raise BadInputError(f"{name!r} is not latched; latched are: {', '.join(self.all()) or 'none'}") from None
         except OSError as error:
             raise FlowlabError(f"{self._file(name)}: cannot be removed ({error}); is {name} still latched?") from None
+
+    def _record(self, name: str, latch: dict[str, Any], who: str) -> None:
+        path = self.path / _RECORD
+        tripped = {"interlock": name, "tripped": latch["time"], "reason": latch["reason"]}
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**tripped, "acknowledged": time.time(), "by": who}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise FlowlabError(
+                f"who acknowledges {name} cannot be written to {path} ({error}); it is still latched"
+            ) from None
 
     def check(self, source: str) -> None:
         """Refuse to go on while there are any.
@@ -103,8 +130,12 @@ class Latches:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(latch["time"]))
             raise LatchedError(
                 f"interlock {name} tripped at {when}: {latch['reason']}; find the cause, then acknowledge it: "
-                + shlex.join(["flowlab", "interlocks", "--ack", name, "-c", source, "--data", str(self._root)])
+                + self.command(name, source)
             )
+
+    def command(self, name: str, source: str) -> str:
+        """What acknowledges one on the command line; ``source`` as :meth:`check` has it."""
+        return shlex.join(["flowlab", "interlocks", "--ack", name, "-c", source, "--data", str(self._root)])
 
     def _file(self, name: str) -> Path:
         return self.path / f"{quote(name, safe='')}{_SUFFIX}"

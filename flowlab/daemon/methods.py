@@ -149,6 +149,15 @@ async def _flowlab_queue_ack(at: Office, uid: str) -> Answer:
     return {"item": at.desk.acknowledge(uid)}
 
 
+async def _flowlab_interlocks(at: Office) -> Answer:
+    return {"latched": dict(at.desk.interlocks())}
+
+
+async def _flowlab_interlock_ack(at: Office, name: str, user: str = queueserver.USER) -> Answer:
+    await at.desk.acknowledge_interlock(name, user)
+    return {"latched": dict(at.desk.interlocks())}
+
+
 async def _flowlab_queue_resume(at: Office, uid: str) -> Answer:
     return {"item": await at.desk.resume_item(uid)}
 
@@ -181,6 +190,8 @@ METHODS: dict[str, Method] = {
     "lock_info": reads(_lock_info),
     "flowlab_status": reads(_flowlab_status),
     "flowlab_preflight": reads(_flowlab_preflight),
+    "flowlab_interlocks": reads(_flowlab_interlocks),
+    "flowlab_interlock_ack": of_queue(_flowlab_interlock_ack),
     "flowlab_queue_ack": of_queue(_flowlab_queue_ack),
     "flowlab_queue_resume": of_queue(_flowlab_queue_resume),
     "environment_open": of_environment(_environment_open),

@@ -8,8 +8,9 @@ has that worker run the queue (:mod:`flowlab.daemon.queue_runner`), and what sta
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from flowlab.daemon.queue_runner import QueueRunner
 from flowlab.daemon.state_folder import StateFolder
 from flowlab.daemon.surroundings import Simulation, Surroundings
 from flowlab.daemon.worker_keeper import WorkerKeeper
-from flowlab.errors import BadInputError
+from flowlab.errors import BadInputError, FlowlabError
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +34,30 @@ _OURS = {
     *("uid", "time", "scan_id", "plan_name", "plan_type", "plan_parameters", "num_points", "shape", "grid", "hints"),
     *("analysis", "item_uid", "resumes", "first_point", "point_events", "instrument", "material", "software", "config"),
 }
+
+
+@dataclass(frozen=True)
+class Latched:
+    """Interlocks that are latched, as they were found last.
+
+    Attributes:
+        told: ``name``, ``time``, ``reason`` of each; None: not known.
+        unknown: why not.
+    """
+
+    told: list[dict[str, Any]] | None
+    unknown: str | None = None
+
+    def reason(self, name: str) -> str | None:
+        """Why one is latched; None where it is not, as far as is known."""
+        return next((one["reason"] for one in self.told or [] if one["name"] == name), None)
+
+
+def _read(latches: Latches) -> Latched:
+    try:
+        return Latched([{"name": name, **latch} for name, latch in latches.all().items()])
+    except FlowlabError as error:
+        return Latched(None, str(error))
 
 
 class Supervisor:
@@ -76,6 +101,9 @@ class Supervisor:
             on_death=lambda reason: self._runner.worker_died(reason),
         )
         self._runner = QueueRunner(config, queue, self._keeper, self._around, self._chores)
+        self._latches = Latches(folder.runs, config.name)
+        self._latched = Latched(None)
+        self._reading = asyncio.Lock()
         self._started = asyncio.Event()
         self._looks = False
         self._stopping = False
@@ -86,10 +114,12 @@ class Supervisor:
         """Have everything there: safe first of all, then whatever was left unfinished, then the worker."""
         await self._around.start()
         await self._keeper.make_safe_apart()
+        await self._look_for_latches()
         before = self.queue.running
         if before is not None:
             await self._runner.finish_runs(before.begun, before.interrupted or "flowlab ended while it ran")
         self._chores.do(self._keep_looking())
+        self._chores.do(self._keep_looking_for_latches())
         self._looks = True
         await self._keeper.start()
         self._started.set()
@@ -187,6 +217,7 @@ class Supervisor:
             words.append(f"{running.item['name']} was interrupted: {running.interrupted}; flowlab queue ack {uid}")
         trouble = self._chores.trouble
         words += [trouble] if trouble and trouble not in "".join(words) else []
+        words += [self._latched.unknown] if self._latched.unknown else []
         return "; ".join(words) or None
 
     def facts(self) -> dict[str, Any]:
@@ -229,6 +260,7 @@ class Supervisor:
             "pause_pending": self._runner.pause_pending,
             "pause_limit_s": self._config.daemon.pause_s,
             "interrupted": self._interrupted(),
+            "latched": self._latched.told,
             "safe": self._keeper.safe,
         }
 
@@ -275,6 +307,45 @@ class Supervisor:
         if running is not None and running.interrupted is None and not self._runner.playing:
             self.queue.interrupt("its end could not be recorded")
         return self.queue.acknowledge(uid, [] if running is None else self._runner.runs_of(running))
+
+    def interlocks(self) -> Mapping[str, dict[str, Any] | None]:
+        """The latch of each interlock."""
+        return self._latches.of(self._config.interlocks)
+
+    async def _look_for_latches(self) -> None:
+        """Not while somebody waits for how things stand: the file server that the runs are on may hang."""
+        async with self._reading:  # what was read last is what stands
+            self._latched = await asyncio.to_thread(_read, self._latches)
+
+    async def _keep_looking_for_latches(self) -> None:
+        """They come from the worker, and from whoever uses the command line."""
+        while True:
+            await self._look_for_latches()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def acknowledge_interlock(self, name: str, user: str) -> None:
+        """Somebody has seen that an interlock tripped; it is watched again from now on."""
+        if self._stopping:
+            raise NotNowError("flowlab is stopping")
+        if self._runner.task is not None:
+            raise NotNowError("a plan is being ended, or runs; acknowledge when it has ended")
+        with self._runner.held():
+            await self._keeper.settled()  # what is being connected may trip it once more
+            await asyncio.to_thread(self._latches.acknowledge, name, user)
+            trouble = self._chores.trouble
+            if trouble and re.search(rf"\binterlock {re.escape(name)}(:| tripped)", trouble):
+                self._chores.trouble = None  # it has been seen
+            try:
+                await self._keeper.watch_again()
+            except FlowlabError as error:
+                raise NotNowError(f"interlock {name} was acknowledged; it is not watched yet: {error}") from None
+            finally:
+                await self._look_for_latches()
+        if (again := self._latched.reason(name)) is not None:
+            raise NotNowError(
+                f"interlock {name} was acknowledged, and tripped again at once: {again}; "
+                "mend the cause, then acknowledge it again"
+            )
 
     async def resume_item(self, uid: str) -> Item:
         """Queue what is left of an item."""
@@ -324,7 +395,7 @@ class Supervisor:
         if self._keeper.safe is False:
             raise NotNowError(f"{self._why()}; flowlab safe-state tries again")
         if self._runner.held_back:
-            raise NotNowError("the instrument is being made safe; a moment")
+            raise NotNowError("the instrument is being made safe, or an interlock acknowledged; a moment")
         running = self.queue.running
         if running is not None:
             raise QueueBlockedError(
@@ -333,7 +404,7 @@ class Supervisor:
             )
         if not self.queue.items:
             raise NotNowError("the queue is empty; flowlab queue add PLAN")
-        Latches(self._folder.runs, self._config.name).check(str(self._source))
+        self._latches.check(str(self._source))
         self._runner.play()
 
     def stop_queue(self, *, cancel: bool = False) -> None:

@@ -1,10 +1,10 @@
 """The worker process: owns the RunEngine and the devices; does what it is ordered, one thing after another.
 
 ``python -m flowlab.daemon.worker``. Its specification names the configuration and the addresses. Orders are
-``{"do": …}`` with *open* (connect the devices), *run* (a plan), *rest* (the safe state), *close* (the safe state, and
-let go of the devices), *leave* (the same, and end), and, while a plan runs, *pause*, *resume*, *end*. Whether a plan
-and its parameters are allowed it says at any time: *check*. However it ends, short of being killed, the devices are in
-their safe state; when it is killed, whoever started it sees to that.
+``{"do": …}`` with *open* (connect the devices), *watch* (also the interlocks that tripped), *run* (a plan), *rest* (the
+safe state), *close* (the safe state, and let go of the devices), *leave* (the same, and end), and, while a plan runs,
+*pause*, *resume*, *end*. Whether a plan and its parameters are allowed it says at any time: *check*. However it ends,
+short of being killed, the devices are in their safe state; when it is killed, whoever started it sees to that.
 """
 
 import os
@@ -87,7 +87,13 @@ class Worker:
         self._to_do.put(None)  # behind all that was ordered
 
     def _take(self, order: Order) -> None:
-        tasks = {"open": self._open, "rest": self._rest, "close": self._close, "leave": None}
+        tasks = {
+            "open": self._open,
+            "watch": self._watch,
+            "rest": self._rest,
+            "close": self._close,
+            "leave": None,
+        }
         instrument = self._instrument
         match order["do"]:
             case do if do in tasks:
@@ -131,15 +137,22 @@ class Worker:
             instrument.__exit__(None, None, None)
             self._lifeline.tell({"closed": {"unsafe": instrument.unsafe}})
 
+    def _watch(self) -> None:
+        """Have each interlock looked at, also one that tripped: that is not, until the devices are connected anew."""
+        if self._instrument is not None and not self._instrument.tripped:
+            self._lifeline.tell({"opened": {}})
+            return
+        self._close()
+        self._open()
+
     def _rest(self) -> None:
         if self._instrument is not None:
             self._lifeline.tell({"rested": {"unsafe": self._instrument.make_safe()}})
 
     def _run(self, order: Order) -> None:
         self._connected().check()
-        if self._connected().tripped:  # while no plan ran; it was acknowledged, and has to be looked at again
-            self._close()
-            self._open()
+        if self._connected().tripped:  # while no plan ran
+            self._watch()
         instrument = self._connected()
         plan = self._plans[order["plan"]]
         try:

@@ -228,6 +228,25 @@ class WorkerKeeper:
             self._opened.clear()
             raise NotNowError(self._chores.trouble or "the devices are not connected")
 
+    async def settled(self) -> None:
+        """Wait a while for devices that are being connected, or let go."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), _CONNECTED_WITHIN_S)
+
+    async def watch_again(self) -> None:
+        """Have every interlock watched, also what tripped; each has been looked at once when this returns.
+
+        Raises:
+            FlowlabError: the devices are not connected any more.
+        """
+        worker = self._worker
+        if worker is None or self.environment != "open":
+            return  # it is when they are connected
+        self._become("opening")
+        self._opened.clear()
+        worker.order({"do": "watch"})
+        await worker.wait_for("opened", _START_WITHIN_S)
+
     def _become(self, environment: Environment) -> None:
         self.environment = environment
         if environment in ("open", "closed"):
@@ -258,8 +277,7 @@ class WorkerKeeper:
             By device None, or what kept it from being safe.
         """
         async with self._turn:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), _CONNECTED_WITHIN_S)
+            await self.settled()
             worker = self._worker
             # A worker that connects the devices anew has their wires, too.
             if self.environment in ("open", "opening") and worker is not None:

@@ -97,8 +97,20 @@ class News:
             self.say(*_STATES[facts["state"]])
         if (ending := facts.get("ending")) and not was.get("ending"):
             self.say("notice", ending_in_words(ending))
+        self._latches({one["name"]: one["reason"] for one in was.get("latched") or []}, facts.get("latched"))
         if facts.get("why") and facts["why"] != was.get("why"):
             self.say("alarm" if facts.get("safe") is False else "warning", str(facts["why"]))
+
+    def _latches(self, before: dict[str, str], now: list[dict[str, Any]] | None) -> None:
+        """Interlocks that have to be acknowledged, or were; where that is not known, nothing."""
+        if now is None:
+            return
+        latched = {one["name"]: one["reason"] for one in now}
+        for name, reason in latched.items():
+            if before.get(name) != reason:
+                self.say("alarm", f"interlock {name} is latched, and no plan begins until it is acknowledged: {reason}")
+        for name in before.keys() - latched.keys():
+            self.say("notice", f"interlock {name} was acknowledged")
 
     def readings(self, before: dict[str, Any] | None, now: dict[str, Any] | None) -> None:
         """Interlocks that tripped."""

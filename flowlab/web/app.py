@@ -20,6 +20,7 @@ from flowlab.web.bounds import Bounds
 from flowlab.web.changing import changing
 from flowlab.web.control import ControlClient, NoDaemonError, SilentDaemonError, TooBusyError
 from flowlab.web.gallery import Gallery
+from flowlab.web.interlocks import interlocks
 from flowlab.web.looking import looking
 from flowlab.web.metrics import Metrics
 from flowlab.web.models import Refusal
@@ -36,7 +37,7 @@ _MEANING = {
     400: "This is no HTTP, or no JSON.",
     401: "A token is needed, and was not given, is not known or has expired.",
     403: "The token's role does not allow that; or the server was asked under a name that is not its own.",
-    404: "There is no such plan or item.",
+    404: "There is no such plan, item or interlock.",
     405: "That cannot be done with it.",
     408: "The request did not arrive.",
     409: "The daemon cannot do that now.",
@@ -95,6 +96,7 @@ def make_app(sources: Sources, viewers: Viewers | None, guard: Guard, settings: 
     if control is not None and status is not None:
         app.include_router(reading(control, status, guard), prefix=_API)
         app.include_router(changing(control, guard), prefix=_API)
+        app.include_router(interlocks(control, guard), prefix=_API)
         app.include_router(watching(status, Metrics(control, status), guard))
     if sources.gallery is not None and viewers is not None:
         app.include_router(looking(sources.gallery, guard), prefix=_API)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: What the routes do, by their names.
+#: What the routes do, by their names; in braces what their paths name.
 _WORDS = {
     "add": "queued a plan",
     "replace": "replaced an item of the queue",
@@ -15,6 +15,7 @@ _WORDS = {
     "stop_queue": "asked the queue to stop, or not to",
     "resume_item": "queued what was left of a plan",
     "acknowledge": "acknowledged an interruption",
+    "acknowledge_interlock": "acknowledged the interlock {name}",
     "pause": "paused the plan",
     "resume": "had the plan go on",
     "stop": "stopped the plan",
@@ -58,6 +59,7 @@ class Noted:
         words = _WORDS.get(getattr(scope.get("route"), "name", ""))
         if words is None:
             return
+        words = words.format_map(scope.get("path_params", {}))
         who = state.get("who", "somebody")
         if status < _REFUSED:
             self._note("notice", f"{who} {words}")

@@ -98,9 +98,11 @@ def with_gauges(file: Path) -> Path:
 
 
 @contextlib.contextmanager
-def slow_lab(folder: Path) -> Iterator[Lab]:
-    """The UV-vis lab, with gauges, to be operated: what runs goes on while somebody looks."""
-    with lab(folder, "-c", str(with_gauges(folder / "lab.toml")), "--speed", str(SLOW)) as one:
+def slow_lab(folder: Path, more: str = "") -> Iterator[Lab]:
+    """The UV-vis lab, with gauges and more tables, to be operated: what runs goes on while somebody looks."""
+    file = with_gauges(folder / "lab.toml")
+    file.write_text(file.read_text("utf-8") + more, "utf-8")
+    with lab(folder, "-c", str(file), "--speed", str(SLOW)) as one:
         yield one
 
 

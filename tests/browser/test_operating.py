@@ -7,20 +7,29 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from flowlab.errors import FlowlabError
 from tests.browser.lab import SCAN, Lab, slow_lab
 from tests.browser.looking import answer, as_a_second_press, eventually, log_in, look_at, section, strip
-from tests.browser.watched import WatchedPage
+from tests.browser.watched import LIMIT_MS, WatchedPage
 from tests.support import is_safe
 
+#: What a heater that runs away trips.
+OVER_TEMPERATURE = """
+[interlocks.over_temperature]
+when = [{ device = "nucleation_heater", signal = "temperature_c", above = 370.0 }]
+action = "safe"
+"""
+
+SERIOUS = ("serious", "critical")
 VIEWER = re.compile(r"\bviewer$")
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with slow_lab(tmp_path_factory.mktemp("lab")) as one:
+    with slow_lab(tmp_path_factory.mktemp("lab"), OVER_TEMPERATURE) as one:
         yield one
 
 
@@ -59,6 +68,11 @@ def press(page: Page, name: str, *, sure: str | None = None) -> None:
     if sure is not None:
         as_a_second_press(page)
         buttons.get_by_role("button", name=sure).click()
+
+
+def unusable(page: Page) -> list[str]:
+    """What keeps some from using what is shown."""
+    return [one["id"] for one in Axe().run(page).response["violations"] if one["impact"] in SERIOUS]
 
 
 def forged(page: Page, path: str, token: str | None) -> int:
@@ -151,6 +165,55 @@ def test_what_a_killed_worker_leaves_is_told_and_acknowledged_by_clicking(operat
     expect(section(operator, "What ended").get_by_role("listitem").first).to_contain_text("interrupted")
     ended = idle.daemon.ask("history_get")["items"][-1]
     assert (ended["item_uid"], ended["result"]["exit_status"]) == (uid, "interrupted")
+
+
+def test_an_interlock_that_tripped_is_acknowledged_by_clicking_once_its_cause_is_gone(page, idle):
+    page.forgive("status of 409")
+    idle.begin("temperature_scan", **SCAN)
+    idle.daemon.simulators(fault="runaway", device="nucleation_heater")
+    idle.daemon.until(lambda facts: facts["latched"] and facts["state"] == "idle" and facts["environment"] == "open")
+    looked = look_at(page, idle)
+    told = strip(looked).get_by_text(re.compile("Interlock tripped: over temperature: .*, above 370"))
+    expect(told).to_be_visible()
+    expect(section(looked, "Interlocks")).to_contain_text("TRIPPED")
+    acknowledge = re.compile("^Acknowledge… over temperature")
+    expect(looked.get_by_role("button", name=acknowledge)).to_have_count(0)  # to a viewer
+    log_in(looked, idle.token)
+    expect(section(looked, "Interlocks").get_by_role("button", name=acknowledge)).to_be_visible()
+    assert unusable(looked) == []
+
+    # By keyboard, while its cause lasts.
+    strip(looked).get_by_role("button", name=acknowledge).focus()
+    looked.keyboard.press("Enter")
+    asked = looked.get_by_role("dialog", name="Acknowledge over temperature")
+    expect(asked.get_by_role("button", name="Not yet")).to_be_focused()
+    expect(asked).to_contain_text("plans may run again; nothing moves by itself")
+    expect(asked).to_contain_text("Its condition: nucleation_heater.temperature_c above 370.")
+    expect(asked).to_contain_text(re.compile(r"Now: Nucleation oven, nucleation \d+\.\d °C"))
+    assert unusable(looked) == []
+    looked.keyboard.press("Shift+Tab")
+    as_a_second_press(looked)
+    looked.keyboard.press("Enter")
+    expect(asked).to_contain_text("tripped again at once: nucleation_heater.temperature_c is")
+    assert [one["name"] for one in idle.daemon.status()["latched"]] == ["over_temperature"]
+
+    idle.daemon.simulators(fault="none", device="nucleation_heater")
+    cooled = lambda: idle.daemon.truth()["heaters"]["nucleation_heater"]["temperature_c"] < 360.0  # noqa: E731
+    eventually(looked, cooled, "the oven cools", 2 * LIMIT_MS)
+    asked.get_by_role("button", name="Acknowledge", exact=True).click()
+    expect(asked).to_be_hidden()
+    expect(told).to_have_count(0)
+    expect(section(looked, "Interlocks")).to_contain_text("none has tripped")
+    facts = idle.daemon.status()
+    listed = idle.daemon.flowlab("interlocks", "-c", facts["config"], "--data", facts["data"])
+    assert "over_temperature" in listed.stdout
+    assert "TRIPPED" not in listed.stdout
+
+    idle.daemon.add("temperature_scan", **SCAN)
+    looked.evaluate("location.hash = 'queue'")
+    queue(looked).get_by_role("button", name="Start the queue").click()
+    expect(state(looked)).to_contain_text("running")
+    idle.daemon.until(lambda facts: facts["running"] and facts["running"]["run_uid"])
 
 
 def test_the_safe_state_is_two_presses_away_and_the_first_says_what_the_second_does(operator, idle):

@@ -102,7 +102,7 @@ def test_each_ends_the_run_makes_everything_safe_and_stays_latched_until_it_is_a
             assert next(iter(latches.all())) == name
             check_refused_until_acknowledged(session, file, name)
             for later in latches.all():  # a heater that runs away goes on to trip others
-                latches.acknowledge(later)
+                latches.acknowledge(later, "anna")
 
 
 def check_refused_until_acknowledged(session: Session, file: Path, name: str) -> None:
@@ -123,7 +123,7 @@ def check_refused_until_acknowledged(session: Session, file: Path, name: str) ->
     latches = Latches(session.store.root, session.config.name)
     with pytest.raises(LatchedError, match=f"flowlab interlocks --ack {name} -c {re.escape(str(file))} --data "):
         latches.check(str(file))
-    latches.acknowledge(name)
+    latches.acknowledge(name, "anna")
 
 
 FRAMES = {

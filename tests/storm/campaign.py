@@ -117,7 +117,7 @@ def campaign(
                     for wrong in found.audit.wrong[known:]:
                         tell(f"WRONG VALUE: {wrong}")
                     for name in latches.all():
-                        latches.acknowledge(name)
+                        latches.acknowledge(name, "anna")
                     tell(
                         f"run {found.runs}: {ledger.spoilt_replies} replies spoilt, {found.audit.values.total()} "
                         f"values, {len(found.audit.wrong)} wrong; {last}"

@@ -2,6 +2,7 @@
 
 import { element, say } from "./dom.js";
 import { heard } from "./reactor/places.js";
+import { createAcknowledge, createAcknowledgeButton } from "./strip/acknowledge.js";
 import { createPauseButton, createSafeButton } from "./strip/actions.js";
 import { createLogin } from "./strip/login.js";
 import { accumulation, activity, alarms, lastSpectrum, remaining, safety } from "./strip/sentences.js";
@@ -65,6 +66,8 @@ export function createStrip(root, page) {
   cells.safe.answer.classList.remove("live"); // it says itself that it is old
 
   const login = createLogin(page);
+  const acknowledge = createAcknowledge(page, tell);
+  page.acknowledge = (name) => acknowledge.open(name);
   const told = element("p", { class: "told", hidden: true });
   const alarmed = element("div", { class: "alarms" });
   const time = element("time", { title: "The server's clock" });
@@ -80,6 +83,7 @@ export function createStrip(root, page) {
     told,
     alarmed,
     login.dialog,
+    acknowledge.dialog,
   ); // prettier-ignore
 
   let quiet = null;
@@ -112,18 +116,23 @@ export function createStrip(root, page) {
   function showAlarms(picture) {
     const lines = made(
       () => alarms(picture),
-      [["alarm", `It is not known what is the matter: ${NOT_SHOWN}. Go to the instrument.`, false]],
+      [{ level: "alarm", text: `It is not known what is the matter: ${NOT_SHOWN}. Go to the instrument.`, see: "#log" }],
     );
-    const key = JSON.stringify(lines);
+    const key = JSON.stringify([lines, live.who?.role]);
     if (alarmed.dataset.shows === key) return;
     alarmed.dataset.shows = key;
-    if (lines.length) page.say(lines.map(([, text]) => text).join(" "));
+    if (lines.length) page.say(lines.map(({ text }) => text).join(" "));
+    const focused = alarmed.contains(document.activeElement) ? document.activeElement.closest("p").title : null;
     alarmed.replaceChildren(
-      ...lines.map(([level, text, act]) =>
-        element("p", { "data-level": level },
-          element("span", { title: text }, `${SIGNS[level]} ${text}`),
-          act ? element("a", { href: "#queue" }, "See to it") : null)),
+      ...lines.map(({ level, text, see, latched }) => {
+        const button = createAcknowledgeButton(page);
+        button.show(latched ?? null);
+        return element("p", { "data-level": level, title: text },
+          element("span", {}, `${SIGNS[level]} ${text}`),
+          see ? element("a", { href: see }, "See to it") : button.node);
+      }),
     ); // prettier-ignore
+    if (focused) [...alarmed.children].find(({ title }) => title === focused)?.querySelector("a, button").focus();
   }
 
   function draw() {
@@ -148,6 +157,7 @@ export function createStrip(root, page) {
     say(log, role && role !== "viewer" ? "Log out" : "Log in");
     safe.update();
     pause.update();
+    acknowledge.update();
   }
 
   live.addEventListener("refused", () => {

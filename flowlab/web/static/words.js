@@ -18,6 +18,11 @@ export function withError(value, err, unit = "") {
   return `${number(value, digits)} ± ${number(err, digits)}${space}`;
 }
 
+// A name of the program's, temperature_scan, as words.
+export function words(name) {
+  return (name ?? "").replaceAll("_", " ");
+}
+
 // How long: 45 s, 12 min, 3 h 05 min.
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "not known";

@@ -13,6 +13,7 @@ import zmq
 from flowlab.daemon.api import Api
 from flowlab.daemon.control import ControlSocket
 from flowlab.daemon.desk import Ending, Engine, Environment, RunFacts, Situation, State
+from flowlab.daemon.latches import Latches
 from flowlab.daemon.plan_queue import FRONT, Item, Place, PlanQueue
 from flowlab.errors import BadInputError, FlowlabError
 
@@ -38,6 +39,7 @@ class MemoryDesk:
 
     def __init__(self, path: Path):
         self.queue = PlanQueue(path)
+        self.latches = Latches(path.parent, "lab")
         self.state: State = "idle"
         self.why: str | None = None
         self.environment: Environment = "closed"
@@ -98,6 +100,12 @@ class MemoryDesk:
 
     def acknowledge(self, uid: str) -> Item:
         return self.queue.acknowledge(uid)
+
+    def interlocks(self) -> Mapping[str, dict[str, Any] | None]:
+        return self.latches.of(["flood"])
+
+    async def acknowledge_interlock(self, name: str, user: str) -> None:
+        self.latches.acknowledge(name, user)
 
     async def resume_item(self, uid: str) -> Item:
         found = [item for item in self.queue.history if item["item_uid"] == uid]

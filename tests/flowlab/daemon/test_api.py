@@ -253,6 +253,17 @@ def test_what_cannot_be_asked_is_refused_in_one_line(ask, method, params, why):
     assert ask("status")["items_in_queue"] == 0
 
 
+def test_a_latched_interlock_is_told_and_acknowledged_by_name_unless_somebody_has_locked_the_queue(ask):
+    assert ask.done("flowlab_interlocks")["latched"] == {"flood": None}
+    ask.desk.latches.latch("flood", "the cell leaks")
+    assert ask.done("flowlab_interlocks")["latched"]["flood"]["reason"] == "the cell leaks"
+    ask.done("lock", lock_key="k", user="marie", queue=True)
+    assert "marie" in ask.refused("flowlab_interlock_ack", name="flood", user="anna")
+    ask.done("unlock", lock_key="k")
+    assert ask.refused("flowlab_interlock_ack", name="fire") == "'fire' is not latched; latched are: flood"
+    assert ask.done("flowlab_interlock_ack", name="flood", user="anna")["latched"] == {"flood": None}
+
+
 def test_what_fails_is_told_from_what_was_asked_wrongly(ask):
     answer = ask("re_resume")
     assert (answer["success"], answer["msg"], "kind" in answer) == (False, "no plan is paused", False)

@@ -1,5 +1,6 @@
 """What tripped stays known until a person acknowledges it, and what is not known is said."""
 
+import json
 import re
 import resource
 import threading
@@ -28,8 +29,8 @@ def test_it_is_gone_once_acknowledged_and_nothing_else_is(tmp_path):
     for name in ("flood", "fire"):
         latches.latch(name, "so it is")
     with pytest.raises(BadInputError, match="'smoke' is not latched; latched are: flood, fire"):
-        latches.acknowledge("smoke")
-    latches.acknowledge("flood")
+        latches.acknowledge("smoke", "anna")
+    latches.acknowledge("flood", "anna")
     assert list(latches.all()) == ["fire"]
 
 
@@ -41,8 +42,37 @@ def test_a_latch_whose_reason_cannot_be_read_is_one_all_the_same(tmp_path, text)
     file.write_text(text)
     with pytest.raises(LatchedError, match=r"flood tripped at .*: for a reason that cannot be read in .*flood.latch"):
         latches.check("lab.toml")
-    latches.acknowledge("flood")
+    latches.acknowledge("flood", "anna")
     latches.check("lab.toml")
+
+
+def test_who_acknowledged_what_and_when_is_recorded(tmp_path):
+    latches = Latches(tmp_path, "lab")
+    for who in ("anna", "bert"):
+        latches.latch("flood", "the cell leaks")
+        tripped = latches.all()["flood"]["time"]
+        latches.acknowledge("flood", who)
+        record = (latches.path / "acknowledged.jsonl").read_text().splitlines()
+        said = json.loads(record[-1])
+        assert said.pop("acknowledged") >= tripped
+        assert said == {"interlock": "flood", "tripped": tripped, "reason": "the cell leaks", "by": who}
+    assert len(record) == 2
+    assert latches.all() == {}
+
+
+def test_what_cannot_be_recorded_is_not_acknowledged(tmp_path):
+    latches = Latches(tmp_path, "lab")
+    latches.latch("flood", "the cell leaks")
+    (latches.path / "acknowledged.jsonl").mkdir()
+    with pytest.raises(FlowlabError, match=r"who acknowledges flood cannot be written to .*; it is still latched$"):
+        latches.acknowledge("flood", "anna")
+    assert list(latches.all()) == ["flood"]
+
+
+def test_each_interlock_is_told_with_its_latch_also_one_that_is_declared_no_more(tmp_path):
+    latches = Latches(tmp_path, "lab")
+    latches.latch("smoke", "so it is")
+    assert latches.of(["flood"]) == {"flood": None, "smoke": latches.all()["smoke"]}
 
 
 def test_a_folder_that_cannot_be_read_is_no_reason_to_go_on(tmp_path):

@@ -106,7 +106,7 @@ def test_an_interlock_that_tripped_while_nothing_ran_is_watched_again_once_it_is
         shown.write_text("1.0")
         worker.order(run)
         assert "tripped at" in until("failed")[1]["failed"]
-        latches.acknowledge("high")
+        latches.acknowledge("high", "anna")
         worker.order(run)
         assert until("done", "failed")[0] == "done"
         shown.write_text("9.0")

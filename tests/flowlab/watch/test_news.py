@@ -110,6 +110,24 @@ def test_an_interlock_is_told_when_it_trips_and_not_each_second(news, sections):
     assert lines(sections) == [("alarm", "interlock safe: too hot"), ("warning", "interlock stop: low")]
 
 
+def test_what_is_latched_is_told_once_and_that_it_was_acknowledged(news, sections):
+    def facts(latched):
+        return {"facts": {"latched": latched}, "lost": None}
+
+    flood, fire = {"name": "flood", "reason": "it leaks"}, {"name": "fire", "reason": "it burns"}
+    before = None
+    for now in (facts([]), facts([flood]), facts([flood, fire]), facts(None), facts([fire]), facts([])):
+        news.status(before, now)
+        before = now if now["facts"]["latched"] is not None else before
+    blocked = "is latched, and no plan begins until it is acknowledged"
+    assert lines(sections) == [
+        ("alarm", f"interlock flood {blocked}: it leaks"),
+        ("alarm", f"interlock fire {blocked}: it burns"),
+        ("notice", "interlock flood was acknowledged"),
+        ("notice", "interlock fire was acknowledged"),
+    ]
+
+
 def test_the_window_is_told_when_it_is_another(news, sections):
     for why, final in (("clusters", False), ("clusters", False), ("none", False), ("none", True)):
         news.window({"why": why, "final": final}, 5.0)

@@ -1,7 +1,8 @@
 """A daemon as far as its control socket shows one: a real queue, and a plant that is only a table.
 
 ``python -m tests.flowlab.web.daemon`` with ``address`` and ``folder`` on standard input. Method ``test_set`` has the
-status say something else; ``test_count`` tells how often each method was asked.
+status say something else; ``test_flood`` has an interlock trip, for a cause that lasts or not; ``test_count`` tells how
+often each method was asked.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 import zmq
 
+from flowlab.daemon.latches import Latches
 from flowlab.daemon.plan_queue import Place, PlanQueue, QueueBlockedError
 from flowlab.errors import BadInputError, FlowlabError
 from flowlab.process import Lifeline
@@ -22,11 +24,13 @@ DEVICES = {"pump": {"is_readable": True, "is_movable": True}}
 
 
 class Daemon:
-    def __init__(self, queue: PlanQueue):
+    def __init__(self, queue: PlanQueue, latches: Latches):
         self.queue = queue
         self.asked: Counter[str] = Counter()
         self.said: dict[str, Any] = {"state": "idle", "safe": True}
         self.open = False
+        self.latches = latches
+        self.flooded = False
 
     def answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self.asked[method] += 1
@@ -113,6 +117,21 @@ class Daemon:
 
     do_queue_stop_cancel = do_queue_stop
 
+    def do_test_flood(self, lasts):
+        self.flooded = lasts
+        self.latches.latch("flood", "the cell\nleaks")
+        return {}
+
+    def do_flowlab_interlocks(self):
+        return {"latched": self.latches.of(["fire", "flood"])}
+
+    def do_flowlab_interlock_ack(self, name, user):
+        self.latches.acknowledge(name, user)
+        if self.flooded:
+            self.do_test_flood(lasts=True)
+            raise QueueBlockedError(f"interlock {name} was acknowledged, and tripped again at once: the cell leaks")
+        return self.do_flowlab_interlocks()
+
     def do_flowlab_queue_ack(self, uid):
         item = self.queue.acknowledge(uid, ["run"])
         self.said["state"] = "idle"
@@ -165,7 +184,7 @@ def main() -> None:
     socket.linger = 0
     socket.bind(lifeline.spec["address"])
     with PlanQueue(Path(lifeline.spec["folder"]) / "queue.sqlite") as queue, closing(socket):
-        daemon = Daemon(queue)
+        daemon = Daemon(queue, Latches(Path(lifeline.spec["folder"]), "lab"))
         lifeline.ready({})
         while not lifeline.cut:
             if socket.poll(50):

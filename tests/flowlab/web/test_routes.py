@@ -1,5 +1,7 @@
 """What can be asked over HTTP, by whom, and what is answered; real processes, real sockets."""
 
+import json
+
 import pytest
 
 from flowlab.daemon.tokens import Role
@@ -15,6 +17,7 @@ READING = [
     ("GET", "/api/v1/plans", None),
     ("GET", "/api/v1/plans/scan", None),
     ("GET", "/api/v1/devices", None),
+    ("GET", "/api/v1/interlocks", None),
     ("POST", "/api/v1/plans/scan/preflight", {"parameters": {}}),
     ("GET", "/metrics", None),
 ]
@@ -28,6 +31,7 @@ CHANGING = [
     ("POST", "/api/v1/queue/stop", None),
     ("POST", f"/api/v1/history/{UID}/resume", None),
     ("POST", "/api/v1/ack", {"uid": UID}),
+    ("POST", "/api/v1/interlocks/scan/acknowledge", None),
     *(("POST", f"/api/v1/{how}", None) for how in ("pause", "resume", "stop", "abort")),
     ("POST", "/api/v1/safe-state", {"dry_run": True}),
     ("POST", "/api/v1/environment/open", None),
@@ -158,6 +162,25 @@ def test_a_queue_is_filled_changed_run_and_emptied(empty):
     assert queued() == []
 
 
+def test_an_interlock_that_tripped_is_told_and_acknowledged_by_whom_the_token_names(empty):
+    acknowledge = "/api/v1/interlocks/flood/acknowledge"
+    assert empty.ask("GET", "/api/v1/interlocks").json() == {"latched": {"fire": None, "flood": None}}
+    empty.tell_daemon("test_flood", lasts=True)
+    latched = empty.ask("GET", "/api/v1/interlocks").json()["latched"]
+    assert latched["fire"] is None
+    assert latched["flood"]["reason"] == "the cell\nleaks"
+    for who in (None, "viewer"):
+        assert empty.ask("POST", acknowledge, who).status_code in (401, 403)
+    again = empty.ask("POST", acknowledge, "operator")
+    assert again.status_code == 409
+    assert "was acknowledged, and tripped again at once: the cell leaks" in again.json()["detail"]
+    empty.tell_daemon("test_flood", lasts=False)
+    done = empty.ask("POST", acknowledge, "admin")
+    assert (done.status_code, done.json()) == (200, {"latched": {"fire": None, "flood": None}})
+    record = next(empty.folder.glob("interlocks-lab/acknowledged.jsonl")).read_text().splitlines()
+    assert [json.loads(line)["by"] for line in record] == ["operator", "admin"]
+
+
 @pytest.mark.parametrize(("index", "at"), [(0, 0), (1, 1), (3, 3), (-1, 3), (-2, 2), (-4, 0)])
 def test_an_item_comes_to_the_index_that_was_asked_for(empty, index, at):
     for _ in range(3):
@@ -193,6 +216,9 @@ def test_plans_and_devices_are_told(web):
         ("POST", "/api/v1/queue", {"plan": "scan", "x": 1}, 422, "body.x: Extra inputs are not permitted"),
         ("POST", "/api/v1/queue", {"plan": "scan", "place": {}}, 422, "give one place"),
         ("POST", "/api/v1/queue", {"plan": "scan", "place": {"before": "x"}}, 422, "the queue has no item 'x'"),
+        ("POST", "/api/v1/interlocks/no/acknowledge", None, 404, "there is no interlock 'no'; there are: fire, flood"),
+        ("POST", "/api/v1/interlocks/fire/acknowledge", None, 422, "'fire' is not latched; latched are: none"),
+        ("POST", f"/api/v1/interlocks/{'a' * 300}/acknowledge", None, 422, "at most 200 characters"),
         ("POST", "/api/v1/pause", {"deferred": False}, 409, "nothing runs"),
         ("POST", "/api/v1/stop", None, 409, "nothing runs that admin could end"),
         ("POST", "/api/v1/abort", None, 409, "nothing runs that admin could end"),

@@ -2,6 +2,7 @@
 
 import { post, remove } from "../api.js";
 import { element, say } from "../dom.js";
+import { words } from "../words.js";
 import { createOutcome, looksOn, roleMissing, unheard } from "./acting.js";
 import { createButton, createTwoStep } from "./button.js";
 import { counted } from "./numbers.js";
@@ -104,6 +105,7 @@ function swap(from, to) {
 function whyNotStart(facts, items) {
   if (facts.state === "running" || facts.state === "paused") return "it is running";
   if (facts.state !== "idle") return `it is ${facts.state}`;
+  if (facts.latched?.length) return `acknowledge ${facts.latched.map(({ name }) => words(name)).join(", ")} first`;
   return items.length > 0 ? null : "the queue is empty";
 }
 

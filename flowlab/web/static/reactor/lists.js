@@ -1,6 +1,7 @@
 // Beside the flow scheme, as lists: what is the matter, the interlocks, and readings from elsewhere.
 
 import { element, say } from "../dom.js";
+import { createAcknowledgeButton } from "../strip/acknowledge.js";
 import { asked, quantity } from "./judgement.js";
 import { named } from "./places.js";
 
@@ -58,35 +59,41 @@ export function createTroubles() {
   };
 }
 
-// Interlocks: what each watches, and whether it has tripped.
-export function createInterlocks() {
+// Interlocks: what each watches, whether it has tripped, and is to be acknowledged.
+export function createInterlocks(page) {
   const body = element("tbody");
   const title = element("h2");
   const root = element("section", { class: "interlocks card", "aria-label": "Interlocks" }, title, element("table", {}, body));
   const show = createRows(body, () => {
     const sign = element("td", { class: "state" });
-    const what = element("td");
+    const words = element("div");
+    const button = createAcknowledgeButton(page);
     return {
-      root: element("tr", {}, sign, what),
-      show({ name, action, when, tripped }) {
+      root: element("tr", {}, sign, element("td", {}, words, button.node)),
+      show({ name, action, when, tripped, latched }) {
         const holds = action === "hold";
         say(sign, !tripped ? "✓ watching" : holds ? "▲ holds" : "✕ TRIPPED");
         sign.className = `state live ${!tripped ? "ok" : holds ? "warning" : "alarm"}`;
         const does = holds ? "exposures wait" : "makes safe";
         const text = `${name.replaceAll("_", " ")}: ${tripped ?? `${when}; ${does}`}`;
-        say(what, text);
-        what.className = !tripped ? "one-line" : holds ? "warning" : "alarm";
-        if (what.title !== text) what.title = text;
+        say(words, text);
+        words.className = !tripped ? "one-line" : holds ? "warning" : "alarm";
+        if (words.title !== text) words.title = text;
+        button.show(latched ? name : null);
       },
     };
   });
   return {
     root,
-    show(interlocks) {
-      root.hidden = interlocks.length === 0;
-      const tripped = interlocks.filter((one) => one.tripped).length;
-      say(title, tripped ? `Interlocks: ${tripped} of ${interlocks.length} tripped` : `Interlocks: ${interlocks.length} watch, none has tripped`);
-      show([...interlocks].sort((a, b) => Boolean(b.tripped) - Boolean(a.tripped)));
+    // `latched`: those that are to be acknowledged; whoever watches them may have been started anew, or be gone.
+    show(watched, latched) {
+      const by = new Map(watched.map((one) => [one.name, one]));
+      for (const { name, reason } of latched) by.set(name, { action: "safe", ...by.get(name), name, tripped: reason, latched: true });
+      const all = [...by.values()];
+      root.hidden = all.length === 0;
+      const tripped = all.filter((one) => one.tripped).length;
+      say(title, tripped ? `Interlocks: ${tripped} of ${all.length} tripped` : `Interlocks: ${all.length} watch, none has tripped`);
+      show(all.sort((a, b) => Boolean(b.tripped) - Boolean(a.tripped)));
     },
   };
 }

@@ -4,7 +4,7 @@
 
 import { quantity } from "../reactor/judgement.js";
 import { flowing, hottest, named } from "../reactor/places.js";
-import { clock, duration, endingInWords, number, withError } from "../words.js";
+import { clock, duration, endingInWords, number, withError, words } from "../words.js";
 
 // Is it safe? What is old, or was not heard, is not known to be safe, whatever it was before.
 export function safety({ who, stale, silence_s, refused, status, readings }) {
@@ -15,7 +15,7 @@ export function safety({ who, stale, silence_s, refused, status, readings }) {
   if (status?.lost) return say("alarm", "Not known", `the daemon does not answer: ${status.lost}`);
   const facts = status?.facts;
   if (!facts) return say("unknown", "Not known yet", "the daemon has not been heard yet");
-  if (facts.safe === false || facts.state === "unsafe") return say("alarm", "NOT SAFE", ...unsafe(facts.why));
+  if (facts.safe === false || facts.state === "unsafe") return say("alarm", "NOT SAFE", ...unsafe(facts));
   if (facts.running && readings?.interlocks.some(({ action, tripped }) => tripped && action !== "hold")) {
     return say("alarm", hotAndFlowing(readings), "an interlock has tripped: the plan is aborted, then all is made safe");
   }
@@ -68,7 +68,7 @@ export function activity({ status, queue, run, points, spectrum }, pausedSince) 
   if (!running) {
     const title = facts.state === "unsafe" ? "Nothing runs" : capital(facts.state);
     const next = facts.state === "running" ? "the next plan is about to begin" : "no plan runs";
-    return say("plain", title, next, waiting, facts.safe === false ? null : facts.why);
+    return say("plain", title, next, waiting, facts.safe === false ? null : trouble(facts));
   }
   const shown = run && run.uid === running.run_uid ? run : null;
   const done = shown?.points_done ?? running.done;
@@ -155,23 +155,38 @@ export function remaining({ status, run }, now_s) {
   return say("plain", `About ${duration(Math.max(0, end_s - now_s))}`, about, eta.why);
 }
 
-// What has to be seen whatever else is looked at: lines of [level, text, whether something is to be done about it].
+// What has to be seen whatever else is looked at: lines of {level, text}, some with the view where something can be done
+// about it (`see`), or the interlock that is to be acknowledged (`latched`).
 export function alarms({ stale, silence_s, status, readings }) {
   if (silence_s === Infinity) return [];
   const unknown = "Whether the instrument is safe is not known.";
-  if (stale) return [["alarm", `Nothing comes from the server, and what is shown is old. ${unknown}`, false]];
+  if (stale) return [{ level: "alarm", text: `Nothing comes from the server, and what is shown is old. ${unknown}` }];
   const lines = [];
-  const { safe, state, why } = status?.facts ?? {};
-  if (status?.lost) lines.push(["alarm", `The daemon does not answer: ${status.lost}. ${unknown}`, false]);
-  if (safe === false) lines.push(["alarm", `NOT SAFE, go to the instrument: ${unsafe(why).join(": ")}`, true]);
-  if (state === "interrupted") lines.push(["alarm", `To be acknowledged: ${why ?? "a plan was interrupted"}`, true]);
+  const alarm = (text, more) => lines.push({ level: "alarm", text, ...more });
+  const facts = status?.facts ?? {};
+  if (status?.lost) alarm(`The daemon does not answer: ${status.lost}. ${unknown}`);
+  if (facts.safe === false) alarm(`NOT SAFE, go to the instrument: ${unsafe(facts).join(": ")}`, { see: "#queue" });
+  if (facts.state === "interrupted") alarm(`To be acknowledged: ${interruption(facts)}`, { see: "#queue" });
+  const latched = facts.latched ?? [];
+  for (const { name, reason } of latched) {
+    alarm(`Interlock tripped: ${words(name)}: ${reason}. Nothing begins until it is acknowledged.`, { latched: name });
+  }
   for (const { name, action, tripped } of readings?.interlocks ?? []) {
-    if (!tripped) continue;
-    const ack = `Until it is acknowledged nothing begins: flowlab interlocks --ack ${name}`;
-    if (action === "hold") lines.push(["warning", `Hold: ${words(name)}: ${tripped}. Exposures wait.`, false]);
-    else lines.push(["alarm", `Interlock tripped: ${words(name)}: ${tripped}. ${ack}`, true]);
+    if (!tripped || latched.some((one) => one.name === name)) continue;
+    if (action === "hold") lines.push({ level: "warning", text: `Hold: ${words(name)}: ${tripped}. Exposures wait.` });
+    else alarm(`Interlock tripped: ${words(name)}: ${tripped}. It is looked at again before a plan begins.`);
   }
   return lines;
+}
+
+function interruption({ interrupted, why }) {
+  if (!interrupted) return why ?? "a plan was interrupted";
+  return `${words(interrupted.plan)} was interrupted: ${interrupted.why}`;
+}
+
+// What is wrong, but for the command that acknowledges an interruption: here is a button for that.
+function trouble({ why, interrupted }) {
+  return why && interrupted ? why.replace(`; flowlab queue ack ${interrupted.item}`, "") : why;
 }
 
 // Where in the scan: nucleation 280 °C, growth offset −20 °C.
@@ -193,11 +208,6 @@ function ending({ plan, stopped }) {
   return `${words(plan)} ${ENDS[how] ?? how} at ${clock(time).slice(0, 5)}${reason ? `: ${reason}` : ""}`;
 }
 
-// A name of the program's, temperature_scan, as words.
-function words(name) {
-  return (name ?? "").replaceAll("_", " ");
-}
-
 function say(level, title, ...lines) {
   return { level, title, lines: lines.filter(Boolean) };
 }
@@ -207,8 +217,8 @@ function kind(point) {
 }
 
 // Which devices are not safe, and why the first is not: "NOT SAFE: growth_heater: no answer; NOT SAFE: …".
-function unsafe(why) {
-  const parts = (why ?? "").split("NOT SAFE: ").filter(Boolean);
+function unsafe(facts) {
+  const parts = (trouble(facts) ?? "").split("NOT SAFE: ").filter(Boolean);
   const devices = parts.map((part) => part.split(": ")[0]);
   if (!devices.length) return ["why is not known"];
   const reason = parts[0].replaceAll(`${devices[0]}: `, "").replace(/; $/, "");

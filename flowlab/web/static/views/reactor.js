@@ -13,7 +13,7 @@ export function createReactor(root, page) {
   const scheme = createScheme();
   const troubles = createTroubles();
   const others = createOthers();
-  const interlocks = createInterlocks();
+  const interlocks = createInterlocks(page);
   const absent = element("p", { class: "empty absent" });
   const miniSpectrum = element("div", { class: "mini-spectrum card" });
   const miniMap = element("div", { class: "mini-map card" });
@@ -27,13 +27,14 @@ export function createReactor(root, page) {
   const minis = [createMiniSpectrum(miniSpectrum, page), createMiniMap(miniMap, page)];
 
   function draw() {
-    const { readings, run } = live.sections;
+    const { readings, run, status } = live.sections;
+    const latched = status?.facts?.latched ?? [];
     absent.hidden = Boolean(readings);
     scheme.root.toggleAttribute("hidden", !readings);
     if (!readings) {
       say(absent, whyAbsent(live));
       troubles.show([], "Not known: there are no readings.");
-      interlocks.show([]);
+      interlocks.show([], latched);
       others.show([], new Map());
       return;
     }
@@ -47,7 +48,7 @@ export function createReactor(root, page) {
     scheme.update(readings.gauges, run?.kinds ?? [], readings.speed, judged, heard);
     const old = live.stale ? "Not known: nothing comes from the server, and all readings are old." : "";
     troubles.show(readings.gauges.map((gauge) => [gauge, judged.get(gauge.name)]), old);
-    interlocks.show(readings.interlocks);
+    interlocks.show(readings.interlocks, latched);
     others.show(elsewhere(readings.gauges), judged);
   }
 
