@@ -31,8 +31,8 @@ _AT_LEAST_S, _AT_MOST_S = 0.05, 1.0
 _SENT_WITHIN_S, _BUSY_AT_MOST_S = 10.0, 1.5
 #: A token may expire while somebody looks with it; when one is removed, all are judged at once.
 _JUDGED_EVERY_S = 60.0
-#: Seconds until a daemon that did not tell its queue is asked again.
-_ASK_AGAIN_S = 0.5
+#: Seconds until a daemon that did not tell its queue is asked again; how long whoever comes first waits for it to tell.
+_ASK_AGAIN_S, _TOLD_WITHIN_S = 0.5, 0.5
 _LONGEST_HELLO = 4096
 _GOING_AWAY, _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1001, 1008, 1013
 _NEWEST_ENDED = 50
@@ -63,6 +63,8 @@ class Viewers:
         self._now: dict[str, Any] = {}
         self._changed: dict[str, Any] = {}
         self._status_came = asyncio.Event()
+        #: The daemon has told how things stand, or it is known that it does not.
+        self._told = asyncio.Event()
         self._closed = False
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -135,6 +137,7 @@ class Viewers:
         ways = [self._tell_all()]
         if self._status is not None:  # what was known when somebody looked last may be long past
             self._now = {"status": {"facts": None, "lost": None}, "queue": None}
+            self._told.clear()
             ways += [self._follow_status(self._status), self._follow_queue()]
         self._tasks = [asyncio.create_task(way, name="for viewers") for way in ways]
 
@@ -149,6 +152,9 @@ class Viewers:
 
     async def _tell_all(self) -> None:
         """Messages for all, until nobody looks any more."""
+        if self._status is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), _TOLD_WITHIN_S)
         looked = time.monotonic()
         while True:
             with contextlib.suppress(TimeoutError):
@@ -190,6 +196,8 @@ class Viewers:
         async for told in status.follow():
             self._set("status", {"facts": told.facts, "lost": told.lost})
             self._status_came.set()
+            if told.lost is not None:
+                self._told.set()
 
     async def _follow_queue(self) -> None:
         """Likewise the queue: it is asked for when the status tells that it is another."""
@@ -217,6 +225,7 @@ class Viewers:
             "history": history.get("items", [])[-_NEWEST_ENDED:],
         }
         self._set("queue", section)
+        self._told.set()
 
     def _set(self, name: str, section: Any) -> None:
         if self._now.get(name) != section:

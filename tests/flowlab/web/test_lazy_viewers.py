@@ -10,7 +10,7 @@ import pytest
 
 from tests.flowlab.watch.hub import Hub
 from tests.flowlab.web.served import Served
-from tests.flowlab.web.test_viewers import lazy_viewer, nobody_asks
+from tests.flowlab.web.test_viewers import lazy_viewer, only_the_log_asks
 from tests.flowlab.web.viewing import Screen, answers, looked_at, looking, wait_until
 from tests.support import documents_of_a_scan
 
@@ -76,5 +76,5 @@ def test_who_reads_nothing_loses_the_connection_and_nobody_else_waits(web, hub):
                 pass
         screen.take()  # who reads is told still
         screen.viewer.close()
-        wait_until(lambda: nobody_asks(web))  # there are no viewers: the one who read nothing is none
+        wait_until(lambda: only_the_log_asks(web))  # there are no viewers: the one who read nothing is none
     assert "Traceback" not in web.log
