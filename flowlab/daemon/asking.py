@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -78,8 +79,14 @@ def _exchange(
             secure(asking)
         try:
             asking.connect(address)
-            asking.send(text.encode())
-            if not asking.poll(round(limit_s * 1000)):
+            end_s = time.monotonic() + limit_s
+            if not asking.poll(_left_ms(end_s), zmq.POLLOUT):
+                raise FlowlabError(
+                    f"{address}: {request['method']} could not be asked within {limit_s:g} s, and was not done: "
+                    "whoever listens there takes no questions from here; are the keys the right ones?"
+                )
+            asking.send(text.encode(), zmq.NOBLOCK)
+            if not asking.poll(_left_ms(end_s)):
                 return None
             answer = json.loads(asking.recv())
         except zmq.ZMQError as error:
@@ -89,6 +96,10 @@ def _exchange(
     if not isinstance(answer, dict):
         raise FlowlabError(f"{address}: what answers there is no flowlab daemon")
     return answer
+
+
+def _left_ms(end_s: float) -> int:
+    return max(0, round(1000 * (end_s - time.monotonic())))
 
 
 def _somebody_listens(address: str) -> bool:

@@ -55,7 +55,7 @@ def test_it_keeps_plans_from_running_until_its_cause_is_gone_and_somebody_says_s
         running.until(lambda facts: facts["latched"])
         shown.write_text("1.0")
         assert "TRIPPED" not in running.flowlab(*listed, "--ack", "high").stdout
-        assert running.status()["latched"] == []
+        running.until(lambda facts: facts["latched"] == [])
         running.ask("queue_start")
         running.until(lambda facts: facts["state"] == "idle" and facts["queue"] == 0)
         assert running.ask("history_get")["items"][-1]["result"]["exit_status"] == "completed"

@@ -67,7 +67,16 @@ def test_status_says_it_in_words_and_as_json(empty):
     assert done(empty.flowlab("status")) == "simulated-flow is idle; the instrument is safe\n0 in the queue\n"
     facts = json.loads(done(empty.flowlab("status", "--json")))
     contract = {"state", "pids", "addresses", "queue", "running", "safe"}
-    pending = {"ending", "stop_pending", "pause_pending", "pause_limit_s", "interrupted", "queue_uid", "history_uid"}
+    pending = {
+        "ending",
+        "stop_pending",
+        "pause_pending",
+        "pause_limit_s",
+        "interrupted",
+        "latched",
+        "queue_uid",
+        "history_uid",
+    }
     assert set(facts) == contract | pending | {"why", "instrument", "config", "data", "environment"}
     assert set(facts["pids"]) == {"supervisor", "worker", "analyzer", "writer", "simulators", "web"}
     assert set(facts["addresses"]) == {"control", "control_also", "documents", "replay", "http", "faults"}
