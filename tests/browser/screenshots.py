@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, HOW, find
 from tests.browser.lab import Lab, lab
+from tests.browser.looking import answer
 from tests.browser.watched import SIZE
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
@@ -20,7 +21,7 @@ OF_THE_MAP, OF_THE_JOINT_RUN = ("spectrum", "scan"), ("reactor", "saxs", "queue"
 SPEED = 80
 MAP = {
     "nucleation_c": [260.0, 270.0, 280.0, 290.0, 300.0],
-    "growth_offsets_c": [0.0, -15.0, -30.0, -45.0],
+    "growth_offsets_c": [0.0, -10.0, -20.0, -30.0, -40.0, -50.0],
     "residence_time_s": 14.0,
 }
 JOINT = {
@@ -41,14 +42,14 @@ def main() -> str | None:
             browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
             pages = {look: _open(browser, one, look) for look in LOOKS}
             _queue(one, "temperature_scan", MAP)
-            _begin(one, points_left=7)
-            _take(pages, OF_THE_MAP)
+            _begin(one, points_left=9)
+            _take(pages, OF_THE_MAP, shows="exciton")
             one.daemon.until_state("idle")
             _queue(one, "nucleation_scan", JOINT)
             for residence_time_s in (14.0, 7.0):
                 _queue(one, "temperature_scan", {**MAP, "residence_time_s": residence_time_s})
             _begin(one, points_left=4)
-            _take(pages, OF_THE_JOINT_RUN)
+            _take(pages, OF_THE_JOINT_RUN, shows="")
             browser.close()
         one.daemon.ask("re_abort")
         one.daemon.until_state("idle")
@@ -75,11 +76,13 @@ def _open(browser: Browser, one: Lab, look: str) -> Page:
     return page
 
 
-def _take(pages: dict[str, Page], views: tuple[str, ...]) -> None:
+def _take(pages: dict[str, Page], views: tuple[str, ...], shows: str) -> None:
+    """A picture of each, when the newest spectrum is one that shows something."""
     for view in views:
         for look, page in pages.items():
             page.evaluate("view => { location.hash = view; }", view)
             page.wait_for_timeout(1500)  # until what is drawn has been, and the server has spoken again
+            expect(answer(page, "The last spectrum")).to_contain_text(shows)
             file = FOLDER / f"page-{view}-{look}.png"
             file.write_bytes(_small(page.screenshot()))
             sys.stderr.write(f"{file.relative_to(Path.cwd())}: {file.stat().st_size / 1e3:.0f} kB\n")
