@@ -6,29 +6,14 @@ import socket
 import httpx
 import numpy as np
 import psutil
-import pytest
 
-from tests.flowlab.watch.hub import Hub
 from tests.flowlab.web.served import Served
 from tests.flowlab.web.test_viewers import lazy_viewer, only_the_log_asks
-from tests.flowlab.web.viewing import Screen, answers, looked_at, looking, wait_until
+from tests.flowlab.web.viewing import Screen, answers, looking, wait_until
 from tests.support import documents_of_a_scan
 
 #: More than any socket takes in by itself: points, of 160 kB each.
 POINTS, PIXELS = 60, 20_000
-
-
-@pytest.fixture
-def hub(tmp_path):
-    one = Hub(tmp_path / "runs")
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def web(tmp_path, hub):
-    with looked_at(tmp_path, hub) as one:
-        yield one
 
 
 def large_scan():

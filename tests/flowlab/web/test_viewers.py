@@ -11,7 +11,7 @@ import pytest
 
 from flowlab.web.status import SELDOM_S
 from tests.flowlab.watch.histories import history, picture_of
-from tests.flowlab.watch.hub import Hub, at
+from tests.flowlab.watch.hub import at
 from tests.flowlab.watch.test_picture import OF_A_RUN
 from tests.flowlab.web.served import Served
 from tests.flowlab.web.test_wire import alike
@@ -31,19 +31,6 @@ from tests.flowlab.web.viewing import (
 from tests.joint_runs import joint_run
 from tests.saxs_runs import RADII
 from tests.support import PANELS, documents_of_a_scan
-
-
-@pytest.fixture
-def hub(tmp_path):
-    one = Hub(tmp_path / "runs")
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def web(tmp_path, hub):
-    with looked_at(tmp_path, hub) as one:
-        yield one
 
 
 def test_the_first_picture_is_whole_and_those_behind_it_tell_what_has_changed(web, hub):
