@@ -51,7 +51,7 @@ def ask(
         RefusedError: it cannot be done.
         FlowlabError: nobody is there, or does not answer in time.
     """
-    if not _somebody_listens(address):
+    if not somebody_listens(address):
         raise FlowlabError(f"no flowlab daemon at {address}; start one with: flowlab up")
     answer = _exchange(address, {"method": method, "params": params or {}}, limit_s, secure)
     if answer is None:
@@ -102,7 +102,7 @@ def _left_ms(end_s: float) -> int:
     return max(0, round(1000 * (end_s - time.monotonic())))
 
 
-def _somebody_listens(address: str) -> bool:
+def somebody_listens(address: str) -> bool:
     """Whether a connection is let in; 0MQ itself would wait for somebody to come.
 
     Raises:

@@ -15,6 +15,7 @@ from typing import Any
 import zmq
 import zmq.asyncio
 
+from flowlab.daemon.asking import somebody_listens
 from flowlab.daemon.keys import ClientKeys
 from flowlab.errors import BadInputError, FlowlabError
 
@@ -126,6 +127,11 @@ class ControlClient:
             if sent:
                 raise SilentDaemonError(
                     f"the daemon did not answer within {limit_s:g} s; whether it did what it was asked for is not known"
+                ) from None
+            if await asyncio.to_thread(somebody_listens, self._address):
+                raise NoDaemonError(
+                    "the daemon takes no questions: it hangs, or these are not its keys; nothing was done, and how the "
+                    "instrument is, is not known: go there"
                 ) from None
             raise NoDaemonError("no daemon is there to answer; start it with flowlab up") from None
         except zmq.ZMQError as error:

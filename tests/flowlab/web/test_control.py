@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -161,7 +162,22 @@ def test_a_socket_that_asks_for_keys_answers_a_client_that_has_one_and_no_other(
                 if file == known:
                     assert await client.ask("ping") == {"pong": True}
                 else:
-                    with pytest.raises(NoDaemonError, match="no daemon is there to answer"):
+                    with pytest.raises(NoDaemonError, match="takes no questions: it hangs, or these are not its keys"):
                         await client.ask("ping")
 
     asyncio.run(story())
+
+
+def test_a_daemon_that_hangs_is_not_one_that_is_to_be_started(tmp_path):
+    async def story(address: str, words: str) -> None:
+        client = ControlClient(address, 0.2)
+        with pytest.raises(NoDaemonError, match=words):
+            await client.ask("flowlab_safe_state")
+        client.close()
+
+    where = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(where))
+        hanging.listen()
+        asyncio.run(story(f"ipc://{where}", "takes no questions: it hangs.*nothing was done.*is not known: go there"))
+    asyncio.run(story(f"ipc://{where}", "no daemon is there to answer; start it with flowlab up"))
