@@ -77,7 +77,8 @@ class Part:
             raise self._child.epitaph()
         future = self._waiting.setdefault(what, asyncio.get_running_loop().create_future())
         try:
-            return await asyncio.wait_for(asyncio.shield(future), limit_s)
+            async with asyncio.timeout(limit_s):
+                return await asyncio.shield(future)
         except TimeoutError:
             raise ChildDiedError(f"{self._child.name}: not {what} within {limit_s:g} s") from None
 
@@ -89,7 +90,8 @@ class Part:
         """
         self._child.cut()
         try:
-            await asyncio.wait_for(self._over.wait(), limit_s)
+            async with asyncio.timeout(limit_s):
+                await self._over.wait()
         except TimeoutError:
             await self.kill()
             return False

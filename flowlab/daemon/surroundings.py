@@ -305,7 +305,8 @@ class Surroundings:
         """End all of it: what follows a run may finish that first."""
         if self._followed and set(self._followers) == set(_FOLLOWERS):
             try:
-                await asyncio.wait_for(self._written.wait(), _END_WITHIN_S)
+                async with asyncio.timeout(_END_WITHIN_S):
+                    await self._written.wait()
             except TimeoutError:
                 _LOG.warning("analysis or file of %s was not finished", ", ".join(self._followed))
         self._closing = True

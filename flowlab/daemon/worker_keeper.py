@@ -163,7 +163,8 @@ class WorkerKeeper:
             NotNowError: there is none.
         """
         try:
-            await asyncio.wait_for(self._ready.wait(), _START_WITHIN_S)
+            async with asyncio.timeout(_START_WITHIN_S):
+                await self._ready.wait()
         except TimeoutError:
             raise NotNowError(f"the worker is not there: {self._chores.trouble}") from None
         return self._facts
@@ -221,7 +222,8 @@ class WorkerKeeper:
         """
         self.open()
         try:
-            await asyncio.wait_for(self._opened.wait(), _START_WITHIN_S)
+            async with asyncio.timeout(_START_WITHIN_S):
+                await self._opened.wait()
         except TimeoutError:
             raise NotNowError(f"the devices are not connected within {_START_WITHIN_S:g} s") from None
         if self.environment != "open":
@@ -231,7 +233,8 @@ class WorkerKeeper:
     async def settled(self) -> None:
         """Wait a while for devices that are being connected, or let go."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._settled.wait(), _CONNECTED_WITHIN_S)
+            async with asyncio.timeout(_CONNECTED_WITHIN_S):
+                await self._settled.wait()
 
     async def watch_again(self) -> None:
         """Have every interlock watched, also what tripped; each has been looked at once when this returns.

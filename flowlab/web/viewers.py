@@ -154,11 +154,13 @@ class Viewers:
         """Messages for all, until nobody looks any more."""
         if self._status is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), _TOLD_WITHIN_S)
+                async with asyncio.timeout(_TOLD_WITHIN_S):
+                    await self._told.wait()
         looked = time.monotonic()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _AT_MOST_S)
+                async with asyncio.timeout(_AT_MOST_S):
+                    await self._news.wait()
             self._news.clear()
             new = list(self._new)
             found = await asyncio.to_thread(self._gallery.look, whole=bool(new))

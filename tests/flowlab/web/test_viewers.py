@@ -1,5 +1,6 @@
 """Those who look: what they are told, and that none of them is in another's way."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -9,7 +10,10 @@ import httpx
 import numpy as np
 import pytest
 
+from flowlab.web.access import Guard
+from flowlab.web.gallery import Gallery
 from flowlab.web.status import SELDOM_S
+from flowlab.web.viewers import Viewers, Waiting
 from tests.flowlab.watch.histories import history, picture_of
 from tests.flowlab.watch.hub import at
 from tests.flowlab.watch.test_picture import OF_A_RUN
@@ -178,6 +182,27 @@ def test_what_changes_while_nobody_looks_is_in_the_log(web):
     web.start_daemon()
     told = [line["text"].partition(":")[0] for line in screen.sections["log"]]
     assert told[-5:] == ["idle", "running", "paused", "idle", "the daemon does not answer"]
+
+
+def test_whoever_leaves_as_something_comes_leaves_nobody_behind_who_tells_it_to_others(hub):
+    async def story() -> None:
+        with contextlib.closing(Gallery(hub.feed, alone=True)) as gallery:
+            viewers = Viewers(gallery, None, None, Guard(None))
+            for steps in range(6):  # of what goes on at once, between the news and the leaving
+                waiting: Waiting = asyncio.Queue(50)
+                viewers._join(waiting)
+                await waiting.get()
+                while not viewers._news._waiters:  # type: ignore[attr-defined]
+                    await asyncio.sleep(0)
+                viewers._news.set()
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                viewers._leave(waiting)
+            telling = {task for task in asyncio.all_tasks() if task.get_name() == "for viewers"}
+            _, left = await asyncio.wait(telling | {asyncio.create_task(asyncio.sleep(0))}, timeout=5)
+            assert left == set()
+
+    asyncio.run(story())
 
 
 def test_all_are_sent_home_when_it_ends(web):
