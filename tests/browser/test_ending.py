@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.lab import Lab, lab, with_gauges
-from tests.browser.looking import answer, log_in, look_at, section, strip
+from tests.browser.looking import answer, as_a_second_press, log_in, look_at, section, strip
 from tests.browser.watched import WatchedPage
 
 #: A device that does not return keeps the plan from ending for as long as somebody looks.
@@ -47,7 +47,7 @@ def test_once_an_abort_is_asked_for_nothing_is_offered_that_makes_no_sense_and_t
     queue.get_by_role("button", name="Stop after this plan").click()
     expect(queue.get_by_role("button", name="Do not stop after it")).to_be_enabled()
     runs.get_by_role("button", name="Abort", exact=True).click()
-    operator.wait_for_timeout(500)  # a second click that comes at once is taken for one of a double click
+    as_a_second_press(operator)
     runs.get_by_role("button", name="Yes, abort it").click()
 
     does = answer(operator, "What it does")
